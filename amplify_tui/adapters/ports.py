@@ -1,0 +1,230 @@
+"""The ports: one shape for each kind of outside system, and the outcomes and errors they share.
+
+Every adapter maps its library's errors to this tree at one place; nothing above ever sees httpx, git or smtplib.
+
+    AdapterError
+    ├── Unreachable     no connection, no answer in time before anything was sent, 5xx that says nothing was done
+    ├── Unauthorized    401: missing, wrong or expired credentials
+    ├── Forbidden       403: known, but lacks a right
+    ├── NeedsApproval   taken, somebody must approve it elsewhere
+    ├── Conflict        the target is not what the caller saw
+    ├── RateLimited     429: later; a rate limit makes a reading stale, not broken
+    ├── Invalid         the other side refused the shape of it, or answered nonsense (HTML where JSON should be)
+    └── NotFound
+
+A *write* that may or may not have happened never raises: it answers `Unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from amplify_tui.verdict.model import Cohort, Reading
+
+
+class AdapterError(Exception):
+    """A failure at the boundary, in words for the screen: what happened, and what to do."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        parts = [self.what, f"at {self.where}" if self.where else "", self.fix]
+        return "; ".join(part for part in parts if part)
+
+
+class Unreachable(AdapterError):
+    retryable = True
+
+
+class Unauthorized(AdapterError):
+    pass
+
+
+class Forbidden(AdapterError):
+    pass
+
+
+class NeedsApproval(AdapterError):
+    pass
+
+
+class Conflict(AdapterError):
+    pass
+
+
+class RateLimited(AdapterError):
+    retryable = True
+
+    def __init__(self, what: str, *, retry_after: float, where: str = "", fix: str = "") -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.retry_after = retry_after
+
+
+class Invalid(AdapterError):
+    pass
+
+
+class NotFound(AdapterError):
+    pass
+
+
+class Done(Struct, frozen=True, kw_only=True, tag="done"):
+    """The effect is in place. `receipt` binds what only the answer knew; `observed` is what was read back."""
+
+    receipt: dict[str, Any] = {}
+    observed: Any = None
+
+
+class Absent(Struct, frozen=True, kw_only=True, tag="absent"):
+    """Proven not applied. `retryable`: the target was down or busy, trying again may help."""
+
+    reason: str
+    retryable: bool = False
+    error: str = ""
+
+
+class Accepted(Struct, frozen=True, kw_only=True, tag="accepted"):
+    """Taken, not done: a pipeline or an approval gate answers later, under `handle`."""
+
+    handle: str
+    waits_for: str
+    url: str = ""
+
+
+class Unknown(Struct, frozen=True, kw_only=True, tag="unknown"):
+    """Nobody can say whether it happened: a timeout, a lost connection, a kill."""
+
+    cause: str
+
+
+Outcome: TypeAlias = Done | Absent | Accepted | Unknown
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """What a look at the world says of an effect. `diverged`: neither as before nor as after."""
+
+    result: Literal["done", "absent", "diverged", "unreachable"]
+    observed: Any = None
+    detail: str = ""
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """What a live check of an adapter found: not reachable, token wrong, a right is missing."""
+
+    what: str
+    where: str
+    fix: str = ""
+    severity: Literal["error", "warning"] = "error"
+
+
+class Strategy(Struct, frozen=True, kw_only=True):
+    """One activation strategy as a provider holds it; `raw` is the whole object, for an exact restore."""
+
+    id: str
+    name: str
+    title: str = ""
+    percent: float | None = None
+    stickiness: str = ""
+    group: str = ""
+    disabled: bool = False
+    rule: str = ""
+    raw: dict[str, Any] = {}
+
+
+class FlagState(Struct, frozen=True, kw_only=True):
+    """One flag in one environment. `exposure` is the highest share of any user population, in percent."""
+
+    key: str
+    env: str
+    exists: bool
+    enabled: bool
+    strategies: tuple[Strategy, ...] = ()
+    exposure: float = 0.0
+    fingerprint: str = ""
+    type: str = ""
+    raw: dict[str, Any] = {}
+
+
+class FlagChange(Struct, frozen=True, kw_only=True):
+    """Who changed a flag, when and what, from the provider's audit trail."""
+
+    flag: str
+    at: float
+    by: str
+    what: str
+
+
+class FlagWrite(Struct, frozen=True, kw_only=True):
+    """A planned change: the whole state before and wanted, as plain data that a journal can hold."""
+
+    key: str
+    env: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    widens: bool
+
+
+class FlagProvider(Protocol):
+    """A flag server. Reads raise AdapterError; `apply` and `kill` answer an Outcome."""
+
+    async def read(self, keys: Sequence[str]) -> dict[str, FlagState]: ...
+
+    async def apply(self, write: FlagWrite) -> Outcome: ...
+
+    async def kill(self, keys: Sequence[str]) -> dict[str, Outcome]: ...
+
+    async def changes(self, key: str, since: float) -> list[FlagChange]: ...
+
+    async def check(self) -> list[Problem]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """What a signal asks of its source, for one cohort; `$cohort` is already filled in."""
+
+    signal: str
+    cohort: Cohort | None = None
+    value: str | None = None
+    count: str | None = None
+    bad: str | None = None
+    total: str | None = None
+    as_increase: bool = False
+    window: float = 30.0
+    every: float = 5.0
+
+
+class MetricSource(Protocol):
+    """Where numbers come from. Never raises for the world's faults: they are readings with a status."""
+
+    async def read(self, queries: Sequence[Query], at: float) -> list[Reading]: ...
+
+    async def check(self) -> list[Problem]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Announcement(Struct, frozen=True, kw_only=True):
+    """A message to one stakeholder. `parent` is the ref of an earlier one that this corrects or follows."""
+
+    event: str
+    run: str
+    subject: str
+    body: str
+    idem: str
+    parent: str = ""
+
+
+class Notifier(Protocol):
+    """One stakeholder's channel."""
+
+    async def send(self, message: Announcement) -> Outcome: ...

@@ -1,0 +1,119 @@
+"""What SDKs see of the flag server: the client payload with its revision, their counts, and the engine's own answer.
+
+The payload must say `version`: without it the Python engine answers everybody "off" and says nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from amplify_tui.drill.flagsegments import Segments
+from amplify_tui.drill.flagstore import PROJECT, Flag, FlagStore
+
+
+def payload(
+    store: FlagStore, segments: Segments, environment: str, *, prefix: str = "", inline: bool = False
+) -> dict[str, Any]:
+    """`GET /api/client/features` for one environment; *inline* puts a segment's constraints into its strategies."""
+    by_id = {segment["id"]: segment for segment in segments.all()}
+    query: dict[str, Any] = {"project": [PROJECT]} | ({"namePrefix": prefix} if prefix else {})
+    query |= {"environment": environment, "inlineSegmentConstraints": inline}
+    features = [_feature(flag, environment, by_id, inline) for flag in store.live() if flag.name.startswith(prefix)]
+    used = {id for f in features for s in f["strategies"] for id in s.get("segments", [])}
+    answer: dict[str, Any] = {"version": 2, "features": features, "query": query}
+    if not inline:
+        answer["segments"] = [{key: by_id[id][key] for key in ("id", "name", "constraints")} for id in sorted(used)]
+    digest = hashlib.sha256(json.dumps(query).encode()).hexdigest()[:8]
+    revision = store.log.revision(environment)
+    answer["meta"] = {"revisionId": revision, "etag": f'"{digest}:{revision}:v1"', "queryHash": digest}
+    return answer
+
+
+def _feature(flag: Flag, environment: str, segments: dict[int, dict[str, Any]], inline: bool) -> dict[str, Any]:
+    env = flag.envs[environment]
+    return {
+        "name": flag.name,
+        "type": flag.type,
+        "enabled": env.enabled,
+        "project": PROJECT,
+        "stale": flag.stale,
+        "strategies": [_strategy(one, segments, inline) for one in env.strategies if not one["disabled"]],
+        "variants": [],
+        "description": flag.description,
+        "impressionData": flag.impression_data,
+    }
+
+
+def _strategy(strategy: dict[str, Any], segments: dict[int, dict[str, Any]], inline: bool) -> dict[str, Any]:
+    kept = {key: strategy[key] for key in ("name", "constraints", "parameters", "variants")}
+    if strategy["segments"] and inline:
+        more = [rule for id in strategy["segments"] for rule in segments[id]["constraints"]]
+        kept["constraints"] = kept["constraints"] + more
+    elif strategy["segments"]:
+        kept["segments"] = strategy["segments"]
+    return kept
+
+
+def evaluate(answer: dict[str, Any], context: dict[str, Any]) -> dict[str, tuple[bool, dict[str, Any]]]:
+    """Each flag's answer and variant for a context, by the engine that the SDKs use."""
+    from yggdrasil_engine.engine import UnleashEngine
+
+    engine = UnleashEngine()
+    engine.take_state(json.dumps(answer))
+    plain = {key: value for key, value in context.items() if key != "properties"}
+    asked = plain | {"properties": {key: str(value) for key, value in context.get("properties", {}).items()}}
+    result = {}
+    for name in (feature["name"] for feature in answer["features"]):
+        is_on = bool(engine.is_enabled(name, asked).is_enabled)
+        found = engine.get_variant(name, asked).variant
+        variant = {"name": found.name, "enabled": found.enabled} if found else {"name": "disabled", "enabled": False}
+        result[name] = (is_on, variant | {"feature_enabled": is_on})
+    return result
+
+
+class Usage:
+    """Yes and no by flag, application, environment and hour, as SDKs report them."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self.applications: dict[str, dict[str, Any]] = {}
+
+    def register(self, body: dict[str, Any]) -> None:
+        self.applications[str(body.get("appName", ""))] = body
+
+    def add(self, body: dict[str, Any], environment: str) -> None:
+        hour = hour_of(str(body["bucket"]["start"]))
+        for name, counts in body["bucket"].get("toggles", {}).items():
+            key = (name, str(body["appName"]), environment, hour)
+            kept = self._counts.setdefault(key, {"yes": 0, "no": 0, "variants": {}})
+            kept["yes"] += counts.get("yes", 0)
+            kept["no"] += counts.get("no", 0)
+            for variant, count in (counts.get("variants") or {}).items():
+                kept["variants"][variant] = kept["variants"].get(variant, 0) + count
+
+    def raw(self, flag: str) -> list[dict[str, Any]]:
+        return [
+            {"featureName": name, "appName": app, "environment": environment, "timestamp": hour} | counts
+            for (name, app, environment, hour), counts in self._counts.items()
+            if name == flag
+        ]
+
+    def last_hour(self, flag: str) -> list[dict[str, Any]]:
+        sums: dict[str, dict[str, Any]] = {}
+        for row in self.raw(flag):
+            kept = sums.setdefault(row["environment"], {"environment": row["environment"], "timestamp": "", "yes": 0, "no": 0})
+            if row["timestamp"] > kept["timestamp"]:
+                kept |= {"timestamp": row["timestamp"], "yes": 0, "no": 0}
+            if row["timestamp"] == kept["timestamp"]:
+                kept["yes"] += row["yes"]
+                kept["no"] += row["no"]
+        return list(sums.values())
+
+
+def hour_of(instant: str) -> str:
+    """The hour of an ISO instant; Python's SDK sends nanoseconds, which fromisoformat cannot read."""
+    at = datetime.fromisoformat(instant[:19])
+    return f"{at:%Y-%m-%dT%H}:00:00.000Z"

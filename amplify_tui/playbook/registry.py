@@ -1,0 +1,56 @@
+"""What the verbs tell the playbook about themselves: shapes only.
+
+The verbs live in steps/ and reach this package as an argument; nothing here may know one by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+
+class CheckContext(Protocol):
+    """What a verb's own check may look at and say.
+
+    fields: the verb's part of the step, as written. step: the whole step. document: the whole playbook. All
+    are plain trees (dict, list, scalars) with expressions unresolved, and may be wrong in ways that are
+    reported elsewhere.
+    """
+
+    @property
+    def fields(self) -> Mapping[str, Any]: ...
+
+    @property
+    def step(self) -> Mapping[str, Any]: ...
+
+    @property
+    def document(self) -> Mapping[str, Any]: ...
+
+    def report(
+        self, path: tuple[str | int, ...], code: str, message: str, hint: str = "", severity: str = "error"
+    ) -> None:
+        """Adds a problem at *path* below the verb's fields; where the path ends early, at its deepest part
+        that exists.
+        """
+
+
+class VerbSpec(Struct, frozen=True, kw_only=True):
+    """One verb: its fields, and what its outputs are.
+
+    fields: a msgspec Struct; kinds of strings and numbers are the aliases of model.py. A field whose type is
+    annotated with `Meta(extra={"late": "instance"})` is checked (with the names of a wave) but stays as
+    written when the fields are resolved: the verb resolves it itself with `resolve_value` or `resolve_argv`.
+    Any other word than "instance" adds no names and only defers. outputs: name -> type of an expression:
+    string, int, double, number, bool, list, map or any. The name "*" stands for any further name. check: what
+    types cannot say; called only where the fields are a mapping.
+    """
+
+    name: str
+    fields: type[Struct]
+    outputs: dict[str, str] = {}
+    check: Callable[[Mapping[str, Any], CheckContext], None] | None = None
+
+
+Registry = Mapping[str, VerbSpec]

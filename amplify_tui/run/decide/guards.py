@@ -1,0 +1,94 @@
+"""What several decisions ask: who may, what is expected, whether something is settled. Answers, never side effects."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TypeAlias
+
+from amplify_tui.run import events as ev
+from amplify_tui.run.events import EventData
+from amplify_tui.run.shapes import Refusal, ref_of
+from amplify_tui.run.state import State, StepState
+from amplify_tui.verdict.model import Expected
+
+Result: TypeAlias = tuple[EventData, ...] | Refusal
+
+
+def refuse(what: str, why: str, next_: str = "") -> Refusal:
+    """A refusal in its three parts: what was asked, why not, what would make it possible."""
+    return Refusal(what, why, next_)
+
+
+def find_step(state: State, step: str, key: str) -> StepState | Refusal:
+    found = state.step(step, key)
+    if found is not None:
+        return found
+    if step in state.plan.steps:
+        keys = ", ".join(k for k in state.plan.steps[step].keys if k)
+        return refuse(f"no step {ref_of(step, key)}", f"{step} has the keys {keys}", "name one of them")
+    return refuse(f"no step {step}", "the playbook of this run has none of that name", "`show RUN` lists the steps")
+
+
+def holds_role(state: State, actor: str, role: str) -> bool:
+    """A role without a list may be claimed by anybody; in the sandbox every name counts."""
+    holders = state.roles.get(role, ())
+    return not holders or actor in holders or state.sandbox
+
+
+def role_refusal(state: State, actor: str, role: str, what: str) -> Refusal | None:
+    if holds_role(state, actor, role):
+        return None
+    holders = ", ".join(state.roles[role])
+    return refuse(what, f"{actor} does not hold the role {role}", f"ask {holders}")
+
+
+def unknown_in(state: State, step: StepState) -> list[str]:
+    """Effects of the step that nobody can vouch for: nothing acts on top of them."""
+    return [e.id for e in state.effects_of(step) if e.status in ("unknown", "diverged")]
+
+
+def next_hold_id(state: State) -> str:
+    return f"h{state.next_hold}"
+
+
+def place(state: State, scope: str, kind: str, reason: str, *, auto_release: bool = False) -> ev.HoldPlaced:
+    """The event that places a hold of a kind in a scope."""
+    return ev.HoldPlaced(
+        hold=next_hold_id(state),
+        scope=scope,
+        kind=kind,  # type: ignore[arg-type]  # callers pass literals of HoldKind
+        reason=reason,
+        auto_release=auto_release,
+    )
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def expected_world(state: State, step: StepState | None, since: float) -> Expected:
+    """What the built-ins compare the fleet with: the waved instances at the new version, the others at the baseline.
+
+    An instance counts as waved from the moment its deploy is done; before it, and for services that no rollout of this
+    run touches, the baseline is expected. Without a baseline the reported version only has to be there.
+    """
+    version = state.subject.version if state.subject else None
+    versions: dict[str, dict[str, str | None]] = {}
+    for name, facts in state.services.items():
+        base = state.baseline.get(name, {})
+        versions[name] = {unit: base.get(unit) for unit in facts.instances}
+    for effect in state.effects.values():
+        if effect.target.kind != "instance" or effect.status != "done":
+            continue
+        service, _, unit = effect.target.id.partition("/")
+        if service in versions and unit in versions[service]:
+            after = effect.after.get("version") if isinstance(effect.after, dict) else None
+            versions[service][unit] = after or version
+    schemas = {n: (f.schema_field, f.schema_accepts) for n, f in state.services.items() if f.schema_field}
+    return Expected(
+        versions=versions,
+        requires={n: f.requires for n, f in state.services.items() if f.requires},
+        schemas=schemas,
+        max_age=max((f.max_age for f in state.services.values()), default=15.0),
+        since=since,
+    )

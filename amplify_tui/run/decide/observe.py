@@ -1,0 +1,201 @@
+"""Ticks: raw readings in, judgement out. Order of work: triggers (Sense) first, then holds, then advance.
+
+A pass needs evidence; what is undecided, blind or broken never advances by itself.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from amplify_tui.run import commands as c
+from amplify_tui.run import events as ev
+from amplify_tui.run.decide.guards import Result, expected_world, find_step, place, refuse
+from amplify_tui.run.decide.takeback import full_rollback, mitigation
+from amplify_tui.run.events import EventData
+from amplify_tui.run.shapes import Refusal
+from amplify_tui.run.state import RUN_SCOPE, State, StepState, TriggerState
+from amplify_tui.verdict.gate import judge
+from amplify_tui.verdict.model import Evidence, TermVerdict, Verdict
+from amplify_tui.verdict.triggers import fires
+
+JOURNAL_EVERY_S = 30.0
+WORSE = 1.2
+
+
+def judge_step(state: State, step: StepState, evidence: Evidence, now: float) -> Verdict:
+    """The gate of the step's phase, with overridden conditions set aside while they are no more than 20 % worse."""
+    assert step.watch is not None
+    since = step.phase_at or now
+    verdict = judge(step.watch.gate, evidence, expected_world(state, step, since), now)
+    if not step.overridden:
+        return verdict
+    others = [t for t in verdict.terms if t.id not in step.overridden or _worse(t, step)]
+    if any(t.answer != "pass" for t in others):
+        worst = next(t for t in others if t.answer != "pass")
+        return replace(verdict, answer=worst.answer, reason=worst.reason, need=worst.need)
+    return replace(verdict, answer="pass", reason=f"overridden: {', '.join(step.overridden)}", need="")
+
+
+def _worse(term: TermVerdict, step: StepState) -> bool:
+    then = step.overridden_at.get(term.id)
+    return then is not None and term.value is not None and term.value > then * WORSE
+
+
+def next_phase(step: StepState, why: str) -> tuple[EventData, ...]:
+    """On to the next phase, or to the end of the step."""
+    assert step.watch is not None
+    last = step.phase + 1 >= len(step.watch.phases)
+    if last:
+        return (ev.StepSucceeded(step=step.step, key=step.key),)
+    return (ev.PhaseAdvanced(step=step.step, key=step.key, from_=step.phase, to=step.phase + 1, why=why),)
+
+
+def observe(state: State, order: c.Observe, now: float) -> Result:
+    step = find_step(state, order.step, order.key)
+    if isinstance(step, Refusal):
+        return step
+    stuck_at_gate = step.status == "stuck" and step.cause in ("gate", "timeout")
+    if step.watch is None or step.phase_at is None or not (step.status == "observing" or stuck_at_gate):
+        return refuse(f"{step.ref} is not observed", f"it is {step.status}")
+    if now < step.settle_until:
+        return ()
+    verdict = judge_step(state, step, order.evidence, now)
+    accrued = _accrued(step, order.accrued, now)
+    step_ = replace(step, accrued=accrued)
+    events = _journal(step, step_, verdict, order.broken_by, now)
+    if stuck_at_gate:
+        return (*events, *_recover(state, step, verdict))
+    return (*events, *_move(state, step_, verdict, order, now))
+
+
+def _accrued(step: StepState, claimed: float, now: float) -> float:
+    """What the conductor measured, bounded by the clock: a bake never holds more than the time that passed."""
+    since = max(step.accrued_at, step.settle_until)
+    return max(0.0, min(claimed, step.accrued + max(0.0, now - since)))
+
+
+def _journal(step: StepState, after: StepState, verdict: Verdict, broken_by: str, now: float) -> tuple[EventData, ...]:
+    """The verdict on each change and every 30 s; the bake every 30 s and when it is full or was broken."""
+    events: list[EventData] = []
+    if step.verdict is None or step.verdict.answer != verdict.answer or now - step.judged_at >= JOURNAL_EVERY_S:
+        events.append(ev.GateJudged(step=step.step, key=step.key, i=step.phase, verdict=verdict))
+    full = after.accrued >= step.need > step.accrued
+    lost = after.accrued < step.accrued
+    if full or lost or (after.accrued > step.accrued and now - step.accrued_at >= JOURNAL_EVERY_S):
+        events.append(
+            ev.BakeAccrued(step=step.step, key=step.key, i=step.phase, accrued=after.accrued, broken_by=broken_by)
+        )
+    return tuple(events)
+
+
+def _recover(state: State, step: StepState, verdict: Verdict) -> tuple[EventData, ...]:
+    """A gate or blind hold releases itself once a phase on good evidence; the second needs a person."""
+    if verdict.answer != "pass":
+        return ()
+    return tuple(
+        ev.HoldReleased(hold=h.id, why="the evidence is good again")
+        for h in state.holds.values()
+        if h.scope == step.ref and h.kind in ("gate", "blind") and h.auto_release
+    )
+
+
+def _move(state: State, step: StepState, verdict: Verdict, order: c.Observe, now: float) -> tuple[EventData, ...]:
+    match verdict.answer:
+        case "pass":
+            return _passed(state, step, order)
+        case "fail":
+            return _failed(state, step, verdict)
+        case "blind" | "error":
+            return _blind(state, step, verdict, now)
+        case "undecided":
+            return _overdue(state, step, verdict, now)
+
+
+def _passed(state: State, step: StepState, order: c.Observe) -> tuple[EventData, ...]:
+    if step.accrued < step.need or state.holds_on(step.ref) or state.open_triggers:
+        return ()
+    moved = next_phase(step, "by gate")
+    if isinstance(moved[0], ev.StepSucceeded):
+        return (replace(moved[0], outputs=order.outputs),)
+    return moved
+
+
+def _failed(state: State, step: StepState, verdict: Verdict) -> tuple[EventData, ...]:
+    assert step.watch is not None
+    on_fail = step.watch.on_fail
+    if on_fail == "rollback" and not state.automatic_rollbacks:
+        return full_rollback(state, f"gate of {step.ref}: {verdict.reason}")
+    if on_fail == "retreat" and step.watch.flag and step.phase > 0:
+        back = ev.PhaseRetreated(
+            step=step.step, key=step.key, from_=step.phase, to=step.phase - 1, why=f"gate: {verdict.reason}"
+        )
+        return (back, place(state, step.ref, "human", f"gate failed: {verdict.reason}"))
+    question = "advance is refused: wait, go back, override, mitigate or roll back?" if on_fail == "ask" else ""
+    stuck = ev.StepStuck(step=step.step, key=step.key, cause="gate", detail=verdict.reason, question=question)
+    return (stuck, place(state, step.ref, "gate", verdict.reason, auto_release=not step.gate_released))
+
+
+def _blind(state: State, step: StepState, verdict: Verdict, now: float) -> tuple[EventData, ...]:
+    """Blind or broken past `on_blind.after`: hold and ask. Rolling back on it happens only where it is written."""
+    if step.verdict is None or step.verdict.answer != verdict.answer or now - step.verdict_at < state.on_blind.after:
+        return ()
+    if state.on_blind.do == "rollback" and state.is_exposed and not state.automatic_rollbacks:
+        return full_rollback(state, f"blind at {step.ref}: {verdict.reason}")
+    question = "wait, go back, mitigate or roll back?" if state.on_blind.do == "ask" else ""
+    stuck = ev.StepStuck(step=step.step, key=step.key, cause="gate", detail=verdict.reason, question=question)
+    return (stuck, place(state, step.ref, "blind", verdict.reason, auto_release=not step.gate_released))
+
+
+def _overdue(state: State, step: StepState, verdict: Verdict, now: float) -> tuple[EventData, ...]:
+    assert step.watch is not None
+    if not step.watch.max_wait or now - (step.phase_at or now) < step.watch.max_wait:
+        return ()
+    words = f"undecided past its longest wait: {verdict.reason}"
+    stuck = ev.StepStuck(
+        step=step.step, key=step.key, cause="timeout", detail=words, question="wait, override, go back or roll back?"
+    )
+    return (stuck, place(state, step.ref, "blind", words, auto_release=not step.gate_released))
+
+
+# --- triggers ---------------------------------------------------------------------------------------------------------
+
+
+def sense(state: State, order: c.Sense, now: float) -> Result:
+    """Armed from the first exposure to the close, also during holds and questions. One that fired waits for its answer
+    and fires again only after its condition was good in between (it is judged over its span)."""
+    if not state.is_exposed:
+        return ()
+    events: list[EventData] = []
+    for trigger in state.triggers.values():
+        if trigger.is_open or (trigger.fired_at is not None and now - trigger.fired_at < REFIRE_S):
+            continue
+        if state.exposed_now <= 0 and trigger.fired_at is not None:
+            continue  # answered, and nobody is exposed any more: there is nothing left to protect
+        seen = fires(
+            trigger.spec.term, order.evidence, expected_world(state, None, state.first_exposure_at or 0.0), now
+        )
+        if seen.answer == "fail":
+            events.extend(_fire(state, trigger, seen.reason, now))
+            break  # one at a tick: what it causes changes what the next would see
+    return tuple(events)
+
+
+REFIRE_S = 30.0
+
+
+def _fire(state: State, trigger: TriggerState, evidence: str, now: float) -> tuple[EventData, ...]:
+    spec = trigger.spec
+    if spec.mode == "ask" or (spec.scope == "full" and state.automatic_rollbacks):
+        answer_by = now + spec.answer_within
+        return (ev.TriggerFired(trigger=spec.id, evidence=evidence, mode="ask", answer_by=answer_by),)
+    fired = ev.TriggerFired(trigger=spec.id, evidence=evidence, mode="auto")
+    reason = f"trigger {spec.id}: {evidence}"
+    if spec.scope == "full":
+        return (fired, *full_rollback(state, reason))
+    return (fired,) if state.mitigation == "running" else (fired, *mitigation(state, reason))
+
+
+def drifted(state: State, order: c.Drifted, now: float) -> Result:
+    if any(h.kind == "drift" for h in state.holds.values()):
+        return ()
+    return (place(state, RUN_SCOPE, "drift", f"{order.flag}: {order.detail}"),)

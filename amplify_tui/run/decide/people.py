@@ -1,0 +1,249 @@
+"""What a person may order: the run's start and end, answers, sign-offs, and what to do with a stuck step."""
+
+from __future__ import annotations
+
+from amplify_tui.run import commands as c
+from amplify_tui.run import events as ev
+from amplify_tui.run.decide.guards import Result, find_step, place, refuse, role_refusal, unknown_in
+from amplify_tui.run.inputs import complaints, missing
+from amplify_tui.run.shapes import Await, Refusal
+from amplify_tui.run.state import RUN_SCOPE, State, StepState
+
+
+def start(state: State, order: c.Start, now: float) -> Result:
+    lacking = missing(state.plan.inputs, state.inputs)
+    if lacking:
+        names = ", ".join(lacking)
+        return refuse("the run cannot start", f"no value for {names}", "give each with `answer inputs NAME=VALUE`")
+    if order.problems:
+        return refuse("the run cannot start", "; ".join(order.problems), "mend it and start again")
+    if order.facts is None:
+        return refuse("the run cannot start", "nobody has looked at the repository and the services yet", "start again")
+    return (order.facts,)
+
+
+def answer(state: State, order: c.Answer, now: float) -> Result:
+    if order.step in ("", "inputs"):
+        if state.phase != "draft":
+            return refuse("the inputs stay as they are", "the run has started with them", "abort it and start another")
+        wrong = complaints(state.plan.inputs, order.values)
+        return (
+            refuse("the answer is refused", "; ".join(wrong))
+            if wrong
+            else (ev.InputGiven(step="", values=order.values),)
+        )
+    step = find_step(state, order.step, order.key)
+    if isinstance(step, Refusal):
+        return step
+    if step.status != "awaiting":
+        return refuse(
+            f"{step.ref} takes no answer", f"it is {step.status}", "it can be answered while it waits for one"
+        )
+    kinds = {a.kind: a for a in step.awaits}
+    if "confirm" in kinds:
+        return _confirm(step, order)
+    if "input" not in kinds:
+        waits = ", ".join(a.detail or a.kind for a in step.awaits)
+        return refuse(f"{step.ref} takes no answer", f"it waits for {waits}")
+    wrong = complaints(kinds["input"].fields, order.values)
+    if wrong:
+        return refuse("the answer is refused", "; ".join(wrong))
+    return (ev.InputGiven(step=step.step, key=step.key, values=order.values),)
+
+
+def _confirm(step: StepState, order: c.Answer) -> Result:
+    accept = order.values.get("accept")
+    if not isinstance(accept, bool):
+        return refuse(f"{step.ref} asks for a yes or a no", "`accept` is neither true nor false", "answer accept=true")
+    given = ev.InputGiven(step=step.step, key=step.key, values=order.values)
+    if accept:
+        return (given,)
+    words = f"declined by {order.actor}" + (f": {order.reason}" if order.reason else "")
+    return (given, ev.StepStuck(step=step.step, key=step.key, cause="failed", detail=words))
+
+
+def _sign_off_of(step: StepState, role: str) -> Await | None:
+    return next((a for a in step.awaits if a.kind == "sign_off" and a.role == role), None)
+
+
+def approve(state: State, order: c.Approve, now: float) -> Result:
+    step = find_step(state, order.step, order.key)
+    if isinstance(step, Refusal):
+        return step
+    what = f"{order.actor} cannot approve {step.ref}"
+    waits = _sign_off_of(step, order.role)
+    plan = state.plan_of(step)
+    if step.status != "awaiting" or waits is None or plan.sign_off is None:
+        open_roles = ", ".join(a.role for a in step.awaits if a.kind == "sign_off") or "no role"
+        return refuse(what, f"it waits for {open_roles}, not for {order.role}")
+    if order.expect and order.expect != step.preview_sha:
+        return refuse(what, "the preview has changed since it was shown", "read it again, then approve")
+    lacks = role_refusal(state, order.actor, order.role, what)
+    if lacks:
+        return lacks
+    if plan.sign_off.not_starter and order.actor == state.starter:
+        return refuse(what, "the one who started the run may not sign it off", "ask somebody else")
+    valid = [s for s in step.signed if s.preview_sha == step.preview_sha and now - s.at <= plan.sign_off.expires]
+    if any(s.actor == order.actor for s in valid):
+        return refuse(what, f"{order.actor} has signed it off already: one person, one signature", "ask somebody else")
+    return (ev.SignedOff(step=step.step, key=step.key, role=order.role, preview_sha=step.preview_sha),)
+
+
+def reject(state: State, order: c.Reject, now: float) -> Result:
+    step = find_step(state, order.step, order.key)
+    if isinstance(step, Refusal):
+        return step
+    what = f"{order.actor} cannot reject {step.ref}"
+    if step.status != "awaiting" or _sign_off_of(step, order.role) is None:
+        return refuse(what, f"it does not wait for {order.role}")
+    lacks = role_refusal(state, order.actor, order.role, what)
+    if lacks:
+        return lacks
+    words = f"rejected by {order.actor} ({order.role})" + (f": {order.reason}" if order.reason else "")
+    return (
+        ev.SignOffRejected(step=step.step, key=step.key, role=order.role, reason=order.reason),
+        ev.StepStuck(step=step.step, key=step.key, cause="failed", detail=words),
+    )
+
+
+def skip(state: State, order: c.Skip, now: float) -> Result:
+    step = find_step(state, order.step, order.key)
+    if isinstance(step, Refusal):
+        return step
+    what = f"{step.ref} cannot be skipped"
+    plan = state.plan_of(step)
+    if plan.skippable is False:
+        return refuse(what, "the playbook does not say `skippable`", "retry it, settle it, or roll back")
+    if isinstance(plan.skippable, tuple):
+        refusals = [role_refusal(state, order.actor, role, what) for role in plan.skippable]
+        if all(refusals):
+            return refusals[0] or refuse(what, "no role may skip it")
+    if step.is_over:
+        return refuse(what, f"it is {step.status}")
+    if step.status in ("running", "observing"):
+        return refuse(what, "it is at work", "wait for it, or hold the run")
+    if order.expect is not None and order.expect != step.n:
+        return refuse(what, f"it is at attempt {step.n}, not {order.expect}", "look again")
+    if unknown := unknown_in(state, step):
+        return refuse(what, f"nobody knows whether {', '.join(unknown)} happened", f"settle {unknown[0]} first")
+    if not order.reason:
+        return refuse(what, "a skip needs a reason", "give one with --reason")
+    return (ev.StepSkipped(step=step.step, key=step.key, by="human", reason=order.reason),)
+
+
+def retry(state: State, order: c.Retry, now: float) -> Result:
+    from amplify_tui.run.decide.takeback import retry_item
+
+    if state.phase == "rolling_back" and state.step(order.step, order.key) is None:
+        return retry_item(state, order.step)
+    step = find_step(state, order.step, order.key)
+    if isinstance(step, Refusal):
+        return step
+    what = f"{step.ref} cannot be retried"
+    plan = state.plan_of(step)
+    if state.phase == "rolling_back" and plan.lane == "forward":
+        return refuse(what, "the run is rolling back, and never goes forward again", "start a new run afterwards")
+    if step.status != "stuck":
+        return refuse(what, f"it is {step.status}, not stuck")
+    if order.expect is not None and order.expect != step.n:
+        return refuse(what, f"it is at attempt {step.n}, not {order.expect}", "look again")
+    if unknown := unknown_in(state, step):
+        return refuse(what, f"nobody knows whether {', '.join(unknown)} happened", f"settle {unknown[0]} first")
+    if state.is_held and state.phase == "forward":
+        return refuse(what, "the run is held", f"release {next(iter(state.holds))} first")
+    if order.via == "engine" and (not step.not_before or now < step.not_before):
+        return refuse(what, "its backoff is not over")
+    return (
+        ev.AttemptStarted(
+            step=step.step, key=step.key, n=step.n + 1, preview_sha=step.preview_sha, watch=step.watch, ramp=step.ramp
+        )
+        if step.preview_sha or step.n
+        else ev.StepAwaiting(step=step.step, key=step.key),
+    )
+
+
+def settle(state: State, order: c.Settle, now: float) -> Result:
+    effect = state.effects.get(order.effect)
+    if effect is None:
+        return refuse(f"no effect {order.effect}", "the run has none of that id", "`show RUN` lists the unknown ones")
+    what = f"{effect.id} cannot be settled"
+    if effect.status not in ("unknown", "diverged"):
+        return refuse(what, f"it is {effect.status}", "only an unknown or diverged effect needs a person's word")
+    if order.expect and order.expect != effect.status:
+        return refuse(what, f"it is {effect.status}, not {order.expect}", "look again")
+    if effect.status == "unknown" and effect.probes < 7 and not order.reason:
+        return refuse(what, "its probe may still answer", "wait for it, or say with --reason how you know")
+    settled = ev.EffectSettled(effect=effect.id, as_=order.as_, reason=order.reason)
+    return (settled, *resume_after(state, effect.id))
+
+
+def resume_after(state: State, effect_id: str) -> tuple[ev.AttemptStarted, ...]:
+    """A step that was stuck on nothing but this effect goes on by itself, unless the run is held."""
+    effect = state.effects[effect_id]
+    step = state.steps.get(effect.ref)
+    if step is None or effect.undoes or step.status != "stuck" or step.cause not in ("unknown", "drift"):
+        return ()
+    if state.phase != "forward" and state.plan_of(step).lane == "forward":
+        return ()
+    others = [name for name in unknown_in(state, step) if name != effect_id]
+    if others or state.holds_on(step.ref):
+        return ()
+    return (
+        ev.AttemptStarted(
+            step=step.step, key=step.key, n=step.n + 1, preview_sha=step.preview_sha, watch=step.watch, ramp=step.ramp
+        ),
+    )
+
+
+def place_hold(state: State, order: c.PlaceHold, now: float) -> Result:
+    if any(h.kind == "human" and h.scope == RUN_SCOPE for h in state.holds.values()):
+        return refuse("the run is held already", "a person holds it", "release it to go on")
+    return (place(state, RUN_SCOPE, "human", order.reason or f"held by {order.actor}"),)
+
+
+def release(state: State, order: c.Release, now: float) -> Result:
+    hold = state.holds.get(order.hold)
+    if hold is None:
+        there = ", ".join(state.holds) or "none"
+        return refuse(f"no hold {order.hold}", f"holds that are there: {there}", "look again")
+    what = f"{hold.id} cannot be released"
+    if hold.kind in ("gate", "blind"):
+        return refuse(what, "a gate holds until its evidence is good", "wait for a pass, or override the condition")
+    if hold.kind == "drift" and not order.choice:
+        return refuse(what, "somebody else changed the flag", "choose with --choice ours, accept or kill")
+    if hold.scope == RUN_SCOPE and state.mitigation == "running":
+        return refuse(what, "exposure is being taken away", "wait until it is verified")
+    return (ev.HoldReleased(hold=hold.id, why=order.reason or f"released by {order.actor}", choice=order.choice),)
+
+
+def abort(state: State, order: c.Abort, now: float) -> Result:
+    if state.phase == "draft":
+        return (ev.RunClosed(outcome="canceled", reason=order.reason),)
+    what = "the run cannot be abandoned"
+    if any(effect.status == "intended" for effect in state.effects.values()):
+        return refuse(what, "an effect is being made at this moment", "wait for its outcome")
+    if open_ := [effect.id for effect in state.open_effects]:
+        return refuse(what, f"nobody knows whether {', '.join(open_)} happened", f"settle {open_[0]} first")
+    if 0 < state.exposed_now < 100 and not order.leave_partial:
+        return refuse(
+            what, f"{state.exposed_now:g} % of users would stay exposed", "mitigate first, or --leave-partial"
+        )
+    return (ev.RunClosed(outcome="abandoned", reason=order.reason, exceptions=state.exceptions),)
+
+
+def note(state: State, order: c.Note, now: float) -> Result:
+    return (ev.NoteAdded(text=order.text[:4000]),)
+
+
+def take_role(state: State, order: c.TakeRole, now: float) -> Result:
+    if order.actor in state.roles.get(order.role, ()):
+        return refuse(f"{order.actor} holds {order.role} already", "nothing changes")
+    if state.plan.roles.get(order.role):
+        holders = ", ".join(state.plan.roles[order.role])
+        return refuse(f"{order.role} cannot be taken", "the playbook names who holds it", f"ask {holders}")
+    return (ev.RoleTaken(role=order.role),)
+
+
+def not_built(state: State, order: c.Command, now: float) -> Result:
+    name = type(order).__name__
+    return refuse(f"{name} is refused", "this version of amplify does not have it yet")

@@ -1,0 +1,478 @@
+"""Events: what did happen, in the past tense, versioned and hash-chained. Codec included, fold excluded (evolve.py).
+
+An event's data is one of the structs below; its envelope says when, by whom and in answer to what. Bodies are
+canonical JSON: the hash chain is over exactly those bytes, so encoding an envelope twice must give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+
+from amplify_tui.run.shapes import (
+    Await,
+    Bundle,
+    Cause,
+    Exposure,
+    HoldKind,
+    Mode,
+    OnBlindPlan,
+    Outcome,
+    Plan,
+    ServiceFacts,
+    Subject,
+    Target,
+    TriggerSpec,
+    Undo,
+    UndoItem,
+    Watch,
+)
+from amplify_tui.verdict.model import Verdict
+
+Via = Literal["key", "cli", "timer", "trigger", "engine"]
+GENESIS: Final = "0" * 64
+
+
+class Data(Struct, frozen=True, kw_only=True):
+    """Base of every event's data."""
+
+
+class RunCreated(Data, frozen=True):
+    mode: Mode
+    plan: Plan
+    bundle: Bundle
+    engine: str
+    playbook: str
+    verbs: dict[str, str] = {}
+    inputs: dict[str, Any] = {}
+    reverses: str = ""
+    sandbox: bool = False
+
+
+class RunStarted(Data, frozen=True):
+    environment: str
+    subject: Subject
+    plan: Plan
+    baseline: dict[str, dict[str, str | None]] = {}
+    services: dict[str, ServiceFacts] = {}
+    triggers: tuple[TriggerSpec, ...] = ()
+    on_blind: OnBlindPlan = OnBlindPlan()
+    integrity: tuple[str, ...] = ()
+    locks: tuple[str, ...] = ()
+    supersedes: str = ""
+    notes: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class ConductorAttached(Data, frozen=True):
+    host: str
+    pid: int
+    lease: int
+
+
+class ConductorDetached(Data, frozen=True):
+    reason: str
+
+
+class ClockJumped(Data, frozen=True):
+    delta: float
+
+
+class StepAwaiting(Data, frozen=True):
+    step: str
+    key: str = ""
+    what: tuple[Await, ...] = ()
+    preview: str = ""
+    preview_sha: str = ""
+
+
+class InputGiven(Data, frozen=True):
+    step: str
+    values: dict[str, Any]
+    key: str = ""
+
+
+class SignedOff(Data, frozen=True):
+    step: str
+    role: str
+    preview_sha: str
+    key: str = ""
+
+
+class SignOffRejected(Data, frozen=True):
+    step: str
+    role: str
+    reason: str
+    key: str = ""
+
+
+class StepSkipped(Data, frozen=True):
+    step: str
+    by: Literal["condition", "failed", "human"]
+    reason: str
+    key: str = ""
+
+
+class AttemptStarted(Data, frozen=True):
+    step: str
+    n: int
+    key: str = ""
+    fields_sha: str = ""
+    preview_sha: str = ""
+    watch: Watch | None = None
+    ramp: int = 0
+
+
+class AttemptEnded(Data, frozen=True):
+    step: str
+    n: int
+    outcome: Literal["succeeded", "failed"]
+    key: str = ""
+    reason: str = ""
+    outputs: dict[str, Any] = {}
+    not_before: float | None = None
+
+
+class EffectIntended(Data, frozen=True):
+    effect: str
+    step: str
+    verb: str
+    target: Target
+    before: Any
+    after: Any
+    undo: Undo | None
+    idem: str
+    deadline: float
+    key: str = ""
+    n: int = 0
+    phase: int = 0
+    says: str = ""
+    undoes: str = ""
+    exposure: Exposure | None = None
+
+
+class EffectDone(Data, frozen=True):
+    effect: str
+    observed: Any = None
+    receipt: dict[str, Any] = {}
+
+
+class EffectAccepted(Data, frozen=True):
+    effect: str
+    handle: str
+    waits_for: str
+    url: str = ""
+
+
+class EffectFailed(Data, frozen=True):
+    effect: str
+    reason: str
+    error: str = ""
+    retryable: bool = False
+    not_before: float | None = None
+
+
+class EffectUnknown(Data, frozen=True):
+    effect: str
+    cause: str
+
+
+class EffectProbed(Data, frozen=True):
+    effect: str
+    result: Literal["done", "absent", "diverged", "unreachable"]
+    observed: Any = None
+    detail: str = ""
+
+
+class EffectSettled(Data, frozen=True):
+    effect: str
+    as_: Literal["done", "absent"]
+    reason: str
+
+
+class PhaseEntered(Data, frozen=True):
+    step: str
+    i: int
+    target: str
+    settle_until: float
+    need: float
+    key: str = ""
+
+
+class BakeAccrued(Data, frozen=True):
+    step: str
+    i: int
+    accrued: float
+    key: str = ""
+    broken_by: str = ""
+
+
+class PhaseAdvanced(Data, frozen=True):
+    step: str
+    from_: int
+    to: int
+    why: str
+    key: str = ""
+
+
+class PhaseRetreated(Data, frozen=True):
+    step: str
+    from_: int
+    to: int
+    why: str
+    key: str = ""
+
+
+class GateJudged(Data, frozen=True):
+    step: str
+    i: int
+    verdict: Verdict
+    key: str = ""
+
+
+class StepSucceeded(Data, frozen=True):
+    step: str
+    key: str = ""
+    outputs: dict[str, Any] = {}
+
+
+class StepStuck(Data, frozen=True):
+    step: str
+    cause: Cause
+    detail: str
+    key: str = ""
+    question: str = ""
+
+
+class HoldPlaced(Data, frozen=True):
+    hold: str
+    scope: str
+    kind: HoldKind
+    reason: str
+    auto_release: bool = False
+
+
+class HoldReleased(Data, frozen=True):
+    hold: str
+    why: str
+    choice: str = ""
+
+
+class Overridden(Data, frozen=True):
+    step: str
+    phase: int
+    conditions: tuple[str, ...]
+    evidence_sha: str
+    reason: str
+    key: str = ""
+    values: dict[str, float | None] = {}
+
+
+class TriggerFired(Data, frozen=True):
+    trigger: str
+    evidence: str
+    mode: Literal["ask", "auto"]
+    answer_by: float | None = None
+
+
+class TriggerAnswered(Data, frozen=True):
+    trigger: str
+    answer: Literal["rollback", "mitigate", "hold", "ignore", "unanswered"]
+
+
+class TriggerDisarmed(Data, frozen=True):
+    trigger: str
+    until: float
+
+
+class TriggerArmed(Data, frozen=True):
+    trigger: str
+
+
+class RollbackStarted(Data, frozen=True):
+    scope: Literal["full"]
+    plan: tuple[UndoItem, ...]
+    reason: str = ""
+    force_order: bool = False
+
+
+class UndoDecided(Data, frozen=True):
+    effect: str
+    choice: Literal["restore", "ours", "kill", "waive"]
+    reason: str = ""
+
+
+class MitigationStarted(Data, frozen=True):
+    plan: tuple[UndoItem, ...]
+    reason: str = ""
+
+
+class MitigationDone(Data, frozen=True):
+    verified_at: float
+
+
+class IntegrityJudged(Data, frozen=True):
+    check: str
+    verdict: Literal["pass", "fail", "error"]
+    when: Literal["baseline", "after"]
+    detail: str = ""
+
+
+class PlaybookMigrated(Data, frozen=True):
+    from_: str
+    to: str
+    diff: str
+
+
+class NoteAdded(Data, frozen=True):
+    text: str
+
+
+class RoleTaken(Data, frozen=True):
+    role: str
+
+
+class Requested(Data, frozen=True):
+    command: str
+    by: str
+    until: float
+
+
+class RunClosed(Data, frozen=True):
+    outcome: Outcome
+    exceptions: tuple[str, ...] = ()
+    follow_ups: tuple[str, ...] = ()
+    reason: str = ""
+
+
+EventData: TypeAlias = (
+    RunCreated | RunStarted | ConductorAttached | ConductorDetached | ClockJumped | StepAwaiting | InputGiven
+    | SignedOff | SignOffRejected | StepSkipped | AttemptStarted | AttemptEnded | EffectIntended | EffectDone
+    | EffectAccepted | EffectFailed | EffectUnknown | EffectProbed | EffectSettled | PhaseEntered | BakeAccrued
+    | PhaseAdvanced | PhaseRetreated | GateJudged | StepSucceeded | StepStuck | HoldPlaced | HoldReleased
+    | Overridden | TriggerFired | TriggerAnswered | TriggerDisarmed | TriggerArmed | RollbackStarted | UndoDecided
+    | MitigationStarted | MitigationDone | IntegrityJudged | PlaybookMigrated | NoteAdded | RoleTaken | Requested
+    | RunClosed
+)  # fmt: skip
+
+TYPES: Final[dict[str, type[Data]]] = {cls.__name__: cls for cls in Data.__subclasses__()}
+VERSION: Final = 1
+
+
+class Envelope(Struct, frozen=True, kw_only=True):
+    """One journaled event. `prev` is the SHA-256 of the body before it; `cmd` is the id of the command it answers."""
+
+    seq: int
+    run: str
+    epoch: int
+    at: datetime
+    type: str
+    v: int
+    actor: str
+    via: Via
+    cmd: str
+    prev: str
+    data: EventData
+
+    @property
+    def at_s(self) -> float:
+        """The event's time in Unix seconds."""
+        return self.at.timestamp()
+
+
+class _Wire(Struct, frozen=True, kw_only=True):
+    seq: int
+    run: str
+    epoch: int
+    at: datetime
+    type: str
+    v: int
+    actor: str
+    via: Via
+    cmd: str
+    prev: str
+    data: Raw
+
+
+class UnreadableEvent(Exception):
+    """A body that is not an event of a version this program knows; says which and what to do."""
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_wire_decoder = msgspec.json.Decoder(_Wire)
+_data_decoders: Final = {name: msgspec.json.Decoder(cls) for name, cls in TYPES.items()}
+
+
+def instant(at: float) -> datetime:
+    """An aware UTC datetime for Unix seconds, cut to microseconds so that it survives JSON unchanged."""
+    return datetime.fromtimestamp(round(at, 6), tz=UTC)
+
+
+def encode(envelope: Envelope) -> bytes:
+    """The canonical body: what is stored, chained and sent."""
+    return _encoder.encode(envelope)
+
+
+def decode(body: bytes) -> Envelope:
+    """The event in *body*. Raises UnreadableEvent where it is no event, or of a newer version."""
+    try:
+        wire = _wire_decoder.decode(body)
+        decoder = _data_decoders.get(wire.type)
+        if decoder is None or wire.v > VERSION:
+            raise UnreadableEvent(
+                f"event {wire.seq} is a {wire.type} of version {wire.v}, which this amplify does not know; "
+                "read the run with the version that wrote it, or a newer one"
+            )
+        data = decoder.decode(wire.data)
+    except msgspec.MsgspecError as error:
+        raise UnreadableEvent(f"a journal entry is not an event: {error}") from error
+    return Envelope(
+        seq=wire.seq,
+        run=wire.run,
+        epoch=wire.epoch,
+        at=wire.at,
+        type=wire.type,
+        v=wire.v,
+        actor=wire.actor,
+        via=wire.via,
+        cmd=wire.cmd,
+        prev=wire.prev,
+        data=data,  # type: ignore[arg-type]  # TYPES holds exactly the members of EventData
+    )
+
+
+def body_hash(body: bytes) -> str:
+    """What the next event's `prev` must be."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def envelope(
+    data: EventData,
+    *,
+    seq: int,
+    run: str,
+    epoch: int,
+    at: float,
+    actor: str,
+    via: Via,
+    cmd: str = "",
+    prev: str = GENESIS,
+) -> Envelope:
+    """An envelope around *data*, of this program's version."""
+    return Envelope(
+        seq=seq,
+        run=run,
+        epoch=epoch,
+        at=instant(at),
+        type=type(data).__name__,
+        v=VERSION,
+        actor=actor,
+        via=via,
+        cmd=cmd,
+        prev=prev,
+        data=data,
+    )

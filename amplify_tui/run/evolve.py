@@ -1,0 +1,301 @@
+"""The fold: `evolve(state, envelope)` is the next state. Pure, total over every event, and never refuses.
+
+Whether something may happen is `decide`'s business; what has happened is taken as it is. One small function per event,
+in a table; `fold` runs it over a journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+from msgspec.structs import replace
+
+from amplify_tui.run import events as ev
+from amplify_tui.run.events import Envelope
+from amplify_tui.run.evolve_effects import EFFECT_FOLDS
+from amplify_tui.run.evolve_steps import STEP_FOLDS
+from amplify_tui.run.shapes import Hold, ref_of
+from amplify_tui.run.state import ConductorState, Decision, Request, State, StepState, TriggerState
+
+Fold = Callable[[State, Any, Envelope], State]
+T = TypeVar("T")
+
+
+def _instances(state: State) -> dict[Any, StepState]:
+    """A pending state for every step instance of the plan; what already has a state keeps it."""
+    steps: dict[Any, StepState] = {}
+    for plan in state.plan.steps.values():
+        for key in plan.keys:
+            ref = ref_of(plan.id, key)
+            steps[ref] = state.steps.get(ref) or StepState(step=plan.id, key=key)
+    return steps
+
+
+def _created(state: State, data: ev.RunCreated, env: Envelope) -> State:
+    state = replace(
+        state,
+        run=env.run,
+        phase="draft",
+        mode=data.mode,
+        playbook=data.playbook,
+        plan=data.plan,
+        roles=data.plan.roles,
+        bundle_sha=data.bundle.sha256,
+        bundle_text=data.bundle.files[0].text if data.bundle.files else "",
+        engine=data.engine,
+        sandbox=data.sandbox,
+        inputs=data.inputs,
+        starter=env.actor,
+        created_at=env.at_s,
+    )
+    return replace(state, steps=_instances(state))
+
+
+def _started(state: State, data: ev.RunStarted, env: Envelope) -> State:
+    state = replace(
+        state,
+        phase="forward",
+        plan=data.plan,
+        environment=data.environment,
+        subject=data.subject,
+        baseline=data.baseline,
+        services=data.services,
+        triggers={spec.id: TriggerState(spec=spec) for spec in data.triggers},
+        on_blind=data.on_blind,
+        integrity=data.integrity,
+        locks=data.locks,
+        release_notes=data.notes,
+        warnings=data.warnings,
+        starter=env.actor,
+        started_at=env.at_s,
+    )
+    return replace(state, steps=_instances(state))
+
+
+def _attached(state: State, data: ev.ConductorAttached, env: Envelope) -> State:
+    """A new conductor knows nothing of what the last one had in flight: every intent is unknown now."""
+    effects = {
+        name: replace(effect, status="unknown", reason="the conductor ended before the outcome", unknown_since=env.at_s)
+        if effect.status == "intended"
+        else effect
+        for name, effect in state.effects.items()
+    }
+    lost = {effect.ref for effect in state.effects.values() if effect.status == "intended" and not effect.undoes}
+    steps = {
+        ref: replace(step, status="stuck", cause="unknown", detail="the conductor ended before an outcome was known")
+        if ref in lost and not step.is_over
+        else replace(step, accrued_at=env.at_s)
+        for ref, step in state.steps.items()
+    }
+    conductor = ConductorState(host=data.host, pid=data.pid, epoch=data.lease, attached=True, at=env.at_s)
+    return replace(state, conductor=conductor, effects=effects, steps=steps)
+
+
+def _detached(state: State, data: ev.ConductorDetached, env: Envelope) -> State:
+    return replace(state, conductor=replace(state.conductor, attached=False, at=env.at_s))
+
+
+def _input_given(state: State, data: ev.InputGiven, env: Envelope) -> State:
+    if not data.step:
+        return replace(state, inputs=state.inputs | data.values)
+    step = state.steps[ref_of(data.step, data.key)]
+    answered = replace(step, answers=step.answers | data.values)
+    return replace(state, steps=state.steps | {step.ref: answered})
+
+
+def _hold_placed(state: State, data: ev.HoldPlaced, env: Envelope) -> State:
+    hold = Hold(
+        id=data.hold,
+        scope=data.scope,
+        kind=data.kind,
+        reason=data.reason,
+        at=env.at_s,
+        by=env.actor,
+        auto_release=data.auto_release,
+    )
+    return replace(state, holds=state.holds | {hold.id: hold}, next_hold=state.next_hold + 1)
+
+
+def _hold_released(state: State, data: ev.HoldReleased, env: Envelope) -> State:
+    hold = state.holds.get(data.hold)
+    state = replace(state, holds={k: v for k, v in state.holds.items() if k != data.hold})
+    if hold is None or hold.kind not in ("gate", "blind"):
+        return state
+    steps = {
+        ref: replace(
+            step,
+            status="observing",
+            cause=None,
+            detail="",
+            question="",
+            gate_released=True,
+            accrued_at=env.at_s,
+        )
+        if ref == hold.scope and step.status == "stuck" and step.cause in ("gate", "timeout")
+        else step
+        for ref, step in state.steps.items()
+    }
+    return replace(state, steps=steps)
+
+
+def _trigger_fired(state: State, data: ev.TriggerFired, env: Envelope) -> State:
+    trigger = replace(
+        state.triggers[data.trigger],
+        fired_at=env.at_s,
+        evidence=data.evidence,
+        answer_by=data.answer_by,
+        answer="auto" if data.mode == "auto" else "",
+        fired=state.triggers[data.trigger].fired + 1,
+    )
+    return replace(state, triggers=state.triggers | {data.trigger: trigger})
+
+
+def _trigger_answered(state: State, data: ev.TriggerAnswered, env: Envelope) -> State:
+    trigger = replace(state.triggers[data.trigger], answer=data.answer)
+    return replace(state, triggers=state.triggers | {data.trigger: trigger})
+
+
+def _rollback_started(state: State, data: ev.RollbackStarted, env: Envelope) -> State:
+    lanes = {plan.id for plan in state.plan.steps.values() if plan.lane != "forward"}
+    steps = {
+        ref: step
+        if step.is_over or step.step in lanes
+        else replace(step, status="canceled", ended_at=env.at_s, cause=None)
+        for ref, step in state.steps.items()
+    }
+    triggers = {
+        name: replace(trigger, answer="rollback") if trigger.is_open else trigger
+        for name, trigger in state.triggers.items()
+    }
+    return replace(
+        state,
+        phase="rolling_back",
+        steps=steps,
+        triggers=triggers,
+        rollback_plan=data.plan,
+        force_order=data.force_order,
+        rollback_reason=data.reason,
+        rollback_by=env.actor,
+        rollback_via=env.via,
+        rollback_at=env.at_s,
+        automatic_rollbacks=state.automatic_rollbacks + (env.via in ("trigger", "engine", "timer")),
+    )
+
+
+def _mitigation_started(state: State, data: ev.MitigationStarted, env: Envelope) -> State:
+    """Each rollout whose exposure goes is stuck until a person starts it over."""
+    exposing = {e.ref for e in state.effects.values() if e.exposure and not e.undoes and e.exposure.after > 0}
+    steps = {
+        ref: replace(
+            step,
+            status="stuck",
+            cause="undo",
+            detail="exposure was taken away; retry starts again at the first phase",
+            ramp=step.ramp + 1,
+            phase=0,
+            phase_at=None,
+            accrued=0.0,
+            baked=(),
+        )
+        if ref in exposing and step.watch and step.status in ("running", "observing", "stuck")
+        else step
+        for ref, step in state.steps.items()
+    }
+    triggers = {
+        name: replace(trigger, answer="mitigate") if trigger.is_open else trigger
+        for name, trigger in state.triggers.items()
+    }
+    return replace(
+        state,
+        steps=steps,
+        triggers=triggers,
+        mitigation="running",
+        mitigations=state.mitigations + 1,
+        mitigation_plan=data.plan,
+    )
+
+
+def _mitigation_done(state: State, data: ev.MitigationDone, env: Envelope) -> State:
+    return replace(state, mitigation="done")
+
+
+def _integrity(state: State, data: ev.IntegrityJudged, env: Envelope) -> State:
+    if data.when == "baseline":
+        return replace(state, integrity_baseline=state.integrity_baseline | {data.check: data.verdict})
+    return replace(state, integrity_after=state.integrity_after | {data.check: data.verdict})
+
+
+def _role_taken(state: State, data: ev.RoleTaken, env: Envelope) -> State:
+    return replace(state, roles=state.roles | {data.role: (*state.roles.get(data.role, ()), env.actor)})
+
+
+def _closed(state: State, data: ev.RunClosed, env: Envelope) -> State:
+    return replace(
+        state,
+        phase="closed",
+        outcome=data.outcome,
+        exceptions=data.exceptions,
+        follow_ups=data.follow_ups,
+        closed_at=env.at_s,
+        holds={},
+    )
+
+
+def _undo_decided(state: State, data: ev.UndoDecided, env: Envelope) -> State:
+    decision = Decision(data.choice, data.reason, env.actor)
+    effects = {
+        name: replace(effect, not_before=0.0) if effect.undoes == data.effect else effect
+        for name, effect in state.effects.items()
+    }
+    return replace(state, decisions=state.decisions | {data.effect: decision}, effects=effects)
+
+
+def _requested(state: State, data: ev.Requested, env: Envelope) -> State:
+    return replace(state, requests=state.requests | {data.command: Request(data.by, data.until)})
+
+
+def _nothing(state: State, data: ev.EventData, env: Envelope) -> State:
+    return state
+
+
+FOLDS: Final[dict[type, Fold]] = {
+    ev.RunCreated: _created,
+    ev.RunStarted: _started,
+    ev.ConductorAttached: _attached,
+    ev.ConductorDetached: _detached,
+    ev.ClockJumped: _nothing,
+    ev.InputGiven: _input_given,
+    ev.HoldPlaced: _hold_placed,
+    ev.HoldReleased: _hold_released,
+    ev.TriggerFired: _trigger_fired,
+    ev.TriggerAnswered: _trigger_answered,
+    ev.TriggerDisarmed: _nothing,
+    ev.TriggerArmed: _nothing,
+    ev.RollbackStarted: _rollback_started,
+    ev.UndoDecided: _undo_decided,
+    ev.MitigationStarted: _mitigation_started,
+    ev.MitigationDone: _mitigation_done,
+    ev.IntegrityJudged: _integrity,
+    ev.PlaybookMigrated: _nothing,
+    ev.NoteAdded: _nothing,
+    ev.RoleTaken: _role_taken,
+    ev.Requested: _requested,
+    ev.RunClosed: _closed,
+    **STEP_FOLDS,
+    **EFFECT_FOLDS,
+}
+
+
+def evolve(state: State, envelope: Envelope) -> State:
+    """The state after *envelope*. Raises KeyError only for an event type without a fold, which a test forbids."""
+    folded = FOLDS[type(envelope.data)](state, envelope.data, envelope)
+    return replace(folded, seq=envelope.seq, last_at=envelope.at_s)
+
+
+def fold(envelopes: Iterable[Envelope], state: State | None = None) -> State:
+    """The state after all of *envelopes*, from *state* (by default from nothing)."""
+    state = state or State()
+    for envelope in envelopes:
+        state = evolve(state, envelope)
+    return state

@@ -1,0 +1,284 @@
+"""The run's state: what the fold of its events knows. Frozen; `evolve` makes the next one.
+
+Orthogonal fields, not one big enum: `phase` x `holds` x `mitigated`, and each step and effect has its own status.
+What can be derived is derived here, so every view and every guard reads the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from amplify_tui.run.shapes import (
+    Await,
+    Cause,
+    Exposure,
+    Hold,
+    Mode,
+    OnBlindPlan,
+    Outcome,
+    PhasePlan,
+    Plan,
+    ServiceFacts,
+    StepPlan,
+    StepRef,
+    Subject,
+    Target,
+    TriggerSpec,
+    Undo,
+    UndoItem,
+    Watch,
+    ref_of,
+)
+from amplify_tui.verdict.model import Verdict
+
+RunPhase = Literal["none", "draft", "forward", "rolling_back", "closed"]
+StepStatus = Literal["pending", "awaiting", "running", "observing", "stuck", "succeeded", "skipped", "canceled"]
+EffectStatus = Literal["intended", "accepted", "unknown", "diverged", "absent", "done"]
+
+OVER: Final[frozenset[StepStatus]] = frozenset({"succeeded", "skipped", "canceled"})
+OPEN_EFFECT: Final[frozenset[EffectStatus]] = frozenset({"intended", "accepted", "unknown", "diverged"})
+RUN_SCOPE: Final = "run"
+
+
+class SignedOffBy(Struct, frozen=True):
+    role: str
+    actor: str
+    preview_sha: str
+    at: float
+
+
+class StepState(Struct, frozen=True, kw_only=True):
+    """One step instance. `ramp` counts how often its phases started over (new ordinals each time)."""
+
+    step: str
+    key: str = ""
+    status: StepStatus = "pending"
+    n: int = 0
+    awaits: tuple[Await, ...] = ()
+    preview: str = ""
+    preview_sha: str = ""
+    answers: dict[str, Any] = {}
+    signed: tuple[SignedOffBy, ...] = ()
+    cause: Cause | None = None
+    detail: str = ""
+    question: str = ""
+    watch: Watch | None = None
+    phase: int = 0
+    phase_at: float | None = None
+    settle_until: float = 0.0
+    need: float = 0.0
+    accrued: float = 0.0
+    accrued_at: float = 0.0
+    baked: tuple[float, ...] = ()
+    verdict: Verdict | None = None
+    verdict_at: float = 0.0
+    judged_at: float = 0.0
+    overridden: tuple[str, ...] = ()
+    overridden_at: dict[str, float | None] = {}
+    gate_released: bool = False
+    ramp: int = 0
+    retries: int = 0
+    not_before: float = 0.0
+    outputs: dict[str, Any] = {}
+    skipped_by: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+
+    @property
+    def ref(self) -> StepRef:
+        return ref_of(self.step, self.key)
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in OVER
+
+    @property
+    def phase_plan(self) -> PhasePlan | None:
+        """The phase that is open, where the step has phases."""
+        return self.watch.phases[self.phase] if self.watch and self.phase < len(self.watch.phases) else None
+
+
+class EffectState(Struct, frozen=True, kw_only=True):
+    """One effect on the outside world. `tries` counts undo attempts; `probes` the looks at an unknown one."""
+
+    id: str
+    seq: int
+    step: str
+    key: str
+    verb: str
+    target: Target
+    before: Any
+    after: Any
+    undo: Undo | None
+    idem: str
+    deadline: float
+    at: float
+    n: int = 0
+    phase: int = 0
+    says: str = ""
+    undoes: str = ""
+    exposure: Exposure | None = None
+    status: EffectStatus = "intended"
+    observed: Any = None
+    receipt: dict[str, Any] = {}
+    reason: str = ""
+    error: str = ""
+    retryable: bool = False
+    not_before: float = 0.0
+    probes: int = 0
+    probed_at: float = 0.0
+    unknown_since: float = 0.0
+    handle: str = ""
+    human: bool = False
+    ended_at: float | None = None
+
+    @property
+    def ref(self) -> StepRef:
+        return ref_of(self.step, self.key)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_EFFECT
+
+
+class TriggerState(Struct, frozen=True, kw_only=True):
+    """A trigger of `rollback.when`. Open while it has fired and nobody answered."""
+
+    spec: TriggerSpec
+    fired_at: float | None = None
+    evidence: str = ""
+    answer_by: float | None = None
+    answer: str = ""
+    fired: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.fired_at is not None and not self.answer
+
+
+class ConductorState(Struct, frozen=True, kw_only=True):
+    host: str = ""
+    pid: int = 0
+    epoch: int = 0
+    attached: bool = False
+    at: float = 0.0
+
+
+class Decision(Struct, frozen=True):
+    """What a person decided about an undo item."""
+
+    choice: str
+    reason: str
+    actor: str
+
+
+class Request(Struct, frozen=True):
+    """An act that needs two people, asked for by the first."""
+
+    by: str
+    until: float
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """A run, as its journal tells it."""
+
+    run: str = ""
+    seq: int = 0
+    phase: RunPhase = "none"
+    outcome: Outcome | None = None
+    mode: Mode = "live"
+    playbook: str = ""
+    plan: Plan = Plan(name="")
+    bundle_sha: str = ""
+    bundle_text: str = ""
+    engine: str = ""
+    sandbox: bool = False
+    environment: str = ""
+    subject: Subject | None = None
+    inputs: dict[str, Any] = {}
+    services: dict[str, ServiceFacts] = {}
+    baseline: dict[str, dict[str, str | None]] = {}
+    release_notes: str = ""
+    locks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    on_blind: OnBlindPlan = OnBlindPlan()
+    integrity: tuple[str, ...] = ()
+    integrity_baseline: dict[str, str] = {}
+    integrity_after: dict[str, str] = {}
+    conductor: ConductorState = ConductorState()
+    steps: dict[StepRef, StepState] = {}
+    effects: dict[str, EffectState] = {}
+    holds: dict[str, Hold] = {}
+    triggers: dict[str, TriggerState] = {}
+    exposure: dict[str, float] = {}
+    mitigation: Literal["", "running", "done"] = ""
+    mitigations: int = 0
+    mitigation_plan: tuple[UndoItem, ...] = ()
+    rollback_plan: tuple[UndoItem, ...] = ()
+    force_order: bool = False
+    rollback_reason: str = ""
+    rollback_by: str = ""
+    rollback_via: str = ""
+    decisions: dict[str, Decision] = {}
+    automatic_rollbacks: int = 0
+    requests: dict[str, Request] = {}
+    roles: dict[str, tuple[str, ...]] = {}
+    starter: str = ""
+    created_at: float = 0.0
+    started_at: float | None = None
+    closed_at: float | None = None
+    first_exposure_at: float | None = None
+    rollback_at: float | None = None
+    exceptions: tuple[str, ...] = ()
+    follow_ups: tuple[str, ...] = ()
+    next_effect: int = 1
+    next_hold: int = 1
+    last_at: float = 0.0
+    head: str = ""
+
+    # --- what every guard and view asks -----------------------------------------------------------------------------
+
+    def step(self, step: str, key: str = "") -> StepState | None:
+        """The state of a step instance; None where the plan has no such step."""
+        return self.steps.get(ref_of(step, key))
+
+    def plan_of(self, state: StepState) -> StepPlan:
+        return self.plan.steps[state.step]
+
+    def steps_of(self, step: str) -> list[StepState]:
+        """All instances (matrix keys) of one step."""
+        return [self.steps[r] for k in self.plan.steps[step].keys if (r := ref_of(step, k)) in self.steps]
+
+    def effects_of(self, state: StepState) -> Iterator[EffectState]:
+        """The effects of a step, undo effects not among them."""
+        return (e for e in self.effects.values() if not e.undoes and e.step == state.step and e.key == state.key)
+
+    @property
+    def is_held(self) -> bool:
+        """A hold on the whole run: nothing goes forward."""
+        return any(hold.scope == RUN_SCOPE for hold in self.holds.values())
+
+    def holds_on(self, ref: StepRef) -> list[Hold]:
+        """Holds that keep this step from going forward."""
+        return [hold for hold in self.holds.values() if hold.scope in (RUN_SCOPE, ref)]
+
+    @property
+    def open_effects(self) -> list[EffectState]:
+        return [effect for effect in self.effects.values() if effect.is_open]
+
+    @property
+    def is_exposed(self) -> bool:
+        """Some user may be on the new path: triggers are armed from here to the close."""
+        return self.first_exposure_at is not None
+
+    @property
+    def exposed_now(self) -> float:
+        """The highest exposure of any flag of the run, in percent."""
+        return max(self.exposure.values(), default=0.0)
+
+    @property
+    def open_triggers(self) -> list[TriggerState]:
+        return [trigger for trigger in self.triggers.values() if trigger.is_open]

@@ -1,0 +1,207 @@
+"""The undo plan: a fold of the undo data that was journaled with each intent. Pure data, no verb's code, no playbook.
+
+Effects on one target collapse into one item that goes back to the before-image of the first. Items stand in bands:
+1 exposure, 2 exposure verified, 3 code, 4 data, 5 words (states.md 6.1).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from amplify_tui.run.shapes import (
+    CODE_BAND,
+    DATA_BAND,
+    EXPOSURE_BAND,
+    VERIFY_BAND,
+    WORDS_BAND,
+    Target,
+    UndoItem,
+)
+from amplify_tui.run.state import EffectState, State
+
+ItemStatus = Literal["planned", "running", "waiting", "blocked", "done", "waived", "kept", "manual"]
+
+BAND_NAMES: Final = {
+    EXPOSURE_BAND: "exposure",
+    VERIFY_BAND: "verify",
+    CODE_BAND: "code",
+    DATA_BAND: "data",
+    WORDS_BAND: "words",
+}
+ROLLBACK: Final = "rollback"
+SETTLED_ITEM: Final[frozenset[ItemStatus]] = frozenset({"done", "waived", "kept"})
+
+
+class ItemState(Struct, frozen=True):
+    """An item with where it stands. `detail` says what it waits for or why it is blocked."""
+
+    item: UndoItem
+    status: ItemStatus
+    detail: str = ""
+    not_before: float = 0.0
+    effect: EffectState | None = None
+    tries: int = 0
+    decision: str = ""
+
+
+def _touched(effect: EffectState) -> bool:
+    """Done, or perhaps done: both are taken back."""
+    return (
+        effect.undo is not None
+        and not effect.undoes
+        and effect.status in ("done", "unknown", "diverged", "accepted", "intended")
+    )
+
+
+def item_id(target: Target, band: int) -> str:
+    return f"u{band}:{target.kind}:{target.id}"
+
+
+def undo_plan(state: State) -> tuple[UndoItem, ...]:
+    """The items, in the order in which they would be worked off; what is already taken back is not among them."""
+    items: dict[str, UndoItem] = {}
+    for effect in state.effects.values():
+        if not _touched(effect) or effect.undo is None:
+            continue
+        name = item_id(effect.target, effect.undo.band)
+        first = items.get(name)
+        if first is None:
+            items[name] = UndoItem(
+                id=name,
+                band=effect.undo.band,
+                verb=effect.undo.verb,
+                target=effect.target,
+                effects=(effect.id,),
+                spec=effect.undo.spec | {"receipt": effect.receipt},
+                cls=effect.undo.cls,
+                says=effect.undo.says,
+                by_hand=effect.undo.by_hand,
+                before=effect.before,
+                after=effect.after,
+            )
+        else:
+            items[name] = replace(first, effects=(*first.effects, effect.id), after=effect.after)
+    _fold_mitigation(state, items)
+    ordered = _verification(_in_order(items))
+    return tuple(ordered)
+
+
+def _fold_mitigation(state: State, items: dict[str, UndoItem]) -> None:
+    """What a mitigation wrote is our own latest after-image of that flag: a later rollback must know it as ours."""
+    for effect in state.effects.values():
+        if effect.undoes and effect.status == "done" and (item := items.get(effect.undoes)) is not None:
+            items[item.id] = replace(item, after=effect.observed if effect.observed is not None else effect.after)
+
+
+def _in_order(items: dict[str, UndoItem]) -> list[UndoItem]:
+    """By band; inside a band the latest effect first, so that what was built last is taken down first."""
+
+    def latest(item: UndoItem) -> int:
+        return max(int(effect[1:]) for effect in item.effects)
+
+    return sorted(items.values(), key=lambda item: (item.band, -latest(item)))
+
+
+def _verification(items: list[UndoItem]) -> list[UndoItem]:
+    """Each exposure item is followed by one that reads it back: code is not touched before that holds."""
+    checks = [
+        UndoItem(
+            id=item_id(item.target, VERIFY_BAND),
+            band=VERIFY_BAND,
+            verb=item.verb,
+            target=item.target,
+            effects=item.effects,
+            spec=item.spec | {"verify": True},
+            cls="safe",
+            says=f"{item.target.id} is read back, and stays as it was",
+            before=item.before,
+            after=item.after,
+            needs=(item.id,),
+        )
+        for item in items
+        if item.band == EXPOSURE_BAND
+    ]
+    return sorted([*items, *checks], key=lambda item: item.band)
+
+
+def mitigation_label(state: State) -> str:
+    """What the effects of the mitigation under way carry as their step."""
+    return f"mitigation-{state.mitigations}"
+
+
+def item_state(state: State, item: UndoItem, label: str) -> ItemState:
+    """Where *item* stands, given the undo effects made under *label*: the rollback, or one mitigation."""
+    decision = state.decisions.get(item.id)
+    choice = decision.choice if decision else ""
+    if choice == "waive" and decision is not None:
+        return ItemState(item, "waived", decision.reason, decision=choice)
+    if item.cls == "none":
+        return ItemState(item, "kept", item.says or "declared as not undoable", decision=choice)
+    attempts = [e for e in state.effects.values() if e.undoes == item.id and e.step == label]
+    tries = len(attempts)
+    if not attempts:
+        return ItemState(item, "planned", decision=choice)
+    last = attempts[-1]
+    match last.status:
+        case "done":
+            return ItemState(item, "done", last.reason, effect=last, tries=tries, decision=choice)
+        case "intended" | "accepted":
+            return ItemState(item, "running", last.reason, effect=last, tries=tries, decision=choice)
+        case "unknown":
+            return ItemState(item, "waiting", f"no answer, reading back: {last.reason}", 0.0, last, tries, choice)
+        case "absent" if last.retryable or (decision and last.not_before == 0.0):
+            return ItemState(item, "waiting", last.reason, last.not_before, last, tries, choice)
+        case "absent" | "diverged":
+            return ItemState(item, "blocked", last.reason, effect=last, tries=tries, decision=choice)
+
+
+def rollback_items(state: State) -> list[ItemState]:
+    """The rollback under way (or the plan of one that might start now) with the state of each item."""
+    if state.phase == "rolling_back" or (state.phase == "closed" and state.rollback_plan):
+        return [item_state(state, item, ROLLBACK) for item in state.rollback_plan]
+    return [item_state(state, item, "") for item in undo_plan(state)]
+
+
+def mitigation_items(state: State) -> list[ItemState]:
+    """The exposure and verification items of the mitigation under way."""
+    return [item_state(state, item, mitigation_label(state)) for item in state.mitigation_plan]
+
+
+def exposure_plan(state: State) -> tuple[UndoItem, ...]:
+    """Bands 1 and 2 of the plan: what a mitigation does."""
+    return tuple(item for item in undo_plan(state) if item.band in (EXPOSURE_BAND, VERIFY_BAND))
+
+
+def unfinished_band(items: list[ItemState]) -> int | None:
+    """The lowest band that still has something to do; None when all is settled."""
+    return min((i.item.band for i in items if i.status not in SETTLED_ITEM), default=None)
+
+
+def ready_items(state: State, items: list[ItemState], now: float) -> list[ItemState]:
+    """Items to act on now: code and later wait for exposure to be verified off, data for code; words wait for nobody.
+
+    Inside a band independent items go on when one fails; an item waits for what it names in `needs`.
+    """
+    done = {i.item.id for i in items if i.status in SETTLED_ITEM}
+    band = unfinished_band([i for i in items if i.item.band != WORDS_BAND])
+    ready = []
+    for entry in items:
+        item = entry.item
+        due = entry.status == "planned" or (
+            entry.status == "waiting" and entry.effect is not None and entry.effect.status == "absent"
+        )
+        if not due or entry.not_before > now or not set(item.needs) <= done:
+            continue
+        if item.band == WORDS_BAND:
+            if band is None:
+                ready.append(entry)
+        elif (
+            item.band == band
+            or (item.band == VERIFY_BAND and band == EXPOSURE_BAND)
+            or (state.force_order and item.band == CODE_BAND)
+        ):
+            ready.append(entry)
+    return ready

@@ -1,0 +1,141 @@
+"""What a verb is: its fields, what it shows before it acts, what it does, how it looks, how it is taken back.
+
+A verb never decides and never writes to the journal. The conductor asks it in this order:
+
+| when                         | call                    | answers                                                    |
+| ---------------------------- | ----------------------- | ---------------------------------------------------------- |
+| the step's turn has come     | prepare(fields, ctx)    | what it waits for, its preview, what it is watched by      |
+| the step (or a phase) runs   | tasks(fields, ctx, i)   | groups of tasks; groups in order, a group's tasks at once  |
+| before each effect           | intend(task, ctx)       | before, after and undo, to be journaled; None: already so  |
+| right after the intent       | act(draft, ctx)         | an Outcome; never raises for the world's faults            |
+| an outcome is not known      | probe(effect, ctx)      | done, absent, diverged or unreachable                      |
+| all effects are done         | finish(fields, ctx)     | the step's outcome and outputs                             |
+| the effect is taken back     | undo(item, ctx)         | a task for intend and act, from the journaled data alone   |
+
+A verb that has no effects answers no tasks. `AdapterError` may leave prepare, tasks, intend and finish: the conductor
+turns it into a stuck step with the error's words. Nothing else may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from msgspec import Struct
+
+from amplify_tui.adapters.ports import FlagProvider, Notifier, Outcome, Probe
+from amplify_tui.playbook.model import Playbook
+from amplify_tui.run.shapes import Await, Exposure, StepPlan, Target, Undo, UndoItem, Watch
+from amplify_tui.run.state import EffectState, State, StepState
+from amplify_tui.verdict.model import Evidence
+
+
+class Preparation(Struct, frozen=True, kw_only=True):
+    """What stands before a step: what it waits for, in words what it would do, and how it will be judged."""
+
+    awaits: tuple[Await, ...] = ()
+    preview: str = ""
+    watch: Watch | None = None
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """One effect to be. `ordinal` is its place in the step: the same work has the same ordinal at every attempt, so
+    that what is done is not done again. `data` is the verb's own."""
+
+    ordinal: str
+    data: dict[str, Any]
+    label: str = ""
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """An intent, ready to be journaled. `timeout` is that of the outside call, in seconds; `data` is for act."""
+
+    target: Target
+    before: Any
+    after: Any
+    timeout: float
+    says: str
+    data: dict[str, Any]
+    undo: Undo | None = None
+    exposure: Exposure | None = None
+
+
+class Finished(Struct, frozen=True, kw_only=True):
+    """How a step ended. `outputs` are plain JSON values, cleaned, at most 16 KiB."""
+
+    ok: bool
+    reason: str = ""
+    outputs: dict[str, Any] = {}
+
+
+class World(Protocol):
+    """The outside systems of this run, as its playbook names them; made by the engine, asked by verbs."""
+
+    playbook: Playbook
+    run_dir: Path
+    repo_path: Path
+
+    def flags(self, source: str) -> FlagProvider: ...
+
+    def notifier(self, stakeholder: str) -> Notifier: ...
+
+    def git(self) -> Any: ...
+
+    def evidence(self) -> Evidence:
+        """The latest readings of the pollers: fleet and flags now, signals with their history."""
+        ...
+
+    def reveal(self, text: str) -> str:
+        """Secret markers replaced by their values. Only for what leaves this process, never for what is kept."""
+        ...
+
+    async def refresh(self) -> None:
+        """Poll every instance once, now: where a fresh look matters more than the next tick."""
+        ...
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """Everything a verb may know about the step it works for."""
+
+    world: World
+    state: State
+    plan: StepPlan
+    step: StepState
+    names: Mapping[str, Any]
+    now: Callable[[], float]
+    log: Callable[[str], None]
+    effect: str = ""
+
+    def resolve(self, tree: Any, **more: Any) -> Any:
+        """*tree* with its `${{ }}` resolved by the step's names and *more* (such as instance=...)."""
+        from amplify_tui.playbook.context import Context as Names
+        from amplify_tui.playbook.resolve import resolve_value
+
+        return resolve_value(tree, Names({**self.names, **more}))
+
+    def done(self) -> list[EffectState]:
+        """The step's effects that are done, oldest first."""
+        return [e for e in self.state.effects_of(self.step) if e.status == "done"]
+
+
+class Verb(Protocol):
+    """One word of the playbook."""
+
+    name: ClassVar[str]
+    Fields: ClassVar[type[Struct]]
+    outputs: ClassVar[Mapping[str, str]]
+
+    async def prepare(self, fields: Any, ctx: Context) -> Preparation: ...
+
+    async def tasks(self, fields: Any, ctx: Context, phase: int) -> Sequence[Sequence[Task]]: ...
+
+    async def intend(self, task: Task, ctx: Context) -> Draft | None: ...
+
+    async def act(self, draft: Draft, ctx: Context) -> Outcome: ...
+
+    async def probe(self, effect: EffectState, ctx: Context) -> Probe: ...
+
+    async def finish(self, fields: Any, ctx: Context) -> Finished: ...
+
+    async def undo(self, item: UndoItem, ctx: Context) -> Task: ...

@@ -1,0 +1,116 @@
+"""How long a phase has baked: time for which there is evidence, not time on a clock. And how long it settles before.
+
+Accrual looks at each moment only at what had arrived by then, so accruing twice in halves gives what once does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from msgspec import Struct
+
+from amplify_tui.verdict.conditions import Rule, grade, rule_of, select
+from amplify_tui.verdict.gate import judge_term
+from amplify_tui.verdict.model import Evidence, Expected, Reading, Term
+
+DEFAULT_POLL: Final = 15.0  # the applications' SDKs ask the flag server this often unless told otherwise
+
+
+class Accrual(Struct, frozen=True, kw_only=True):
+    """Seconds that count for the bake, and the id of the term that stopped it last (None where every second counts).
+
+    A term that fails is named before one that only lacks data.
+    """
+
+    seconds: float
+    broken_by: str | None = None
+
+
+def accrue(
+    terms: Sequence[Term],
+    evidence: Evidence,
+    expected: Expected,
+    since: float,
+    until: float,
+    now: float,
+) -> Accrual:
+    """The time in (since, until] in which every term had fresh readings and none was failing (verdicts.md 3).
+
+    A condition is covered from a fresh reading of this phase until the next poll is overdue or the data is older than
+    `max_age`; a built-in is while it passes. Nothing after *now* counts, and no term at all is no evidence.
+    """
+    until = min(until, now)
+    if not terms or until <= since:
+        return Accrual(seconds=0.0)
+    seconds = 0.0
+    broken: str | None = None
+    moments = _moments(terms, evidence, expected, since, until)
+    for start, end in pairwise(moments):
+        stopped = _stopped_by(terms, evidence, expected, start)
+        if stopped is None:
+            seconds += end - start
+        else:
+            broken = stopped
+    return Accrual(seconds=seconds, broken_by=broken)
+
+
+def settle_for(
+    terms: Sequence[Term],
+    lags: Sequence[float],
+    polls: Sequence[float],
+    given: float | None = None,
+) -> float:
+    """How long a phase settles before its evidence counts: *given*, else the largest of the windows and polls + lag.
+
+    lags: of the sources the terms read; polls: how often the applications fetch their flags (15 s where none is told).
+    """
+    if given is not None:
+        return given
+    windows = [term.signal.window for term in terms if term.signal is not None]
+    lag = max((*lags, *(term.lag for term in terms)), default=0.0)
+    return max(*windows, *(polls or (DEFAULT_POLL,)), 0.0) + lag
+
+
+def _stopped_by(terms: Sequence[Term], evidence: Evidence, expected: Expected, at: float) -> str | None:
+    missing: str | None = None
+    for term in terms:
+        answer = judge_term(term, evidence, expected, at).answer
+        if answer == "fail":
+            return term.id
+        rule = rule_of(term) if term.builtin is None else None
+        covered = answer == "pass" if rule is None else _is_covered(rule, evidence, expected, at)
+        missing = term.id if missing is None and not covered else missing
+    return missing
+
+
+def _is_covered(rule: Rule | str, evidence: Evidence, expected: Expected, at: float) -> bool:
+    if isinstance(rule, str):
+        return False
+    return any(
+        reading.window_from >= expected.since and at < _covers_until(reading, rule)
+        for reading in select(evidence.signals, rule, at)
+        if grade(reading, rule)[0] == "ok"
+    )
+
+
+def _covers_until(reading: Reading, rule: Rule) -> float:
+    fresh_until = min(reading.data_at, reading.received_at) + rule.max_age
+    return min(reading.received_at + rule.tolerance, fresh_until)
+
+
+def _moments(terms: Sequence[Term], evidence: Evidence, expected: Expected, since: float, until: float) -> list[float]:
+    """Every time in the range at which an answer can change: arrivals, and the ends of what they cover."""
+    moments = {since, until}
+    for term in terms:
+        rule = rule_of(term) if term.builtin is None else None
+        if isinstance(rule, Rule):
+            mine = select(evidence.signals, rule, until)
+            moments.update(reading.received_at for reading in mine)
+            moments.update(_covers_until(reading, rule) for reading in mine)
+    if any(term.builtin for term in terms):
+        for instance in evidence.fleet:
+            moments.add(instance.received_at)
+            moments.add(min(instance.received_at, instance.data_at) + expected.max_age)
+    return sorted(moment for moment in moments if since <= moment <= until)

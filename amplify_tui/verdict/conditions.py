@@ -1,0 +1,166 @@
+"""From a term to its rule: which readings, which limit, how long, how many. Defaults live here and nowhere else.
+
+Also here: what a reading is worth as evidence at its arrival (`grade`). No history and no judgement: see spans.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from amplify_tui.playbook.model import Condition, Limit, Signal
+from amplify_tui.verdict.model import Cohort, Reading, Status, Term
+from amplify_tui.verdict.words import Unit
+
+NOT_JUDGED: Final = "not judged by this version"
+
+# A value below zero by less than this part of the total is rounding of `total - bucket`, not nonsense.
+_ROUNDING: Final = 1e-6
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """A threshold condition with every default filled in. Times in seconds; `limit` in the signal's own unit."""
+
+    name: str
+    signal: str
+    cohort: Cohort | None
+    limit: float
+    below: bool
+    for_: float
+    every: float
+    window: float
+    max_age: float
+    min_samples: int
+    pair: bool
+    increase: bool
+    counted: bool
+    unit: Unit
+
+    def is_bad(self, value: float) -> bool:
+        """Whether *value* is on the wrong side; a value that equals the limit is good."""
+        return value < self.limit if self.below else value > self.limit
+
+    @property
+    def tolerance(self) -> float:
+        """The longest time between two polls that is still jitter and not a lost reading."""
+        return 1.5 * self.every
+
+
+def rule_of(term: Term) -> Rule | str:
+    """The rule that *term* asks for, or a sentence that says why this version cannot judge it.
+
+    A condition without its own limit takes the signal's. `for` falls back to the signal's limit, then 3 x every;
+    `max_age` to lag + window + 3 x every; `min_samples` to `default_samples`. A signal with cohorts is judged by
+    `treatment` unless the condition names one.
+    """
+    condition, signal = term.condition, term.signal
+    if condition is None or signal is None or not condition.signal:
+        slo = condition is not None and (condition.slo or condition.burn is not None)
+        return f"slo burn is {NOT_JUDGED}" if slo else "the condition names no signal"
+    own = (condition.above, condition.below, condition.worse_than) != (None, None, None)
+    asked: Condition | Limit = condition if own or signal.limit is None else signal.limit
+    refusal = _refusal(condition, asked)
+    if refusal:
+        return refusal
+    above, below = asked.above, asked.below
+    limit = above if above is not None else below
+    assert limit is not None
+    inherited = signal.limit or Limit()
+    every = _first(condition.every, signal.every)
+    cohort: Cohort | None = condition.cohort or ("treatment" if signal.cohorts else None)
+    samples = (condition.min_samples, inherited.min_samples, signal.min_samples)
+    given = next((n for n in samples if n is not None), None)
+    return Rule(
+        name=f"{condition.signal} ({cohort})" if cohort == "control" else condition.signal,
+        signal=condition.signal,
+        cohort=cohort,
+        limit=limit,
+        below=below is not None,
+        for_=_first(condition.for_, inherited.for_, 3.0 * every),
+        every=every,
+        window=signal.window,
+        max_age=_first(condition.max_age, signal.max_age, term.lag + signal.window + 3.0 * every),
+        min_samples=default_samples(signal, limit, below is not None) if given is None else given,
+        pair=signal.total is not None,
+        increase=signal.as_ == "increase",
+        counted=signal.total is not None or signal.count is not None,
+        unit=_unit(signal),
+    )
+
+
+def default_samples(signal: Signal, limit: float, below: bool) -> int:
+    """The fewest requests a pass may rest on: the rule of three for a share, 5 / (1 - quantile) for a quantile.
+
+    0 of n bad bounds a share by 3/n once, at one look (judge.md 5): a floor on asking, not a proof. A limit of 0
+    would ask for ever, so the smallest harm that the signal cares for stands in. A plain value has no floor.
+    """
+    if signal.total is not None:
+        share = (1.0 - limit) if below else limit
+        share = share if share > 0.0 else signal.harm
+        return math.ceil(round(3.0 / share, 6)) if 0.0 < share < 1.0 else 1
+    if signal.quantile is not None and 0.0 < signal.quantile < 1.0:
+        return math.ceil(round(5.0 / (1.0 - signal.quantile), 6))
+    return 0
+
+
+def grade(reading: Reading, rule: Rule) -> tuple[Status, float]:
+    """What *reading* was worth when it arrived, and its value (0.0 where it is no evidence).
+
+    Never better than the status it came with. A NaN, an infinite or a negative number and a total of 0 are `nodata`;
+    an empty `bad` beside a total is 0; data older than `max_age` is `stale`, from the future by as much is `error`.
+    """
+    if reading.status != "ok":
+        return reading.status, 0.0
+    if not (math.isfinite(reading.data_at) and math.isfinite(reading.received_at)):
+        return "error", 0.0
+    age = reading.received_at - reading.data_at
+    if abs(age) > rule.max_age:
+        return ("stale" if age > 0 else "error"), 0.0
+    value = _share(reading) if rule.pair else reading.value
+    if value is None or not math.isfinite(value):
+        return "nodata", 0.0
+    if reading.n is not None and (not math.isfinite(reading.n) or (rule.counted and reading.n <= 0)):
+        return "nodata", 0.0
+    return "ok", value
+
+
+def select(readings: Sequence[Reading], rule: Rule, now: float) -> list[Reading]:
+    """The readings of the rule's signal and cohort that have arrived by *now*."""
+    mine = (r for r in readings if r.signal == rule.signal and r.cohort == rule.cohort)
+    return [r for r in mine if r.received_at <= now]
+
+
+def _share(reading: Reading) -> float | None:
+    total, bad = reading.total, reading.bad
+    if total is None or not math.isfinite(total) or total <= 0.0:
+        return None
+    bad = 0.0 if bad is None else bad
+    if not math.isfinite(bad) or bad < -_ROUNDING * total:
+        return None
+    return min(1.0, max(0.0, bad / total))
+
+
+def _refusal(condition: Condition, asked: Condition | Limit) -> str:
+    if condition.slo or condition.burn is not None:
+        return f"slo burn is {NOT_JUDGED}"
+    if asked.worse_than is not None:
+        return f"worse_than is {NOT_JUDGED}"
+    if condition.alpha is not None or asked.alpha is not None:
+        return f"a limit with alpha is {NOT_JUDGED}"
+    limits = [limit for limit in (asked.above, asked.below) if limit is not None]
+    if len(limits) != 1 or not math.isfinite(limits[0]):
+        return "the condition has no limit: one of above, below is needed"
+    return ""
+
+
+def _unit(signal: Signal) -> Unit:
+    if signal.total is not None:
+        return "share"
+    return "latency" if signal.golden == "latency" else "number"
+
+
+def _first(*values: float | None) -> float:
+    return next(value for value in values if value is not None)

@@ -1,0 +1,59 @@
+"""The one door of judgement: terms and evidence in, a verdict out. How each term is judged lives beside it.
+
+| who asks            | with                | and gets                                        |
+|---------------------|---------------------|-------------------------------------------------|
+| a gate              | `judge`             | Verdict: fail > error > blind > undecided > pass |
+| a trigger           | triggers.fires      | TermVerdict: `fail` means it fires              |
+| a bake              | bake.accrue         | seconds with fresh readings and no fail         |
+
+A set of terms without a member is undecided: nothing asked is nothing shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from amplify_tui.verdict import dependencies, fleet
+from amplify_tui.verdict.conditions import NOT_JUDGED
+from amplify_tui.verdict.model import Answer, Evidence, Expected, Term, TermVerdict, Verdict
+from amplify_tui.verdict.terms import judge_condition
+
+# The first of these that any term gives is the gate's; `pass` is reached only when no term gives another.
+_ORDER: Final[tuple[Answer, ...]] = ("fail", "error", "blind", "undecided")
+
+
+def judge(terms: Sequence[Term], evidence: Evidence, expected: Expected, now: float) -> Verdict:
+    """The verdict of a gate at *now* (Unix seconds), with the verdict of each term in the order given.
+
+    Any fail fails, else any error, else any blind, else any undecided; it passes only where at least one term was
+    asked and every one passes. The order of terms and of readings changes no answer. Nothing is raised.
+    """
+    verdicts = tuple(judge_term(term, evidence, expected, now) for term in terms)
+    if not verdicts:
+        return Verdict(answer="undecided", reason="the gate asks nothing", need="needs at least one condition")
+    for answer in _ORDER:
+        decisive = [verdict for verdict in verdicts if verdict.answer == answer]
+        if decisive:
+            return Verdict(
+                answer=answer,
+                reason="; ".join(verdict.reason for verdict in decisive),
+                need="; ".join(verdict.need for verdict in decisive if verdict.need),
+                terms=verdicts,
+            )
+    return Verdict(answer="pass", reason=f"{len(verdicts)} of {len(verdicts)} conditions pass", terms=verdicts)
+
+
+def judge_term(term: Term, evidence: Evidence, expected: Expected, now: float) -> TermVerdict:
+    """The verdict of one term: a condition on a signal, or a built-in by its name."""
+    match term.builtin:
+        case None:
+            return judge_condition(term, evidence, expected, now)
+        case "health":
+            return fleet.judge_health(term, evidence, expected, now)
+        case "fleet":
+            return fleet.judge_fleet(term, evidence, expected, now)
+        case "dependencies":
+            return dependencies.judge_dependencies(term, evidence, expected, now)
+        case "exposure" | "drift":
+            return TermVerdict(id=term.id, answer="error", reason=f"{term.builtin} is {NOT_JUDGED}")

@@ -1,0 +1,136 @@
+"""What a judge sees and says: readings, evidence, verdicts. Shapes only; verdicts.md 1-2 is their source.
+
+Times are Unix seconds (UTC). A share is a fraction (0.01 is 1 %). Unknown is never good: a reading whose status is not
+`ok` is no evidence, whatever number it carries.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from amplify_tui.playbook.model import Condition, Signal
+
+Answer = Literal["pass", "fail", "undecided", "blind", "error"]
+Status = Literal["ok", "nodata", "stale", "error", "foreign"]
+Cohort = Literal["treatment", "control"]
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """One sample of one signal (and cohort): a value with its sample count, or a bad/total pair.
+
+    For a pair `value` is bad/total and `bad`, `total` are what the source answered (per second, or counts where the
+    signal says `as: increase`); `n` is the number of requests the window held. `data_at` is the data's own time, never
+    the query's; age is judged by it.
+    """
+
+    signal: str
+    source: str
+    status: Status
+    data_at: float
+    received_at: float
+    window_from: float
+    window_to: float
+    cohort: Cohort | None = None
+    value: float | None = None
+    n: float | None = None
+    bad: float | None = None
+    total: float | None = None
+    note: str = ""
+
+
+class InstanceReading(Struct, frozen=True, kw_only=True):
+    """What one instance of one service last answered. `ok` None means it did not answer."""
+
+    service: str
+    instance: str
+    url: str
+    status: Status
+    data_at: float
+    received_at: float
+    ok: bool | None = None
+    version: str | None = None
+    started: float | None = None
+    schema: str | None = None
+    latency: float | None = None
+    note: str = ""
+
+
+class FlagReading(Struct, frozen=True, kw_only=True):
+    """What the flag server last said of one flag in the run's environment. `fingerprint` is the normalised state."""
+
+    source: str
+    flag: str
+    status: Status
+    data_at: float
+    received_at: float
+    enabled: bool | None = None
+    percent: float | None = None
+    rules: tuple[str, ...] = ()
+    fingerprint: str = ""
+    revision: str = ""
+    note: str = ""
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """Everything a judgement may look at: the history of readings that it spans, oldest first, and the fleet now.
+
+    `fleet` holds the latest reading of every instance, and for `health` the earlier ones since `since` too.
+    """
+
+    signals: tuple[Reading, ...] = ()
+    fleet: tuple[InstanceReading, ...] = ()
+    flags: tuple[FlagReading, ...] = ()
+
+
+class Expected(Struct, frozen=True, kw_only=True):
+    """The world a phase expects: each instance's version, and what the built-ins compare with.
+
+    versions: service -> instance -> version it must report (the waved ones the new, the others the baseline).
+    requires: service -> {needed service: range}; schemas: service -> (field name, accepted range).
+    since: when the phase began; a reading counts only if its window began at or after it (plus the applications' poll).
+    """
+
+    versions: dict[str, dict[str, str | None]] = {}
+    requires: dict[str, dict[str, str]] = {}
+    schemas: dict[str, tuple[str, str]] = {}
+    flags: dict[str, str] = {}
+    max_age: float = 15.0
+    since: float = 0.0
+
+
+class Term(Struct, frozen=True, kw_only=True):
+    """One entry of a gate, self-contained: a condition with the signal it reads, or a built-in by name."""
+
+    id: str
+    builtin: Literal["health", "fleet", "dependencies", "exposure", "drift"] | None = None
+    condition: Condition | None = None
+    signal: Signal | None = None
+    lag: float = 0.0
+
+
+class TermVerdict(Struct, frozen=True, kw_only=True):
+    """The answer of one term, in a sentence with both numbers, and what it still needs."""
+
+    id: str
+    answer: Answer
+    reason: str
+    need: str = ""
+    value: float | None = None
+    control: float | None = None
+    limit: float | None = None
+    n: float | None = None
+    n_needed: float | None = None
+    age: float | None = None
+    bad_for: float = 0.0
+    good_for: float = 0.0
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """The answer of a gate: any fail fails, then error, blind, undecided; a pass only where every term passes."""
+
+    answer: Answer
+    reason: str
+    need: str = ""
+    terms: tuple[TermVerdict, ...] = ()

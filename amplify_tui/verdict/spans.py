@@ -1,0 +1,233 @@
+"""The span machine: a history of readings of one condition, folded to how long it has been bad, or good.
+
+| now       | fresh bad                       | fresh good                  | nodata, stale, error, foreign |
+|-----------|---------------------------------|-----------------------------|-------------------------------|
+| bad span  | opens or grows                  | 3 in a row close it         | frozen                        |
+| good time | back to 0                       | grows by the time covered   | frozen                        |
+
+Time grows only by what was covered: by the data's own progress, and never by more than the polls that saw it. A frozen
+exporter therefore earns nothing, and a lost reading costs its interval. Sources: verdicts.md 2, judge.md C.
+What is made of a span (pass, fail, undecided, blind, error) is decided in terms.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from amplify_tui.verdict.conditions import Rule, grade
+from amplify_tui.verdict.evidence import BLOCK_SECONDS, Dispersion
+from amplify_tui.verdict.model import Reading
+
+GOOD_IN_A_ROW: Final = 3
+ENOUGH: Final = 0.8  # of the expected readings fresh, and of the fresh ones bad
+_EPSILON: Final = 1e-6
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """One fresh reading on the time line. `gain` is the time it covers since the mark before it.
+
+    bad_rate, total_rate: requests per second that count against the limit, and all. repeat: the same data as the mark
+    before. lost_before: at least one expected poll is missing before it. counted: its window lies in this phase.
+    """
+
+    data_at: float
+    received_at: float
+    value: float
+    bad: bool
+    bad_rate: float
+    total_rate: float
+    width: float
+    gain: float = 0.0
+    repeat: bool = False
+    lost_before: bool = False
+    counted: bool = True
+
+
+@dataclass(slots=True)
+class History:
+    """What the fold leaves: the counted marks, and where the open bad span and the good time began.
+
+    span: index in `marks` of the first bad reading of the open bad span, None when none is open. good: index of the
+    first reading of the unbroken good run, None when the last fresh reading is bad. seen: a lower bound of the
+    requests that the counted readings saw.
+    """
+
+    marks: list[Mark]
+    span: int | None = None
+    good: int | None = None
+    seen: float = 0.0
+    dispersion: float = 1.0
+
+    def time_since(self, start: int) -> float:
+        """Covered seconds from the mark *start* to the last one."""
+        return sum(mark.gain for mark in self.marks[start + 1 :])
+
+    @property
+    def bad_for(self) -> float:
+        return 0.0 if self.span is None else self.time_since(self.span)
+
+    @property
+    def good_for(self) -> float:
+        return 0.0 if self.good is None else self.time_since(self.good)
+
+
+def fold(readings: Sequence[Reading], rule: Rule, since: float) -> History:
+    """Fold the readings of one condition, in any order, to its history; a pure function of the set of readings.
+
+    Readings whose window began before *since* belong to the phase before: they only teach the dispersion.
+    """
+    marks = marks_of(readings, rule, since)
+    dispersion = Dispersion(1.0 - rule.limit if rule.below else rule.limit)
+    block = _Block(max(BLOCK_SECONDS, rule.window), dispersion)
+    _walk([mark for mark in marks if not mark.counted], block)
+    history = _walk([mark for mark in marks if mark.counted], block)
+    history.dispersion = dispersion.value()
+    return history
+
+
+def _walk(marks: list[Mark], block: _Block) -> History:
+    history = History(marks=marks)
+    goods = 0
+    for index, mark in enumerate(marks):
+        if mark.repeat:
+            continue
+        asked = mark.total_rate
+        # Any window alone held this many requests: losing the readings before it must not raise the count.
+        history.seen = max(history.seen + asked * mark.gain, asked * mark.width)
+        if mark.bad:
+            goods = 0
+            history.span = index if history.span is None else history.span
+            history.good = None
+        else:
+            goods += 1
+            history.span = None if goods >= GOOD_IN_A_ROW else history.span
+            history.good = index if history.good is None else history.good
+        block.add(mark, is_open=history.span is not None)
+    return history
+
+
+def marks_of(readings: Sequence[Reading], rule: Rule, since: float) -> list[Mark]:
+    """The fresh readings in the order of their data, with the time each covers.
+
+    Of two readings of the same instant the worse one stands last, so the order of arrival decides nothing.
+    """
+    fresh = [_mark(r, rule, value, since) for r in readings for status, value in [grade(r, rule)] if status == "ok"]
+    fresh.sort(key=lambda m: (m.counted, m.data_at, m.bad, m.received_at, m.value, m.total_rate))
+    marks: list[Mark] = []
+    watched = 0.0
+    for mark in fresh:
+        if not marks:
+            marks.append(mark)
+            continue
+        before = marks[-1]
+        waited = max(0.0, mark.received_at - before.received_at)
+        watched += _seen_of(waited, rule)
+        progress = mark.data_at - before.data_at
+        gain = min(progress, watched) if progress > 0.0 else 0.0
+        watched = 0.0 if progress > 0.0 else watched
+        marks.append(
+            replace(
+                mark,
+                gain=gain,
+                repeat=progress <= 0.0 and mark.bad == before.bad,
+                lost_before=waited > rule.tolerance,
+            )
+        )
+    return marks
+
+
+def coverage(marks: Sequence[Mark], rule: Rule, until: float) -> float:
+    """The share of the expected readings between the first mark and *until* that are there and fresh, by time."""
+    arrivals = sorted(mark.received_at for mark in marks)
+    if not arrivals or until <= arrivals[0]:
+        return 1.0
+    ends = [*arrivals[1:], max(until, arrivals[-1])]
+    seen = sum(_seen_of(end - start, rule) for start, end in zip(arrivals, ends, strict=True))
+    return seen / (ends[-1] - arrivals[0])
+
+
+def stretch(history: History, first: int, seconds: float) -> int:
+    """The index of the latest mark, not before *first*, from which *seconds* are covered; *first* where none is."""
+    covered = 0.0
+    for index in range(len(history.marks) - 1, first, -1):
+        if reached(covered, seconds):
+            return index
+        covered += history.marks[index].gain
+    return first
+
+
+def reached(seconds: float, wanted: float) -> bool:
+    """Whether *seconds* are at least *wanted*, rounding of sums aside."""
+    return seconds >= wanted - _EPSILON
+
+
+def is_flapping(history: History, rule: Rule, now: float) -> bool:
+    """Whether the condition went bad twice, or was bad for 30 % of the fresh readings, within max(5 x for, 2m).
+
+    Twice bad and good again is four changes. The change that lost readings or the edge of the window hide is counted
+    as one: a missing reading between two bad ones may have been good, and must not make the pair look steady.
+    """
+    edge = now - max(5.0 * rule.for_, 120.0)
+    marks = [mark for mark in history.marks if mark.data_at >= edge and not mark.repeat]
+    runs = 0
+    before: Mark | None = None
+    for mark in marks:
+        if mark.bad and (before is None or not before.bad or mark.lost_before):
+            runs += 1
+        before = mark
+    bads = sum(mark.bad for mark in marks)
+    return bads >= 2 and (runs >= 2 or bads >= 0.3 * len(marks))
+
+
+class _Block:
+    """Collects 30 s of requests outside bad spans and hands them to the dispersion."""
+
+    def __init__(self, seconds: float, dispersion: Dispersion) -> None:
+        self._seconds = seconds
+        self._dispersion = dispersion
+        self._age = self._bad = self._total = 0.0
+
+    def add(self, mark: Mark, *, is_open: bool) -> None:
+        if is_open:
+            # Frozen: an open span must not teach the judge that its own effect is usual.
+            self._age = self._bad = self._total = 0.0
+            return
+        self._age += mark.gain
+        self._bad += mark.bad_rate * mark.gain
+        self._total += mark.total_rate * mark.gain
+        if reached(self._age, self._seconds):
+            self._dispersion.add(self._bad, self._total)
+            self._age = self._bad = self._total = 0.0
+
+
+def _mark(reading: Reading, rule: Rule, value: float, since: float) -> Mark:
+    window = reading.window_to - reading.window_from
+    width = rule.every if rule.increase else (window if window > 0.0 else rule.window)
+    per = rule.every if rule.increase else 1.0
+    if rule.pair:
+        total_rate = (reading.total or 0.0) / per
+        bad_rate = total_rate * (1.0 - value if rule.below else value)
+    else:
+        total_rate = (reading.n or 0.0) / width
+        bad_rate = 0.0
+    return Mark(
+        # Data is never newer than its arrival: a provider's fast clock must not prolong its freshness.
+        data_at=min(reading.data_at, reading.received_at),
+        received_at=reading.received_at,
+        value=value,
+        bad=rule.is_bad(value),
+        bad_rate=bad_rate,
+        total_rate=total_rate,
+        width=width,
+        counted=not reading.window_from < since,
+    )
+
+
+def _seen_of(waited: float, rule: Rule) -> float:
+    # Beyond jitter the polls between two marks are lost: the later one speaks for its own interval only.
+    return waited if waited <= rule.tolerance else min(waited, rule.every)

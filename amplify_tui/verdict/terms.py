@@ -1,0 +1,194 @@
+"""The answer of one threshold condition: pass, fail, undecided, blind or error, in a sentence with both numbers.
+
+The span machine (spans.py) says how long; this module says what follows from it, in this order: the provider is broken
+or silent, then a fail, then everything that forbids a pass. A pass is what is left when nothing forbids it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from amplify_tui.verdict import words
+from amplify_tui.verdict.conditions import Rule, grade, rule_of, select
+from amplify_tui.verdict.evidence import bad_needed
+from amplify_tui.verdict.model import Answer, Evidence, Expected, Reading, Term, TermVerdict
+from amplify_tui.verdict.spans import (
+    ENOUGH,
+    GOOD_IN_A_ROW,
+    History,
+    coverage,
+    fold,
+    is_flapping,
+    reached,
+    stretch,
+)
+
+
+def judge_condition(term: Term, evidence: Evidence, expected: Expected, now: float) -> TermVerdict:
+    """The answer of *term*, a condition on a signal, at *now*; readings may come in any order.
+
+    What this version does not judge (worse_than, burn, alpha) and what is malformed answers `error` with the reason.
+    """
+    rule = rule_of(term)
+    if isinstance(rule, str):
+        return TermVerdict(id=term.id, answer="error", reason=f"{_name(term)}: {rule}")
+    readings = select(evidence.signals, rule, now)
+    history = fold(readings, rule, expected.since)
+    return _Case(term.id, rule, history, readings, expected.since, now).answer()
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    id: str
+    rule: Rule
+    history: History
+    readings: Sequence[Reading]
+    since: float
+    now: float
+
+    def answer(self) -> TermVerdict:
+        silence = self._silence()
+        if silence is not None:
+            return silence
+        if not self.history.marks:
+            return self._verdict("undecided", "no reading of this phase yet", self._first_need())
+        if self.history.good is None:
+            return self._bad()
+        return self._good()
+
+    def _silence(self) -> TermVerdict | None:
+        """Blind or error once nothing fresh came for longer than max_age; a phase starts with that much patience."""
+        fresh = [min(r.data_at, r.received_at) for r in self.readings if grade(r, self.rule)[0] == "ok"]
+        last = max(fresh, default=None)
+        begun = self.since if self.since <= self.now else 0.0
+        if self.now - max(last or 0.0, begun) <= self.rule.max_age:
+            return None
+        heard = max(
+            ((r.received_at, grade(r, self.rule)[0] == "error", r.note) for r in self.readings),
+            default=None,
+        )
+        ago = "never" if last is None else f"last {words.duration(self.now - last)} ago"
+        limit = words.duration(self.rule.max_age)
+        if heard is not None and heard[1]:
+            why = f" ({heard[2]})" if heard[2] else ""
+            said = f"the provider answers with errors{why}: a fresh reading {ago}, limit {limit}"
+            return self._verdict("error", said, "needs the provider to answer")
+        return self._verdict("blind", f"no data: a fresh reading {ago}, limit {limit}", "needs fresh readings")
+
+    def _bad(self) -> TermVerdict:
+        doubt = self._doubt()
+        lasting = f"bad for {words.duration(self.history.bad_for)}"
+        said = f"{self._numbers()}: {lasting}"
+        if doubt is None:
+            return self._verdict("fail", said, self._recovery())
+        return self._verdict("undecided", f"{said}, {doubt}" if doubt else said, self._recovery())
+
+    def _doubt(self) -> str | None:
+        """None where the open bad span is a fail; else what is missing for one ('' where it is only too short)."""
+        rule, history = self.rule, self.history
+        assert history.span is not None
+        last = len(history.marks) - 1
+        # for: 0s asks for one fresh reading, whatever came before it.
+        start = last if rule.for_ <= 0.0 else history.span
+        until = max(mark.received_at for mark in history.marks[start:])
+        if coverage(history.marks[start:], rule, until) < ENOUGH:
+            # Holes: the whole span can no longer tell, its last stretch may.
+            start = stretch(history, history.span, rule.for_)
+            while not history.marks[start].bad:
+                start -= 1
+        if not reached(history.time_since(start), rule.for_):
+            return ""
+        marks = history.marks[start:]
+        fresh = coverage(marks, rule, max(mark.received_at for mark in marks))
+        if fresh < ENOUGH:
+            return f"only {words.quantity(fresh, 'share')} of the expected readings came, 80 % are needed"
+        judged = [mark for mark in marks if not mark.repeat] or marks
+        share = sum(mark.bad for mark in judged) / len(judged)
+        if share < ENOUGH:
+            return f"{words.quantity(share, 'share')} of the readings bad, a fail needs 80 %"
+        return self._too_few(start) if rule.pair else None
+
+    def _too_few(self, start: int) -> str | None:
+        """Judge.md C: enough bad requests, in two readings, over the span and the window before it."""
+        rule, history = self.rule, self.history
+        first, *rest = history.marks[start:]
+        bad = first.bad_rate * first.width + sum(mark.bad_rate * mark.gain for mark in rest)
+        total = first.total_rate * first.width + sum(mark.total_rate * mark.gain for mark in rest)
+        needed = bad_needed(total, 1.0 - rule.limit if rule.below else rule.limit, history.dispersion)
+        if bad < needed:
+            some = f"{words.count(bad)} bad of {words.plural(total, 'request')}"
+            return f"but {some} may be chance, a fail needs {words.count(needed)}"
+        bads = sum(mark.bad_rate > 0.0 and not mark.repeat for mark in history.marks[start:])
+        if rule.for_ > 0.0 and bads < 2:
+            return "but all bad requests came in one reading, a fail needs two"
+        return None
+
+    def _good(self) -> TermVerdict:
+        rule, history = self.rule, self.history
+        if is_flapping(history, rule, self.now):
+            window = words.duration(max(5.0 * rule.for_, 120.0))
+            said = f"{self._numbers()}: flapping, good and bad by turns within {window}"
+            return self._verdict("undecided", said, f"needs steadily good readings for up to {window}")
+        needs: list[str] = []
+        assert history.good is not None
+        if history.span is not None and rule.for_ > 0.0:
+            row = len([mark for mark in history.marks[history.good :] if not mark.repeat])
+            needs.append(f"needs {words.plural(GOOD_IN_A_ROW - row, 'more good reading')} in a row")
+        if not reached(history.good_for, rule.for_):
+            needs.append(f"needs {words.duration(rule.for_ - history.good_for)} more of good readings")
+        thin = coverage(history.marks[stretch(history, history.good, rule.for_) :], rule, self.now)
+        missing = ""
+        if thin < ENOUGH:
+            # As strict as for a fail: data too thin to fail on would be too thin to pass on.
+            missing = f", only {words.quantity(thin, 'share')} of the expected readings came"
+            needs.append("needs 80 % of the expected readings")
+        if history.seen < rule.min_samples:
+            needs.append(self._more_requests())
+        said = f"{self._numbers()}: good for {words.duration(history.good_for)}{missing}"
+        return self._verdict("undecided" if needs else "pass", said, "; ".join(needs))
+
+    def _more_requests(self) -> str:
+        more = self.rule.min_samples - self.history.seen
+        need = f"needs {words.plural(max(1.0, more), 'more request')}"
+        marks = [mark for mark in self.history.marks if not mark.repeat]
+        pace = sum(mark.total_rate for mark in marks) / len(marks)
+        if pace <= 0.0:
+            return f"{need}, none is counted"
+        return f"{need}, about {words.duration(more / pace)} at {words.rate(pace)}"
+
+    def _recovery(self) -> str:
+        lasting = f" and {words.duration(self.rule.for_)} of them" if self.rule.for_ > 0.0 else ""
+        return f"needs {words.plural(GOOD_IN_A_ROW, 'good reading')} in a row{lasting}"
+
+    def _first_need(self) -> str:
+        left = self.since + self.rule.window - self.now
+        return f"needs a first reading, in about {words.duration(left)}" if left > 0 else "needs a first reading"
+
+    def _numbers(self) -> str:
+        rule = self.rule
+        value, limit = words.against(self.history.marks[-1].value, rule.limit, rule.unit)
+        word = "at least" if rule.below else "limit"
+        lasting = f" for {words.duration(rule.for_)}" if rule.for_ > 0.0 else ""
+        return f"{value}, {word} {limit}{lasting}"
+
+    def _verdict(self, answer: Answer, said: str, need: str = "") -> TermVerdict:
+        rule, history = self.rule, self.history
+        newest = history.marks[-1] if history.marks else None
+        return TermVerdict(
+            id=self.id,
+            answer=answer,
+            reason=f"{rule.name}: {said}" if newest is None or answer in ("blind", "error") else f"{rule.name} {said}",
+            need=need,
+            value=None if newest is None else newest.value,
+            limit=rule.limit,
+            n=history.seen if rule.counted else None,
+            n_needed=float(rule.min_samples) if rule.min_samples else None,
+            age=None if newest is None else max(0.0, self.now - newest.data_at),
+            bad_for=history.bad_for,
+            good_for=history.good_for,
+        )
+
+
+def _name(term: Term) -> str:
+    return (term.condition.signal if term.condition is not None else None) or term.id

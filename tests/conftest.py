@@ -1,0 +1,50 @@
+"""Fixtures for the whole suite: the real services, one of each for a session, started at first use.
+
+A test that asks for one carries the marker `real`. Where a service cannot be had the test is skipped with the reason;
+AMPLIFY_TEST_REAL=1 makes that a failure (CI). Downloads happen once, after collection, outside of any test's time limit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.real import services
+from tests.real.install import Unavailable
+
+
+def unavailable(why: Unavailable) -> None:
+    if os.environ.get("AMPLIFY_TEST_REAL") == "1":
+        pytest.fail(f"AMPLIFY_TEST_REAL=1, but: {why}", pytrace=False)
+    pytest.skip(str(why))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.option.collectonly:
+        return
+    if any(item.get_closest_marker("real") for item in session.items):
+        services.fetch()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[services.Postgres]:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(services.postgres())
+        except Unavailable as why:
+            unavailable(why)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def unleash(postgres: services.Postgres) -> Iterator[services.Unleash]:
+    """Unleash on its own database. Flag names are global and stay taken: give each test its own."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(services.unleash(postgres.create("unleash")))
+        except Unavailable as why:
+            unavailable(why)
+        yield server
