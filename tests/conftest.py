@@ -1,7 +1,7 @@
 """Fixtures for the whole suite: the real services, one of each for a session, started at first use.
 
 A test that asks for one carries the marker `real`. Where a service cannot be had the test is skipped with the reason;
-AMPLIFY_TEST_REAL=1 makes that a failure (CI). Downloads happen once, after collection, outside of any test's time limit.
+AMPLIFY_TEST_REAL=1 makes that a failure (CI). Downloads happen once, after collection, outside any test's time limit.
 """
 
 from __future__ import annotations

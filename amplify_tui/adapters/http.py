@@ -153,9 +153,9 @@ class Http:
         where = f"{method} {self.name}{path}"
         try:
             client = self._open()
-            # httpx bounds each read; the outer limit ends a server that sends one byte every few seconds.
+            # httpx bounds each read; the outer limit also ends a server that sends one byte every few seconds.
             async with (
-                asyncio.timeout(self._timeout * 2),
+                asyncio.timeout(self._timeout),
                 client.stream(
                     method,
                     self.base + path,
@@ -163,7 +163,7 @@ class Http:
                     headers={**self._headers, **(headers or {})},
                     data=form,
                     json=body,
-                    timeout=self._timeout,
+                    timeout=httpx.Timeout(self._timeout, connect=self._timeout / 2),
                     follow_redirects=False,
                 ) as response,
             ):
@@ -204,7 +204,8 @@ def transport_error(error: Exception, where: str, timeout: float) -> AdapterErro
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return Invalid("the URL cannot be used", where=where, fix="write it as http://host:port")
         case httpx.ConnectTimeout():
-            return Unreachable(f"no connection within {timeout:g}s", where=where, fix="check the network and the host")
+            fix = "check the network and the host"
+            return Unreachable(f"no connection within {timeout / 2:g}s", where=where, fix=fix)
         case httpx.PoolTimeout():
             return Unreachable("too many calls are under way", where=where)
         case httpx.ProxyError():

@@ -60,35 +60,51 @@ def read_junit(path: Path) -> Results:
     if raw is None:
         raise Invalid(f"the report is larger than {LARGEST >> 20} MiB", where=str(path), fix="split it by suite")
     try:
-        _refuse_entities(raw)
-        report: object = JUnitXml.fromstring(raw)  # a TestSuite, where that is the root
-        suites = list(report) if isinstance(report, JUnitXml) else [report]
-        return Results(cases=tuple(case for suite in suites if isinstance(suite, TestSuite) for case in _cases(suite)))
+        declared = _declared_bad(raw)
+        suites = list(JUnitXml.fromstring(raw))
+        cases = [case for suite, bad in zip(suites, declared, strict=True) for case in _cases(suite, bad)]
     except (expat.ExpatError, JUnitXmlError, SyntaxError, ValueError) as broken:
         raise Invalid(
             f"the report is no JUnit XML: {clean(str(broken), 160)}", where=str(path), fix="was the run cut off?"
         ) from broken
+    return Results(cases=tuple(cases))
 
 
-def _refuse_entities(raw: bytes) -> None:
-    """A report has no document type. One that does may hold entities that grow to gigabytes or name local files."""
+def _declared_bad(raw: bytes) -> list[int]:
+    """How many failures and errors each outermost suite declares; junitparser overwrites that with what it counts.
+
+    Raises ValueError for a document type: a report has none, and one that does may hold entities that grow to
+    gigabytes or name local files.
+    """
+    declared: list[int] = []
+    depth = 0
 
     def refuse(*_: object) -> None:
         raise ValueError("it declares a document type, which may hide an entity bomb")
 
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        if tag == "testsuite":
+            depth += 1
+            if depth == 1:
+                declared.append(sum(int(attributes.get(name) or 0) for name in ("failures", "errors")))
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= tag == "testsuite"
+
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
     parser.Parse(raw, True)
+    return declared
 
 
-def _cases(suite: TestSuite) -> Iterator[Case]:
-    listed = [_case(case) for case in suite]
-    nested: list[TestSuite] = list(suite.testsuites())  # type: ignore[no-untyped-call]
-    inner = [case for one in nested for case in _cases(one)]
+def _cases(suite: TestSuite, declared: int) -> Iterator[Case]:
+    listed = [_case(case) for case in suite]  # those of inner suites as well
     yield from listed
-    yield from inner
-    declared = (suite.failures or 0) + (suite.errors or 0)
-    found = sum(case.status in {"failed", "error"} for case in (*listed, *inner))
+    found = sum(case.status in {"failed", "error"} for case in listed)
     if declared > found:
         missing = f"the suite declares {declared} failures and errors, and lists {found}"
         yield Case(name=clean(suite.name or "suite", 200), status="error", message=missing)

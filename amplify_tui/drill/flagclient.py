@@ -22,10 +22,12 @@ def payload(
     query: dict[str, Any] = {"project": [PROJECT]} | ({"namePrefix": prefix} if prefix else {})
     query |= {"environment": environment, "inlineSegmentConstraints": inline}
     features = [_feature(flag, environment, by_id, inline) for flag in store.live() if flag.name.startswith(prefix)]
-    used = {id for f in features for s in f["strategies"] for id in s.get("segments", [])}
+    used = {key for f in features for s in f["strategies"] for key in s.get("segments", [])}
     answer: dict[str, Any] = {"version": 2, "features": features, "query": query}
     if not inline:
-        answer["segments"] = [{key: by_id[id][key] for key in ("id", "name", "constraints")} for id in sorted(used)]
+        answer["segments"] = [
+            {field: by_id[key][field] for field in ("id", "name", "constraints")} for key in sorted(used)
+        ]
     digest = hashlib.sha256(json.dumps(query).encode()).hexdigest()[:8]
     revision = store.log.revision(environment)
     answer["meta"] = {"revisionId": revision, "etag": f'"{digest}:{revision}:v1"', "queryHash": digest}
@@ -50,7 +52,7 @@ def _feature(flag: Flag, environment: str, segments: dict[int, dict[str, Any]], 
 def _strategy(strategy: dict[str, Any], segments: dict[int, dict[str, Any]], inline: bool) -> dict[str, Any]:
     kept = {key: strategy[key] for key in ("name", "constraints", "parameters", "variants")}
     if strategy["segments"] and inline:
-        more = [rule for id in strategy["segments"] for rule in segments[id]["constraints"]]
+        more = [rule for key in strategy["segments"] for rule in segments[key]["constraints"]]
         kept["constraints"] = kept["constraints"] + more
     elif strategy["segments"]:
         kept["segments"] = strategy["segments"]
@@ -104,7 +106,9 @@ class Usage:
     def last_hour(self, flag: str) -> list[dict[str, Any]]:
         sums: dict[str, dict[str, Any]] = {}
         for row in self.raw(flag):
-            kept = sums.setdefault(row["environment"], {"environment": row["environment"], "timestamp": "", "yes": 0, "no": 0})
+            kept = sums.setdefault(
+                row["environment"], {"environment": row["environment"], "timestamp": "", "yes": 0, "no": 0}
+            )
             if row["timestamp"] > kept["timestamp"]:
                 kept |= {"timestamp": row["timestamp"], "yes": 0, "no": 0}
             if row["timestamp"] == kept["timestamp"]:

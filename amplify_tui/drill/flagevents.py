@@ -43,14 +43,14 @@ class EventLog:
         self._shared = 0
 
     def add(
-        self, type: str, by: Actor, *, flag: str | None = None, environment: str | None = None,
+        self, kind: str, by: Actor, *, flag: str | None = None, environment: str | None = None,
         data: Any = None, pre: Any = None, project: str | None = "default",
     ) -> None:  # fmt: skip
         number = len(self._events) + 1
         self._events.append(
             {
                 "id": number,
-                "type": type,
+                "type": kind,
                 "createdBy": by.name,
                 "createdAt": self._now(),
                 "createdByUserId": by.id,
@@ -60,11 +60,11 @@ class EventLog:
                 "featureName": flag,
                 "project": project,
                 "environment": environment,
-                "label": LABELS.get(type, type),
-                "summary": f"**{by.name}** {LABELS.get(type, type).lower()}" + (f" **{flag}**" if flag else ""),
+                "label": LABELS.get(kind, kind),
+                "summary": f"**{by.name}** {LABELS.get(kind, kind).lower()}" + (f" **{flag}**" if flag else ""),
             }
         )
-        if type == "api-token-created":
+        if kind == "api-token-created":
             return  # changes no flag
         if environment is None:
             self._shared = number

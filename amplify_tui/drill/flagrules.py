@@ -12,10 +12,13 @@ from typing import Any
 
 TYPES = ("experiment", "kill-switch", "release", "operational", "permission", "sunset")
 STRATEGIES = ("default", "flexibleRollout", "remoteAddress", "applicationHostname")
-OPERATORS = tuple(
-    "NOT_IN IN STR_ENDS_WITH STR_STARTS_WITH STR_CONTAINS NUM_EQ NUM_GT NUM_GTE NUM_LT NUM_LTE DATE_AFTER DATE_BEFORE "
-    "SEMVER_EQ SEMVER_GT SEMVER_LT SEMVER_GTE SEMVER_LTE REGEX".split()
+# fmt: off
+OPERATORS = (
+    "NOT_IN", "IN", "STR_ENDS_WITH", "STR_STARTS_WITH", "STR_CONTAINS", "NUM_EQ", "NUM_GT", "NUM_GTE",
+    "NUM_LT", "NUM_LTE", "DATE_AFTER", "DATE_BEFORE", "SEMVER_EQ", "SEMVER_GT", "SEMVER_LT", "SEMVER_GTE",
+    "SEMVER_LTE", "REGEX",
 )
+# fmt: on
 CONSTRAINT_KEYS = ("values", "inverted", "operator", "contextName", "caseInsensitive", "value")
 VARIANT_KEYS = ("name", "weight", "payload", "stickiness", "weightType")
 MAX_STRATEGIES = 30

@@ -40,6 +40,13 @@ class Token(Struct, frozen=True, kw_only=True):
         }
 
 
+class ServerConfig(Struct, frozen=True, kw_only=True):
+    """What the flag server starts with: its socket and the tokens it knows."""
+
+    fd: int
+    tokens: tuple[Token, ...]
+
+
 class Tokens:
     def __init__(self, known: tuple[Token, ...]) -> None:
         self._known = {token.secret: token for token in known}
@@ -92,33 +99,33 @@ class Segments:
         self._store.log.add("segment-created", by, data=segment, project=None)
         return segment
 
-    def get(self, id: int) -> dict[str, Any]:
-        if id not in self._all:
-            raise FlagError(404, "NotFoundError", f"Could not find segment with id {id}")
-        return self._all[id]
+    def get(self, key: int) -> dict[str, Any]:
+        if key not in self._all:
+            raise FlagError(404, "NotFoundError", f"Could not find segment with id {key}")
+        return self._all[key]
 
-    def update(self, id: int, body: dict[str, Any], by: Actor) -> None:
-        before = self.get(id)
+    def update(self, key: int, body: dict[str, Any], by: Actor) -> None:
+        before = self.get(key)
         after = before | {
             "name": str(required(body, "name")),
             "constraints": flagrules.constraints(body.get("constraints")),
             "description": body.get("description", before["description"]),
         }
         if after != before:
-            self._all[id] = after
+            self._all[key] = after
             self._store.log.add("segment-updated", by, data=after, pre=before, project=None)
 
-    def delete(self, id: int, by: Actor) -> bool:
+    def delete(self, key: int, by: Actor) -> bool:
         """False where a strategy still uses it."""
-        segment = self.get(id)
-        if self.used_by(id):
+        segment = self.get(key)
+        if self.used_by(key):
             return False
-        del self._all[id]
-        self._store.known_segments.discard(id)
+        del self._all[key]
+        self._store.known_segments.discard(key)
         self._store.log.add("segment-deleted", by, pre=segment, project=None)
         return True
 
-    def used_by(self, id: int) -> list[dict[str, Any]]:
+    def used_by(self, key: int) -> list[dict[str, Any]]:
         return [
             {
                 "id": strategy["id"],
@@ -130,7 +137,7 @@ class Segments:
             for flag in self._store.flags.values()
             for name, env in flag.envs.items()
             for strategy in env.strategies
-            if id in strategy["segments"]
+            if key in strategy["segments"]
         ]
 
     def all(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One instance of a service: its endpoints, its version, and the faults put into it. No admin door, no other instance."""
+"""One instance of a service: its endpoints, its version, and the faults put into it. Nothing of the others."""
 
 from __future__ import annotations
 
@@ -45,22 +45,27 @@ class World(Struct):
 class Instance:
     """A server on one port. `deploy` restarts it: connections reset, counters at zero, a new start time."""
 
-    def __init__(self, id: str, service: str, version: str, sock: socket.socket, world: World, *, seed: int) -> None:
-        self.id = id
+    def __init__(self, name: str, service: str, version: str, sock: socket.socket, world: World, *, seed: int) -> None:
+        self.name = name
         self.service = service
         self.version = version
         self.started = time.time()
         self.listener = Listener(self._answer, sock)
         self._world = world
-        self._draw = random.Random(f"{seed}:{id}")
-        self.metrics = Metrics(service, id)
+        self._draw = random.Random(f"{seed}:{name}")
+        self.metrics = Metrics(service, name)
         self._restarts = asyncio.Lock()
+
+    @property
+    def is_down(self) -> bool:
+        """Gone, and not on its way back."""
+        return not self.listener.is_up and not self._restarts.locked()
 
     def faults(self, kind: str) -> list[Fault]:
         return [
             fault
             for fault in self._world.faults.values()
-            if fault.kind == kind and fault.instance in ("", self.id) and fault.service in ("", self.service)
+            if fault.kind == kind and fault.instance in ("", self.name) and fault.service in ("", self.service)
         ]
 
     async def deploy(self, version: str) -> str:
@@ -71,7 +76,7 @@ class Instance:
             if not self.faults("stuck_version"):
                 self.version = version
             self.started = time.time()
-            self.metrics = Metrics(self.service, self.id)
+            self.metrics = Metrics(self.service, self.name)
             await self.listener.start()
             return self.version
 
@@ -111,5 +116,7 @@ class Instance:
         failed = any(f.strikes(variant) and self._draw.random() < f.rate for f in self.faults("errors"))
         code = 500 if failed else 200
         metrics.observe(code, variant, time.monotonic() - begun)
-        answer = {"error": "the new path lost the order"} if failed else {"ok": True, "by": self.id, "variant": variant}
+        answer = (
+            {"error": "the new path lost the order"} if failed else {"ok": True, "by": self.name, "variant": variant}
+        )
         return Reply.json(answer, code)

@@ -17,6 +17,7 @@ from amplify_tui.drill import lifeline
 
 GRACE = 1.0  # seconds in which the others leave by themselves; they need milliseconds
 PREFIX = "amplify-sandbox-"
+KEEP = "keep"  # the file that says so
 
 
 def tidy(folder: Path, *, keep: bool, grace: float = GRACE) -> None:
@@ -43,7 +44,7 @@ def sweep(parent: Path) -> list[Path]:
     for folder in sorted(parent.glob(PREFIX + "*")):
         running = lifeline.processes(folder)
         orphaned = (folder / lifeline.PIDS).exists() and all(name != "owner" for name, _pid in running)
-        if orphaned and not (folder / "keep").exists():
+        if orphaned and not (folder / KEEP).exists():
             tidy(folder, keep=False, grace=0.0)
             swept.append(folder)
     return swept

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+PROC = Path("/proc")  # Linux; elsewhere there is ps
 PIDS = "pids.jsonl"  # one line a child: {"name", "pid", "start"}; "owner" is the process that holds the write end
 
 
@@ -99,9 +100,9 @@ def record(folder: Path, name: str, pid: int) -> None:
 
 def start_time(pid: int) -> str:
     """When *pid* started, in the words of the system, or '' where no such process runs (a zombie does not)."""
-    if sys.platform == "linux":
+    if (PROC / "self" / "stat").exists():
         try:
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+            stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8")
         except OSError:
             return ""
         fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces

@@ -1,7 +1,7 @@
 """The sandbox's repository: history, tags, a bare remote, and the ops scripts that move the running world.
 
-Everything comes in through one `git fast-import`; the user's own git configuration is kept out, so that a signing key or
-a hook path of theirs changes nothing here. Commits up to the playbook's are the same in every sandbox.
+Everything comes in through one `git fast-import`; the user's own git configuration is kept out, so that a signing key
+or a hook path of theirs changes nothing here. Commits up to the playbook's are the same in every sandbox.
 """
 
 from __future__ import annotations

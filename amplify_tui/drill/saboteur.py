@@ -1,7 +1,7 @@
 """Puts a fault into the running world at the right moment: `amplify demo --inject errors`.
 
-Outside the engine on purpose: it watches the flag server as any other reader, and acts through the services' admin door.
-The run that is being tested sees nothing but its consequences.
+Outside the engine on purpose: it watches the flag server as any other reader, and acts through the services' admin
+door. The run that is being tested sees nothing but its consequences.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 def exposure(environment: dict[str, Any]) -> float:
-    """The widest active rollout to everybody, in percent; strategies with constraints reach only some and are left out."""
+    """The widest active rollout to everybody, in percent; strategies with constraints do not count."""
     if not environment["enabled"]:
         return 0.0
     rollouts = [

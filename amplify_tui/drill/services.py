@@ -30,7 +30,7 @@ from amplify_tui.drill.wire import Listener, Reply, Request
 class Seat(Struct, frozen=True, kw_only=True):
     """Where one instance goes."""
 
-    id: str
+    name: str
     service: str
     version: str
     fd: int
@@ -63,9 +63,7 @@ class Admin:
         self._world = World(schema=config.schema, gap=config.gap)
         self._given = 0
         self.instances = {
-            seat.id: Instance(
-                seat.id, seat.service, seat.version, _adopt(seat.fd), self._world, seed=config.seed
-            )
+            seat.name: Instance(seat.name, seat.service, seat.version, _adopt(seat.fd), self._world, seed=config.seed)
             for seat in config.seats
         }
 
@@ -82,8 +80,9 @@ class Admin:
                 return Reply.json({"schema": self._world.schema})
             case "POST", ["faults"]:
                 return self._put(msgspec.json.decode(request.body, type=Fault))
-            case "DELETE", ["faults", id]:
-                lifted = self._world.faults.pop(id, None)
+            case "DELETE", ["faults", key]:
+                lifted = self._world.faults.pop(key, None)
+                await self._recover()
                 return Reply.json({"lifted": lifted is not None}, 200 if lifted else 404)
         return Reply.json({"error": f"no such door: {request.method} {request.path}"}, 404)
 
@@ -93,7 +92,7 @@ class Admin:
             "faults": list(self._world.faults.values()),
             "instances": [
                 {
-                    "id": one.id,
+                    "id": one.name,
                     "service": one.service,
                     "version": one.version,
                     "started": one.started,
@@ -109,7 +108,13 @@ class Admin:
         if instance is None:
             return Reply.json({"error": f"no instance {order.instance!r}; there are {sorted(self.instances)}"}, 404)
         running = await instance.deploy(order.version)
-        return Reply.json({"instance": instance.id, "asked": order.version, "version": running})
+        return Reply.json({"instance": instance.name, "asked": order.version, "version": running})
+
+    async def _recover(self) -> None:
+        """Bring back what was taken down and has no fault left that holds it down."""
+        for one in self.instances.values():
+            if one.is_down and not one.faults("crash"):
+                await one.deploy(one.version)
 
     def _put(self, fault: Fault) -> Reply:
         self._given += 1
@@ -118,7 +123,7 @@ class Admin:
         if fault.kind == "crash":
             for one in self.instances.values():
                 if named in one.faults("crash"):
-                    self._tasks.create_task(one.crash(fault.restart), name=f"crash {one.id}")
+                    self._tasks.create_task(one.crash(fault.restart), name=f"crash {one.name}")
         return Reply.json({"id": named.id}, 201)
 
 

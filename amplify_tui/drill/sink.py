@@ -1,8 +1,8 @@
 """Where the sandbox's messages end up: an SMTP server and a webhook, and a page to look at both.
 
-    GET    /messages      what came in, oldest first
-    DELETE /messages      forget it
-    POST   anything else  is kept as a webhook's message
+GET    /messages      what came in, oldest first
+DELETE /messages      forget it
+POST   anything else  is kept as a webhook's message
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Sink:
             case "DELETE", "/messages":
                 self._messages.clear()
                 return Reply.json({"messages": 0})
-            case ("POST" | "PUT"), path:
+            case (("POST" | "PUT"), path):
                 self._keep(_webhook(request, path))
                 return Reply.json({"ok": True})
         return Reply.json({"error": "GET /messages, or POST a message to any path"}, 404)

@@ -1,8 +1,8 @@
 """The users of the sandbox: a steady stream of requests, each after the flag was evaluated for its user.
 
 The evaluation is the team's own way, a real UnleashClient that polls the flag server; the calls are raw and kept alive,
-because 240 requests a second must leave a laptop's fan alone. Each worker paces one connection to one instance, so a slow
-or dead instance slows its own callers and nobody else.
+because 240 requests a second must leave a laptop's fan alone. Each worker paces one connection to one instance, so a
+slow or dead instance slows its own callers and nobody else.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import asyncio
 import logging
 import random
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
-from UnleashClient import UnleashClient
-from UnleashClient.cache import BaseCache
-from UnleashClient.utils import InstanceAllowType
 
 from amplify_tui.drill import lifeline
 from amplify_tui.drill.wire import Connection
+
+if TYPE_CHECKING:
+    from UnleashClient import UnleashClient  # type: ignore[attr-defined]
 
 USERS = 10_000
 INSIDERS = ("u-internal-1", "u-internal-2")
@@ -45,45 +45,6 @@ class Config(Struct, frozen=True, kw_only=True):
     environment: str
     seed: int
     lanes: tuple[Lane, ...]
-
-
-class MemoryCache(BaseCache):  # type: ignore[misc]
-    """The SDK's own cache is a file named after the application, and outlives us with another world's flags."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, Any] = {}
-        self.bootstrapped = False
-
-    def set(self, key: str, value: Any) -> None:
-        self._kept[key] = value
-
-    def mset(self, data: dict[str, Any]) -> None:
-        self._kept.update(data)
-
-    def get(self, key: str, default: Any | None = None) -> Any:
-        return self._kept.get(key, default)
-
-    def exists(self, key: str) -> bool:
-        return key in self._kept
-
-    def destroy(self) -> None:
-        self._kept.clear()
-
-
-def flag_client(config: Config, app: str = "shop") -> UnleashClient:
-    """A client that polls each second and keeps nothing on disk. The caller destroys it."""
-    return UnleashClient(
-        url=config.url + "/api",
-        app_name=app,
-        environment=config.environment,
-        custom_headers={"Authorization": config.token},
-        refresh_interval=1,
-        request_timeout=2,
-        request_retries=0,
-        metrics_interval=5,
-        cache=MemoryCache(),
-        multiple_instance_mode=InstanceAllowType.SILENTLY_ALLOW,
-    )
 
 
 def users(seed: int, lane: int) -> random.Random:
@@ -112,8 +73,10 @@ async def walk(lane: Lane, draw: random.Random, client: UnleashClient, flag: str
 
 async def run(config: Config, descriptor: int) -> None:
     """Call until the parent is gone."""
+    from amplify_tui.drill.flagsdk import flag_client  # here: who only writes a Config need not pay for the SDK
+
     lifeline.obey(descriptor)
-    client = flag_client(config)
+    client = flag_client(config.url, config.token, config.environment, "shop")
     await asyncio.to_thread(client.initialize_client)
     async with asyncio.TaskGroup() as tasks:
         for number, lane in enumerate(config.lanes):

@@ -110,6 +110,8 @@ class Listener:
                     reply = Reply.json({"error": str(problem)}, 400)
                 writer.write(head(reply) + reply.body)
                 await writer.drain()
+                if request.headers.get("connection", "").lower() == "close":
+                    return
         except BROKEN:
             return  # the other side left, or the instance was taken down
         finally:
@@ -145,9 +147,9 @@ class Connection:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def get(self, target: str, *, timeout: float = 5.0) -> int | None:
+    async def get(self, target: str, *, within: float = 5.0) -> int | None:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 return await self._get(target)
         except BROKEN:  # TimeoutError is an OSError
             self.close()

@@ -144,12 +144,13 @@ class RunClient:
         reader, writer = await self._open(self._within)
         try:
             writer.write(wire.line(Follow(since=tail.seq)))
-            head, asking, whole = 0, False, True
+            head, asking, whole = -1, False, True
             while True:
                 message = await self._next(reader, writer)
                 if message.wake is not None:
+                    if head < 0:  # only a new connection can lead to a journal that lost its end
+                        tail.check_head(message.wake)
                     head = message.wake
-                    tail.check_head(head)
                 if message.events is not None:
                     asking = False
                     bodies = [bytes(body) for body in message.events]
@@ -194,18 +195,22 @@ class RunClient:
             except BaseException:
                 self._drop()  # an answer that comes after all must not be taken for the next one's
                 raise
-            if message.error is None and message.re != wire.request_id(request):
-                self._drop()
-                raise WireError(f"an answer to {message.re!r} came, to {wire.request_id(request)!r} was wanted")
+            if message.re != wire.request_id(request):
+                self._drop()  # nothing on this connection can be trusted to be the answer
+                if message.error is None:
+                    raise WireError(f"an answer to {message.re!r} came, to {wire.request_id(request)!r} was wanted")
         if message.error is not None:
             raise WireError(message.error)
         return message
 
     async def _open(self, seconds: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
-            path = self._run_dir.socket()
+            first, *others = self._run_dir.sockets()
             async with asyncio.timeout(seconds):
-                return await asyncio.open_unix_connection(path, limit=wire.MAX_ANSWER)
+                for path in others:
+                    with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                        return await asyncio.open_unix_connection(path, limit=wire.MAX_ANSWER)
+                return await asyncio.open_unix_connection(first, limit=wire.MAX_ANSWER)
         except FileNotFoundError as error:
             raise UnreachableError("none", f"no conductor listens for run {self._run_dir.run}") from error
         except ConnectionRefusedError as error:

@@ -4,7 +4,6 @@ A command that is taken twice is harmless: the journal answers a known id with i
 the journal's, and a row is only deleted after the journal has it.
 """
 
-# ruff: noqa: N818 - an error is named after what happened: `Fenced`, not `FencedError`
 from __future__ import annotations
 
 import sqlite3

@@ -12,7 +12,6 @@ A body is opaque but for its links: canonical JSON of the envelope of states.md 
 gap and `prev` is the sha256 (hex) of the body before it (`GENESIS` for the first).
 """
 
-# ruff: noqa: N818 - an error is named after what happened: `Fenced`, not `FencedError`
 from __future__ import annotations
 
 import hashlib

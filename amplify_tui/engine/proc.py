@@ -66,7 +66,7 @@ def lives(mark: Mark) -> bool:
 
 
 def kill(mark: Mark) -> bool:
-    """Kill (SIGKILL) exactly this process, also a stopped one; False when it does not live here any more."""
+    """Kill (SIGKILL) exactly this process, also a stopped one; False when it does not live here, or is not ours."""
     if mark.pid == os.getpid() or not lives(mark):
         return False
     try:
@@ -81,7 +81,7 @@ def kill(mark: Mark) -> bool:
                 os.close(handle)
         else:
             os.kill(mark.pid, signal.SIGKILL)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True
 

@@ -12,11 +12,11 @@
 Everything is 0700 or 0600. The socket lies elsewhere, for its path must be short.
 """
 
-# ruff: noqa: N818 - an error is named after what happened: `Fenced`, not `FencedError`
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import stat
@@ -27,10 +27,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from amplify_tui.engine.journal import Head
+from amplify_tui.engine.journal import EMPTY, Head
 from amplify_tui.engine.proc import Mark
 
 SOCKET_PATH_MAX: Final = 103  # bytes, macOS; Linux has 107
+_log = logging.getLogger(__name__)
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HEAD_LINE: Final = re.compile(r"(\d{20}) ([0-9a-f]{64})\n")
 
@@ -81,10 +82,16 @@ class HeadFile:
         self._fd: int | None = None
 
     def write(self, head: Head) -> None:
-        """Remember `head`. The caller has verified the journal before its first append."""
-        if self._fd is None:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        os.pwrite(self._fd, f"{head.seq:020d} {head.sha}\n".encode("ascii"), 0)
+        """Remember `head`. The caller has compared the journal with the last one before its first append.
+
+        Never raises for a disk: the event is committed already, and a caller that saw an error would not know it.
+        """
+        try:
+            if self._fd is None:
+                self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            os.pwrite(self._fd, f"{head.seq:020d} {head.sha}\n".encode("ascii"), 0)
+        except OSError as error:
+            _log.warning("%s could not be written (%s): a lost end of the journal may go unnoticed", self._path, error)
 
     def read(self) -> Head | None:
         """The remembered head; None when there is none, or it cannot be read (which proves nothing)."""
@@ -122,6 +129,8 @@ class RunDir:
         _private(made.path.parent)
         made.path.mkdir(mode=0o700)
         made.evidence.mkdir(mode=0o700)
+        made.head.write(EMPTY)  # its block is taken now: a full disk cannot refuse it later
+        made.head.close()
         return made
 
     @classmethod
@@ -154,13 +163,18 @@ class RunDir:
             file.write(msgspec.json.encode(conductor))
         draft.replace(self._conductor)
 
-    def socket(self) -> Path:
-        """The socket of this run: where its conductor said, else where one would listen. Raises NotPrivate.
+    def sockets(self) -> list[Path]:
+        """Where to look for this run's conductor: the likely place last. Raises NotPrivate when there is none.
 
-        What the conductor said wins, for a client of another login may have another TMPDIR.
+        What the conductor said is likelier than our own idea: a client of another login may have another TMPDIR.
         """
         said = self.conductor()
-        return Path(said.socket) if said else self.own_socket()
+        if said is None:
+            return [self.own_socket()]
+        with contextlib.suppress(NotPrivate):
+            own = self.own_socket()
+            return [own, Path(said.socket)] if own != Path(said.socket) else [own]
+        return [Path(said.socket)]
 
     def own_socket(self) -> Path:
         """Where a conductor started now would listen; the folder is made. Raises NotPrivate."""
@@ -172,7 +186,9 @@ def home() -> Path:
     """AMPLIFY_HOME, or the platform's folder for user data; made with mode 0700. Raises NoHome."""
     said = os.environ.get("AMPLIFY_HOME", "")
     if said:
-        path = Path(said).expanduser()
+        path = Path(said)
+        if said.startswith("~"):
+            raise NoHome(f"AMPLIFY_HOME is {said!r}, and nobody expanded the ~", "Write the whole path")
     elif os.environ.get("HOME") == "":
         raise NoHome("HOME is empty", "Set HOME, or set AMPLIFY_HOME to the folder where runs shall be kept")
     else:

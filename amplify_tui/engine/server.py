@@ -8,7 +8,6 @@ waits for its own client.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 from pathlib import Path
@@ -110,7 +109,7 @@ class Server:
     async def ensure_reachable(self) -> bool:
         """Listen again if something (a cleaner of /tmp) removed the socket's file; True when that was needed.
 
-        Clients that are connected stay connected.
+        Clients that are connected stay connected. Raises OSError when it cannot be made again.
         """
         if self._is_ours():
             return False
@@ -119,6 +118,10 @@ class Server:
         if old is not None:
             old.close()
         return True
+
+    def is_followed(self) -> bool:
+        """Whether any client follows the run at this moment."""
+        return bool(self._followers)
 
     def wake(self, seq: int) -> None:
         """Tell every follower that the journal now ends at `seq`. Never waits."""
@@ -163,6 +166,7 @@ class Server:
     async def _listen(self) -> None:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
             self.path.unlink(missing_ok=True)  # stale for sure: we hold the lock
             listening.bind(str(self.path))
             self.path.chmod(0o600)
@@ -204,11 +208,12 @@ class Server:
             peer.send(Message(re="", error=f"a request may be {wire.MAX_REQUEST} bytes long; this one is longer"))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client is gone, as clients may
+        except asyncio.CancelledError:
+            peer.writer.transport.abort()  # closing would wait for a client that may never read
+            raise
         finally:
             self._followers.discard(peer)
             peer.writer.close()
-            with contextlib.suppress(ConnectionError):
-                await peer.writer.wait_closed()
 
     async def _answer(self, peer: _Peer, text: bytes) -> None:
         try:

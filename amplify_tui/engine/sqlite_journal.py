@@ -272,8 +272,12 @@ def _append(
             return Appended(head=before, bodies=(), answer=known[0][0], repeated=True)
     head, bodies = port.build_chain(lease, before, events)
     claim = _claim(lease)
-    for seq, body in enumerate(bodies, before.seq + 1):
-        _fenced(db.execute(_INSERT_EVENT, {**claim, "seq": seq, "body": body}), lease)
+    first = before.seq + 1
+    if bodies:
+        _fenced(db.execute(_INSERT_EVENT, {**claim, "seq": first, "body": bodies[0]}), lease)
+        # The first row decided: in this transaction nobody else can take the lease.
+        rest = [(seq, lease.epoch, body) for seq, body in enumerate(bodies[1:], first + 1)]
+        db.executemany("insert into event(seq, epoch, body) values(?, ?, ?)", rest)
     if command is None or answer is None:
         return Appended(head=head, bodies=bodies, answer=None)
     text = answer(head)

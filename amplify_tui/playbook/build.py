@@ -102,6 +102,9 @@ class Builder:
         return self._fit_scalar(value, shape, node)
 
     def _fit_scalar(self, value: Any, shape: Shape, node: Node) -> Any:
+        seconds = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        if seconds and ScalarShape("dur") in options(shape):
+            return float(value)  # an input of type duration has its value in seconds
         bad = refusal(value, shape)
         if bad is not None:
             return self._bad(node, bad)

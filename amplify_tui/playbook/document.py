@@ -12,7 +12,7 @@ from amplify_tui.playbook.context import Context
 from amplify_tui.playbook.model import Input, Playbook
 from amplify_tui.playbook.names import Names
 from amplify_tui.playbook.outline import Structure, structure
-from amplify_tui.playbook.problems import Problem, Problems, did_you_mean, render, shorten
+from amplify_tui.playbook.problems import Problem, Problems, render
 from amplify_tui.playbook.registry import Registry
 from amplify_tui.playbook.shapes import MapShape, fields_of
 from amplify_tui.playbook.skeleton import Skeleton, skeleton
@@ -55,7 +55,7 @@ class Loaded:
 
 
 def load(source: str | bytes, *, path: str, registry: Registry, kind: Kind = "Playbook") -> Loaded:
-    """Reads and checks a whole file; never raises for what stands in it.
+    """Reads and checks a whole file; never raises for what stands in it. At most MAX_PROBLEMS problems are told.
 
     path: the name that problems carry. registry: the verbs. kind: what the file should be.
     """
@@ -97,12 +97,11 @@ def _is_playbook(root: yaml.Node, wanted: Kind, problems: Problems) -> bool:
     node = root.items.get("kind")
     if not isinstance(node, yaml.Scalar) or node.value not in _KINDS:
         return True  # the walk says so, with everything else
-    if node.value != wanted:
-        hint = did_you_mean(str(node.value), _KINDS) if node.value not in _KINDS else ""
-        problems.add(node.span, "bad-choice", f"this is a {node.value}; a {wanted} is wanted", hint)
+    if node.value != "Playbook":
+        problems.add(node.span, "not-yet", f"kind {node.value} is reserved; this version cannot read it yet")
         return False
     if wanted != "Playbook":
-        problems.add(node.span, "not-yet", f"kind {shorten(wanted)} is reserved; this version cannot read it yet")
+        problems.add(node.span, "bad-choice", f"this is a Playbook; a {wanted} is wanted")
         return False
     return True
 

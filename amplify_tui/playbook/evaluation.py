@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from amplify_tui.playbook.context import Context, defuse, secret_marker
+from amplify_tui.playbook.context import Context, defuse, secret_marker, secret_names
 from amplify_tui.playbook.expr import Expr, ExprError, evaluate
 from amplify_tui.playbook.expr.functions import text_of
 from amplify_tui.playbook.expr.syntax import Ast, Index, Lit, Name, Select
@@ -14,7 +14,7 @@ from amplify_tui.playbook.templates import Piece, Template, has_expr, split
 
 
 def text_value(text: str, context: Context) -> Any:
-    """The value of a text: of a lone `${{ }}` its own type, else a text. Raises ExprError, offsets from text's start."""
+    """The value of a text: a lone `${{ }}` keeps its type. Raises ExprError, offsets counted from the text's start."""
     template = split(text)
     lone = template.lone
     if lone is not None:
@@ -49,15 +49,16 @@ def _piece(piece: Piece, context: Context) -> Any:
 
 
 def _secret_of(expr: Expr, context: Context) -> str | None:
-    """The secret's name, where an expression is exactly `secrets.N`, or an input that holds a reference to one."""
+    """The secret's name, where an expression is exactly `secrets.N`, or an input whose whole value is a marker."""
     of, key = _member(expr.root)
     if of == "secrets" and key is not None:
         return key
     if of == "inputs" and key is not None:
         inputs = context.names.get("inputs")
         value = inputs.get(key) if isinstance(inputs, dict) else None
-        if isinstance(value, dict) and value.keys() == {"secret"}:
-            return str(value["secret"])
+        if isinstance(value, str) and len(names := secret_names(value)) == 1:
+            name = names.pop()
+            return name if value == secret_marker(name) else None
     return None
 
 

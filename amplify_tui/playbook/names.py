@@ -55,7 +55,7 @@ class Names:
         """The names inside a step; late: with `instance`, as the argv of a wave have."""
         scope = dict(self.plan)
         if step is not None:
-            scope["steps"] = record(_Steps(self, step, rollback=rollback))
+            scope["steps"] = record(_Steps(self, self._bones, step, rollback=rollback))
             if step.each:
                 scope["each"] = record({name: _of_values(values) for name, values in step.each.items()})
         if rollback:
@@ -112,9 +112,9 @@ def _absent(state: Type, why: str) -> Type:
 class _Steps(Mapping[str, Type]):
     """`steps` as one step sees it: what is surely before it has outputs. Computed on demand: plans are long."""
 
-    def __init__(self, names: Names, step: StepBone, *, rollback: bool) -> None:
+    def __init__(self, names: Names, bones: Skeleton, step: StepBone, *, rollback: bool) -> None:
         self._names = names
-        self._bones = names._bones  # noqa: SLF001 - one class in two, for the sake of laziness
+        self._bones = bones
         self._step = step
         self._rollback = rollback
 

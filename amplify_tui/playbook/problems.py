@@ -11,8 +11,10 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 Severity = Literal["error", "warning"]
@@ -22,6 +24,8 @@ _LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202f\u2066-\u206f\ufeff\ufffe\uffff\ud800-\udfff]")
 _SNIPPET_WIDTH: Final = 100
 _MESSAGE_MAX: Final = 400
+MAX_PROBLEMS: Final = 1000
+_SUGGEST_MAX: Final = 500  # names to look through; a longer list would cost more than the hint is worth
 
 
 class Span(Struct, frozen=True):
@@ -92,8 +96,8 @@ def shorten(value: object, limit: int = 60) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean "x"?` where one of *known* is near, else an empty string."""
-    names = sorted(known)
-    near = difflib.get_close_matches(word[:80], names, n=1, cutoff=0.6) if len(names) <= 2000 else []
+    names = list(islice(known, _SUGGEST_MAX + 1))
+    near = [] if len(names) > _SUGGEST_MAX else difflib.get_close_matches(word[:80], sorted(names), n=1, cutoff=0.6)
     return f'did you mean "{near[0]}"?' if near else ""
 
 
@@ -105,7 +109,7 @@ def listing(words: Iterable[str], limit: int = 12) -> str:
 
 def suggest(word: str, known: Iterable[str], what: str) -> str:
     """A hint for an unknown name: the near one, else *what* there is."""
-    names = sorted(known)
+    names = sorted(islice(known, _SUGGEST_MAX))
     return did_you_mean(word, names) or (f"{what}: {listing(names)}" if names else "")
 
 
@@ -115,63 +119,72 @@ def split_lines(text: str) -> list[str]:
 
 
 class Problems:
-    """Collects the problems of one file."""
+    """Collects the problems of one file, at most MAX_PROBLEMS: a hostile file could have one for each of its bytes."""
 
     def __init__(self, path: str, text: str) -> None:
-        self._path = path
         self.lines = split_lines(text)
+        self._path = path
         self._found: dict[tuple[int, int, str, str], Problem] = {}
-        self._masked: list[Span] = []
+        self._masked: dict[int, list[tuple[int, int]]] = {}
+        self._places: set[tuple[int, int, str]] = set()
+        self.errors = 0  # how many have been added, the same one twice included
 
     def add(self, span: Span, code: str, message: str, hint: str = "", severity: Severity = "error") -> None:
         """Keeps the problem; a second one of the same place, code and text (an alias met twice) is dropped."""
+        self.errors += severity == "error"
         text = printable(message)
         if len(text) > _MESSAGE_MAX:
             text = text[: _MESSAGE_MAX - 1] + "…"
         key = (span.line, span.column, code, text)
-        if key in self._found:
+        if key in self._found or len(self._found) >= MAX_PROBLEMS:
             return
-        end = max(span.end_column, span.column + 1)
+        self._places.add(key[:3])
         self._found[key] = Problem(
             file=self._path,
             line=span.line,
             column=span.column,
-            end_column=end,
+            end_column=max(span.end_column, span.column + 1),
             code=code,
             message=text,
             hint=printable(hint)[:_MESSAGE_MAX],
             severity=severity,
-            snippet=self._line(span.line),
         )
 
-    def mask(self, span: Span) -> None:
-        """Hides *span* in every snippet: what stands there looks like a secret."""
-        self._masked.append(span)
+    def mask(self, first: int, last: int, column: int) -> None:
+        """Hides, in every line that is shown, what stands from *column* of line *first* to line *last*'s end."""
+        for line in range(first, min(last, len(self.lines)) + 1):
+            start = column if line == first else 1
+            self._masked.setdefault(line, []).append((start, len(self._line(line)) + 1))
+
+    def mask_span(self, span: Span) -> None:
+        """Hides *span* in every line that is shown."""
+        self._masked.setdefault(span.line, []).append((span.column, span.end_column))
+
+    def has(self, span: Span, code: str) -> bool:
+        """Whether a problem of this code is already known at this place."""
+        return (span.line, span.column, code) in self._places
 
     def has_errors(self) -> bool:
-        return any(problem.severity == "error" for problem in self._found.values())
+        return self.errors > 0
 
     def sorted(self) -> tuple[Problem, ...]:
-        """Every problem once, in file order."""
+        """Every problem once, in file order, each with its line."""
+        shown = {line: self._line(line) for line in {problem.line for problem in self._found.values()}}
+        for line in shown.keys() & self._masked.keys():
+            shown[line] = _hide(shown[line], self._masked[line])
         found = sorted(self._found.values(), key=lambda p: (p.line, p.column, p.severity, p.code, p.message))
-        if not self._masked:
-            return tuple(found)
-        return tuple(Problem(**{**_fields(p), "snippet": _hide(p.snippet, p.line, self._masked)}) for p in found)
+        return tuple(msgspec.structs.replace(p, snippet=shown[p.line]) for p in found)
 
     def _line(self, number: int) -> str:
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
 
 
-def _fields(problem: Problem) -> dict[str, Any]:
-    return {name: getattr(problem, name) for name in Problem.__struct_fields__}
-
-
-def _hide(line: str, number: int, masked: list[Span]) -> str:
-    for span in masked:
-        if span.line == number:
-            width = min(span.end_column, len(line) + 1) - span.column
-            line = line[: span.column - 1] + "•" * max(width, 0) + line[span.column - 1 + max(width, 0) :]
-    return line
+def _hide(line: str, spans: list[tuple[int, int]]) -> str:
+    chars = list(line)
+    for start, end in spans:
+        width = min(end - 1, len(chars)) - (start - 1)
+        chars[start - 1 : start - 1 + width] = "•" * width
+    return "".join(chars)
 
 
 def _caret(problem: Problem) -> list[str]:

@@ -15,8 +15,8 @@ class CheckContext(Protocol):
     """What a verb's own check may look at and say.
 
     fields: the verb's part of the step, as written. step: the whole step. document: the whole playbook. All
-    are plain trees (dict, list, scalars) with expressions unresolved, and may be wrong in ways that are
-    reported elsewhere.
+    are plain trees (dict, list, scalars) with expressions unresolved. The step has passed the types; the
+    rest of the document may be wrong in ways that are reported elsewhere.
     """
 
     @property

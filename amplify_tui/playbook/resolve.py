@@ -22,7 +22,7 @@ from amplify_tui.playbook.yaml import Map, Node, Scalar, Seq
 __all__ = ["Unresolved", "resolve", "resolve_argv", "resolve_fields", "resolve_value"]
 
 
-class Unresolved(Exception):  # noqa: N818 - named for what the caller holds
+class Unresolved(Exception):
     """Values that the document asks for and the context does not have, or not as they are wanted; with places."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -134,7 +134,7 @@ def _dashes(node: Node, built: Any, problems: Problems) -> None:
 
 def _dash_elements(node: Seq, values: tuple[Any, ...], problems: Problems) -> None:
     for item, value in zip(node.items, values, strict=False):
-        if isinstance(item, Scalar) and isinstance(item.value, str) and str(value).startswith("-"):
-            if starts_with_expr(item.value):
-                error = _dash(item.value, str(value))
-                problems.add(item.span, error.code, error.message, error.hint)
+        dashed = isinstance(item, Scalar) and isinstance(item.value, str) and str(value).startswith("-")
+        if isinstance(item, Scalar) and dashed and starts_with_expr(item.value):
+            error = _dash(item.value, str(value))
+            problems.add(item.span, error.code, error.message, error.hint)

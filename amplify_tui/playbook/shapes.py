@@ -179,4 +179,5 @@ def wanted(shape: Shape) -> str:
         case MapShape() | StructShape():
             return "a mapping"
         case UnionShape():
-            return " or ".join(dict.fromkeys(wanted(option) for option in shape.options))
+            said = [wanted(option) for option in shape.options if not isinstance(option, NullShape)]
+            return " or ".join(dict.fromkeys(said)) or "null"

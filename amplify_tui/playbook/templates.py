@@ -13,6 +13,7 @@ from typing import Final
 from amplify_tui.playbook.expr import Expr, ExprError, parse
 
 OPEN: Final = "${{"
+MAX_PIECES: Final = 100  # in one text; finding the place of each is work for each
 # The end of an expression, strings stepped over: a `}}` in a string is text.
 _BODY: Final = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^"'}]|\}(?!\}))*""", re.DOTALL)
 
@@ -60,6 +61,9 @@ def split(text: str) -> Template:
             raise ExprError(
                 "${{ starts here and no }} ends it", start, start + 3, hint="close it, and every quote in it"
             )
+        if ordinal >= MAX_PIECES:
+            message = f"a text holds at most {MAX_PIECES} expressions"
+            raise ExprError(message, start, start + 3, hint="split the text")
         parts.append(Piece(_parse(text[inside:end], inside), inside, ordinal))
         ordinal += 1
         at = end + 2

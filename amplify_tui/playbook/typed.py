@@ -7,14 +7,12 @@ the rules of checks.py can look at each `Condition` or `Signal` wherever it stan
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from amplify_tui.playbook import places
-from amplify_tui.playbook.expr import ExprError, check
-from amplify_tui.playbook.expr.kinds import Type
-from amplify_tui.playbook.fit import fits, refusal
+from amplify_tui.playbook.expr import ExprError
+from amplify_tui.playbook.expr.kinds import article
 from amplify_tui.playbook.model import Playbook, Stage, Step
 from amplify_tui.playbook.names import Names, Scope
 from amplify_tui.playbook.problems import Problems, did_you_mean, listing, shorten
@@ -24,7 +22,6 @@ from amplify_tui.playbook.shapes import (
     Field,
     ListShape,
     MapShape,
-    NullShape,
     ScalarShape,
     Shape,
     StructShape,
@@ -32,41 +29,23 @@ from amplify_tui.playbook.shapes import (
     options,
     wanted,
 )
-from amplify_tui.playbook.skeleton import Skeleton, StepBone
+from amplify_tui.playbook.skeleton import Skeleton
 from amplify_tui.playbook.templates import OPEN, has_expr, split
-from amplify_tui.playbook.yaml import Map, Node, Scalar, Seq
+from amplify_tui.playbook.texts import Texts
+from amplify_tui.playbook.where import Where
+from amplify_tui.playbook.yaml import BROKEN, Map, Node, Scalar, Seq
 
 Path = tuple[str | int, ...]
-
-# Where an expression may not stand, because what stands there must be known before anything runs.
-_FIXED_KINDS: Final = frozenset(("ref", "name", "gate"))
-_FIXED_KEYS: Final = frozenset(("id", "needs", "undo_after", "use", "include", "each_key"))
-_SECRET_KEYS: Final = frozenset(("url", "headers", "env", "token", "client_token"))
-_VERSION_KEYS: Final = frozenset(
-    ("version", "previous", "ref", "sha", "at", "since", "until", "planned", "expect_previous")
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """What holds at a place: the names, the path, and the step it belongs to."""
-
-    scope: Scope
-    path: Path = ()
-    step: StepBone | None = None
-    rollback: bool = False
-
-    def at(self, key: str | int) -> Where:
-        return replace(self, path=(*self.path, key))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Visit:
-    """A struct, or a gate's bare name, that the walk met."""
+    """A struct, or a gate's bare name, that the walk met. clean: of a step, nothing is wrong with it so far."""
 
     cls: type[msgspec.Struct] | None
     node: Node
     where: Where
+    clean: bool = True
 
 
 class Walker:
@@ -76,6 +55,7 @@ class Walker:
         self.problems = problems
         self.visits: list[Visit] = []
         self._registry = registry
+        self._texts = Texts(problems)
         self._names = names
         self._steps = {id(step.node): step for step in (*bones.steps.values(), *bones.rollback.values())}
 
@@ -90,7 +70,8 @@ class Walker:
     def value(self, node: Node, shape: Shape, where: Where) -> None:
         """Walks *node*, which should have *shape*."""
         if isinstance(node, Scalar):
-            self._scalar(node, shape, where)
+            if node.value is not BROKEN:
+                self._scalar(node, shape, where)
             return
         for option in options(shape):
             match option, node:
@@ -108,13 +89,13 @@ class Walker:
                     self._struct(node, option.cls, where)
                     return
         found = "a list" if isinstance(node, Seq) else "a mapping"
-        self.problems.add(node.span, "wrong-type", f"{self._name(where)} wants {wanted(shape)}, not {found}")
+        self.problems.add(node.span, "wrong-type", f"{where.name} wants {wanted(shape)}, not {found}")
 
     def _free(self, node: Node, where: Where) -> None:
         """Whatever stands where anything may: only its expressions are judged."""
         if isinstance(node, Scalar):
             if has_expr(node.value):
-                self._template(node, AnyShape(), where)
+                self._texts.template(node, AnyShape(), where)
         elif isinstance(node, Seq):
             for index, item in enumerate(node.items):
                 self._free(item, where.at(index))
@@ -126,7 +107,8 @@ class Walker:
     def _map(self, node: Map, shape: MapShape, where: Where) -> None:
         for key, item in node.items.items():
             if self._plain_key(node.keys[key]):
-                self._accept(node.keys[key], ScalarShape(shape.key.kind), where, key)
+                as_text = replace(node.keys[key], value=key)  # a key is a text, whatever a value of its look would be
+                self._texts.accept(as_text, shape.key, where, key)
             self.value(item, shape.value, where.at(key))
 
     def _plain_key(self, key: Scalar) -> bool:
@@ -140,7 +122,7 @@ class Walker:
             self._step(node, where)
             return
         self.visits.append(Visit(cls, node, where))
-        for key, field in self._keys(node, fields_of(cls), self._name(where)):
+        for key, field in self._keys(node, fields_of(cls), where.name):
             item = node.items[key]
             inner = where.at(key)
             if cls is Stage and key == "when":
@@ -158,7 +140,7 @@ class Walker:
         bone = self._steps.get(id(node))
         scope = self._names.step(bone, rollback=rollback)
         here = replace(where, scope=scope, step=bone, rollback=rollback)
-        self.visits.append(Visit(Step, node, here))
+        errors = self.problems.errors
         known = {**fields_of(Step), **self._verbs(), **_USE}
         name = f'step "{bone.id}"' if bone else "a step"
         for key, field in self._keys(node, known, name, verbs=True):
@@ -169,6 +151,7 @@ class Walker:
             else:
                 self.value(node.items[key], field.shape, here.at(key))
         self._one_verb(node, name)
+        self.visits.append(Visit(Step, node, here, clean=self.problems.errors == errors))
 
     def _verbs(self) -> dict[str, Field]:
         return {
@@ -187,23 +170,23 @@ class Walker:
 
     def _when(self, node: Node, where: Where) -> None:
         """`when` is a boolean, or exactly one `${{ }}` that gives one."""
-        if isinstance(node, Scalar) and isinstance(node.value, bool):
+        if isinstance(node, Scalar) and (isinstance(node.value, bool) or node.value is BROKEN):
             return
         lone = None
         if isinstance(node, Scalar) and has_expr(node.value):
             try:
                 lone = split(node.value).lone
             except ExprError as error:
-                self._expr_problem(node, error, 0)
+                self._texts.expr_problem(node, error, 0)
                 return
         if not isinstance(node, Scalar) or lone is None:
             self.problems.add(
                 node.span, "when-not-bool", "`when` is true, false or exactly one ${{ }}", "no text around it"
             )
             return
-        found = self._template(node, None, where)
+        found = self._texts.template(node, None, where)
         if found is not None and found.name not in ("bool", "any"):
-            message = f"`when` is a condition; this is {_article(found)}"
+            message = f"`when` is a condition; this is {article(found)}"
             self.problems.add(node.span, "when-not-bool", message, "nothing is truthy: compare it")
 
     def _keys(self, node: Map, fields: dict[str, Field], name: str, *, verbs: bool = False) -> list[tuple[str, Field]]:
@@ -231,116 +214,13 @@ class Walker:
         self.problems.add(key.span, "unknown-key", f"unknown key {shorten(key.text)} in {name}", hint)
 
     def _scalar(self, node: Scalar, shape: Shape, where: Where) -> None:
-        if has_expr(node.value):
-            if not self._fixed(node, shape, where):
-                self._template(node, shape, where)
-            return
-        choices = options(shape)
-        gate = next((o for o in choices if isinstance(o, ScalarShape) and o.kind == "gate"), None)
-        if gate is not None and isinstance(node.value, str):
+        gate = any(isinstance(o, ScalarShape) and o.kind == "gate" for o in options(shape))
+        if gate and isinstance(node.value, str) and not has_expr(node.value):
             self.visits.append(Visit(None, node, where))
-        if any(isinstance(o, AnyShape) for o in choices) or (
-            node.value is None and any(isinstance(o, NullShape) for o in choices)
-        ):
-            return
-        self._accept(node, shape, where, self._name(where))
-
-    def _accept(self, node: Scalar, shape: Shape, where: Where, name: str) -> None:
-        bad = refusal(node.value, shape)
-        if bad is None:
-            return
-        code, message, hint = bad.code, bad.message, bad.hint
-        number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
-        if number and code == "wrong-type" and self._is_version(shape, where):
-            code, message = "version-unquoted", f"{node.text} is a number to YAML, not a version"
-            hint = f'quote it: "{node.text}"'
-        elif code == "wrong-type":
-            message = f"{name} wants {wanted(shape)}; {message}"
-        elif code == "literal-secret":
-            self.problems.mask(node.span)
-        self.problems.add(node.span, code, message, hint)
-
-    def _is_version(self, shape: Shape, where: Where) -> bool:
-        kinds = {o.kind for o in options(shape) if isinstance(o, ScalarShape)}
-        named = any(key in _VERSION_KEYS for key in where.path[-2:])
-        return bool(kinds & {"semver", "range"}) or (named and "str" in kinds)
-
-    def _fixed(self, node: Scalar, shape: Shape, where: Where) -> bool:
-        kinds = {o.kind for o in options(shape) if isinstance(o, ScalarShape)}
-        keys = {key for key in where.path[-2:] if isinstance(key, str)}
-        if kinds & _FIXED_KINDS or (keys & _FIXED_KEYS and "str" in kinds):
-            message = f"{self._name(where)} must be written out: ${{{{ }}}} cannot stand in ids and references"
-            self.problems.add(self._span(node), "expr-in-key", message, "the plan is known before anything runs")
-        elif "regex" in kinds:
-            message = "a regular expression must be written out"
-            self.problems.add(self._span(node), "expr-in-key", message, "no pattern comes from a value")
-        elif where.path[:1] == ("inputs",) or "apiVersion" in keys:
-            self.problems.add(
-                self._span(node), "expr-in-key", "no ${{ }} can stand here", "inputs are declared literally"
-            )
-        else:
-            return False
-        return True
-
-    def _span(self, node: Scalar) -> Any:
-        return places.of_piece(self.problems.lines, node, 0)
-
-    def _template(self, node: Scalar, shape: Shape | None, where: Where) -> Type | None:
-        """Checks the expressions of a text; the type of a lone one, else None. shape None: the caller judges it."""
-        try:
-            template = split(node.value)
-        except ExprError as error:
-            self._expr_problem(node, error, 0)
-            return None
-        lone = template.lone
-        kinds = {o.kind for o in options(shape) if isinstance(o, ScalarShape)} if shape else set()
-        for piece in template.pieces:
-            checked = check(piece.expr, where.scope)
-            for mistake in checked.errors:
-                self._expr_problem(node, mistake, piece.offset)
-            if checked.errors:
-                lone = None
-            elif checked.type.name == "secret" and not (
-                _SECRET_KEYS & set(map(str, where.path)) or kinds & {"url", "secret"}
-            ):
-                span = places.of_piece(self.problems.lines, node, piece.ordinal)
-                hint = f"only in {listing(sorted(_SECRET_KEYS))}: a secret never reaches an argv, a text or a screen"
-                self.problems.add(span, "secret-out-of-place", "a secret cannot stand here", hint)
-                lone = None
-            elif piece is lone and shape is None:
-                return checked.type
-            else:
-                self._fits(node, piece.ordinal, checked.type, shape, alone=piece is lone)
-        return None
-
-    def _fits(self, node: Scalar, ordinal: int, found: Type, shape: Shape | None, *, alone: bool) -> None:
-        span = places.of_piece(self.problems.lines, node, ordinal)
-        if not alone:
-            if found.name in ("list", "map"):
-                message = f"{_article(found)} cannot stand inside a text"
-                self.problems.add(span, "expr-type", message, 'join(list, ", ") makes a text of a list')
-            elif shape is not None and not fits(Type("string"), shape):
-                self.problems.add(
-                    span, "expr-type", f"{wanted(shape)} is wanted; this gives a text", "leave only the ${{ }}"
-                )
-        elif shape is not None and not fits(found, shape):
-            hint = "string(x) makes a text" if fits(Type("string"), shape) else ""
-            self.problems.add(span, "expr-type", f"{wanted(shape)} is wanted; this gives {_article(found)}", hint)
-
-    def _expr_problem(self, node: Scalar, error: ExprError, offset: int) -> None:
-        span = places.of_text(self.problems.lines, node, error.offset + offset, error.end + offset)
-        self.problems.add(span, error.code, error.message, error.hint)
-
-    def _name(self, where: Where) -> str:
-        words = [key for key in where.path if isinstance(key, str)]
-        return ".".join(words[-2:]) if words else "a playbook"
+        self._texts.scalar(node, shape, where)
 
 
 _USE: Final = {
     "use": Field("use", "", ScalarShape("str"), required=False),
     "with": Field("with", "", AnyShape(), required=False),
 }
-
-
-def _article(found: Type) -> str:
-    return "null" if found.name == "null" else f"an {found}" if found.name in ("int", "any") else f"a {found}"

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from semver import Version
 
 from amplify_tui.playbook.expr.functions import parse_semver
-from amplify_tui.playbook.problems import listing, shorten, suggest
+from amplify_tui.playbook.problems import did_you_mean, listing, shorten
 from amplify_tui.playbook.ranges import parse_range
 
 
-class BadValue(Exception):  # noqa: N818 - a value that is refused, not a broken world
+class BadValue(Exception):
     """Why a value is refused: the code of the problem, the sentence, and what to do."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -213,7 +213,7 @@ def accept_choice(value: Any, choices: tuple[Any, ...]) -> Any:
         if value == choice and isinstance(value, bool) == isinstance(choice, bool):
             return choice
     words = [str(choice) for choice in choices]
-    raise BadValue("bad-choice", f"{_said(value)} is not one of {listing(words, 20)}", suggest(str(value), words, ""))
+    raise BadValue("bad-choice", f"{_said(value)} is not one of {listing(words, 20)}", did_you_mean(str(value), words))
 
 
 def _said(value: Any) -> str:

@@ -63,6 +63,7 @@ class Map:
 
 
 Node: TypeAlias = Scalar | Seq | Map
+BROKEN: Final = object()  # the value of an alias to nothing: its problem is known, and nobody else's business
 
 
 def parse(source: str | bytes, problems: Problems, text: str) -> Node | None:
@@ -113,7 +114,7 @@ def place(text: str, offset: int) -> Span:
 def plain(node: Node) -> Any:
     """The tree as dict, list and scalars, aliases expanded."""
     if isinstance(node, Scalar):
-        return node.value
+        return None if node.value is BROKEN else node.value
     if isinstance(node, Seq):
         return [plain(item) for item in node.items]
     return {key: plain(value) for key, value in node.items.items()}
@@ -145,7 +146,7 @@ def scalar_value(text: str) -> Any:
     return text
 
 
-class _Stop(Exception):  # noqa: N818 - ends the walk over the events, is no error of its own
+class _Stop(Exception):
     """The problem that ends the reading has been recorded."""
 
 
@@ -230,7 +231,7 @@ class _Builder:
         elif name not in self._anchors:
             hint = did_you_mean(name, self._anchors) or f"write &{name} where it is first used"
             self._problems.add(span, "unknown-anchor", f"no anchor &{name} stands before *{name}", hint)
-        node, size, height = self._anchors.get(name, (Scalar(None, "", span, plain=True, end_line=span.line), 1, 1))
+        node, size, height = self._anchors.get(name, (Scalar(BROKEN, "", span, plain=True, end_line=span.line), 1, 1))
         if len(self._open) + height - 1 > MAX_DEPTH:
             self._stop(span, "too-deep", f"*{name} nests more than {MAX_DEPTH} levels here", "flatten the document")
         self._add(node, None, size, height, span)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 from amplify_tui.adapters.ports import Invalid
 from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook
@@ -38,7 +38,8 @@ def term_of(entry: GateEntry, playbook: Playbook, name: str = "") -> Term:
     """The term of one entry. name: its id, where the caller has one (a trigger's)."""
     if isinstance(entry, str):
         if entry in BUILTINS:
-            return Term(id=name or entry, builtin=entry)
+            builtin: Any = entry  # one of the words of BUILTINS, which is what Term's literal lists
+            return Term(id=name or entry, builtin=builtin)
         entry = Condition(signal=entry)
     if entry.slo is not None:
         return Term(id=name or f"slo {entry.slo}", condition=entry)

@@ -75,6 +75,7 @@ class World(Protocol):
     playbook: Playbook
     run_dir: Path
     repo_path: Path
+    playbook_dir: Path
 
     def flags(self, source: str) -> FlagProvider: ...
 

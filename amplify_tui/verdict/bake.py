@@ -48,7 +48,8 @@ def accrue(
     broken: str | None = None
     moments = _moments(terms, evidence, expected, since, until)
     for start, end in pairwise(moments):
-        stopped = _stopped_by(terms, evidence, expected, start)
+        # Between two moments no answer changes; their middle is inside whatever ends exactly at one of them.
+        stopped = _stopped_by(terms, evidence, expected, (start + end) / 2.0)
         if stopped is None:
             seconds += end - start
         else:

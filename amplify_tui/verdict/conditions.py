@@ -20,6 +20,9 @@ NOT_JUDGED: Final = "not judged by this version"
 # A value below zero by less than this part of the total is rounding of `total - bucket`, not nonsense.
 _ROUNDING: Final = 1e-6
 
+# Nobody serves so many requests a second; sums of more would overflow into infinity and compare as evidence.
+_MOST: Final = 1e15
+
 
 class Rule(Struct, frozen=True, kw_only=True):
     """A threshold condition with every default filled in. Times in seconds; `limit` in the signal's own unit."""
@@ -122,7 +125,7 @@ def grade(reading: Reading, rule: Rule) -> tuple[Status, float]:
     value = _share(reading) if rule.pair else reading.value
     if value is None or not math.isfinite(value):
         return "nodata", 0.0
-    if reading.n is not None and (not math.isfinite(reading.n) or (rule.counted and reading.n <= 0)):
+    if reading.n is not None and not (0.0 < reading.n <= _MOST if rule.counted else math.isfinite(reading.n)):
         return "nodata", 0.0
     return "ok", value
 
@@ -135,7 +138,7 @@ def select(readings: Sequence[Reading], rule: Rule, now: float) -> list[Reading]
 
 def _share(reading: Reading) -> float | None:
     total, bad = reading.total, reading.bad
-    if total is None or not math.isfinite(total) or total <= 0.0:
+    if total is None or not 0.0 < total <= _MOST:
         return None
     bad = 0.0 if bad is None else bad
     if not math.isfinite(bad) or bad < -_ROUNDING * total:

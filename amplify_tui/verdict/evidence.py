@@ -51,9 +51,10 @@ class Dispersion:
 
     def add(self, bad: float, total: float) -> None:
         """Learn one closed block; a block without requests says nothing."""
-        if total <= 0.0:
-            return
         mean = total * (self._bad + 1.0) / (self._total + self._start)
+        if mean <= 0.0:
+            # No request, or so few that the product is rounded to none.
+            return
         self._residuals = [(bad - mean) / math.sqrt(mean), *self._residuals[:-1]]
         newest = self._residuals[0]
         self._products = [

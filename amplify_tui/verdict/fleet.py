@@ -36,6 +36,7 @@ class Member:
 def judge_health(term: Term, evidence: Evidence, expected: Expected, now: float) -> TermVerdict:
     """Pass where every expected instance is well and fresh, and none was restarted since `expected.since`.
 
+    While no phase has begun (since 0), a restart is nobody's surprise.
     A `for` of the term lets an instance be unwell that long before it fails; silence is allowed `expected.max_age`.
     """
     patience = (term.condition.for_ or 0.0) if term.condition is not None else 0.0
@@ -45,12 +46,15 @@ def judge_health(term: Term, evidence: Evidence, expected: Expected, now: float)
 
 
 def judge_fleet(term: Term, evidence: Evidence, expected: Expected, now: float) -> TermVerdict:
-    """Pass where every expected instance answers freshly and reports the version it should run, and no stranger does.
+    """Pass where every expected instance answers freshly and reports the version it should run.
 
-    Silence is not uniform: an instance that does not answer is never counted as equal to the others.
+    Where no version is expected of an instance it must report one, and the same as its peers of whom none is expected
+    either. A stranger of an expected service must run one of that service's versions. Silence is not uniform: an
+    instance that does not answer is never counted as equal to the others.
     """
     members = members_of(evidence, expected, now)
-    findings = [_version(member, expected, now) for member in members] + _strangers(evidence, expected, now)
+    findings = [_version(member, expected, now) for member in members]
+    findings += _mixed(members) + _strangers(evidence, expected, now)
     return _conclude(term, "fleet", findings, _uniform(members))
 
 
@@ -131,8 +135,11 @@ def _unwell_since(member: Member, expected: Expected) -> float:
 def _restarted(member: Member, expected: Expected) -> str:
     """Says so where the start time moved in this phase, or moved into it since the last reading before it.
 
-    A start time that moved before the phase is the deploy's doing.
+    Each reading is compared with the one before: against the first, a slow clock would restart it within hours.
+    A start time that moved before the phase is the deploy's doing; while no phase has begun (since 0) all are.
     """
+    if expected.since <= 0.0:
+        return ""
     baseline: float | None = None
     baseline_seen = 0.0
     for reading in member.readings:
@@ -143,8 +150,6 @@ def _restarted(member: Member, expected: Expected) -> str:
             was_in_phase = baseline_seen >= expected.since
             if abs(started - baseline) > RESTART_SECONDS and (was_in_phase or started > expected.since):
                 return f"{member.instance} was restarted in this phase"
-            if was_in_phase:
-                continue
         baseline, baseline_seen = started, reading.received_at
     return ""
 
@@ -154,13 +159,30 @@ def _version(member: Member, expected: Expected, now: float) -> Finding:
     if quiet is not None:
         return quiet
     assert member.answered is not None
-    if member.version is None:
-        return "undecided", f"nobody knows what {member.instance} should run"
     if not member.answered.version:
-        return "undecided", f"{member.instance} does not say its version, should run {member.version}"
+        wanted = f", should run {member.version}" if member.version else ""
+        return "undecided", f"{member.instance} does not say its version{wanted}"
+    if member.version is None:
+        return "pass", ""
     if not same_version(member.answered.version, member.version):
         return "fail", f"{member.instance} runs {member.answered.version}, should run {member.version}"
     return "pass", ""
+
+
+def _mixed(members: Sequence[Member]) -> list[Finding]:
+    """Peers of whom no version is expected and that differ: one of them is odd, and nobody can say which."""
+    said: dict[str, dict[str, str]] = {}
+    for member in members:
+        if member.version is None and member.answered is not None and member.answered.version:
+            said.setdefault(member.service, {})[member.instance] = member.answered.version
+    findings: list[Finding] = []
+    for versions in said.values():
+        (first, version), *others = versions.items()
+        odd = next((other for other in others if not same_version(other[1], version)), None)
+        if odd is not None:
+            reason = f"{first} runs {version}, {odd[0]} runs {odd[1]}, and nobody knows which is right"
+            findings.append(("undecided", reason))
+    return findings
 
 
 def _strangers(evidence: Evidence, expected: Expected, now: float) -> list[Finding]:
@@ -172,7 +194,7 @@ def _strangers(evidence: Evidence, expected: Expected, now: float) -> list[Findi
     for (service, instance), reading in sorted(latest.items()):
         wanted = expected.versions.get(service)
         fresh = is_answer(reading, expected.max_age) and now - reading.data_at <= expected.max_age
-        if wanted is None or instance in wanted or not fresh or reading.version is None:
+        if wanted is None or instance in wanted or not fresh or reading.version is None or None in wanted.values():
             continue
         if not any(version is not None and same_version(reading.version, version) for version in wanted.values()):
             findings.append(("fail", f"{instance} runs {reading.version}, and nobody expects it"))
@@ -182,7 +204,8 @@ def _strangers(evidence: Evidence, expected: Expected, now: float) -> list[Findi
 def _uniform(members: Sequence[Member]) -> str:
     services: dict[str, list[str]] = {}
     for member in members:
-        services.setdefault(member.service, []).append(member.version or "?")
+        reported = member.answered.version if member.answered is not None else None
+        services.setdefault(member.service, []).append(member.version or reported or "?")
     parts = [
         f"{service} {len(versions)}/{len(versions)} at {' and '.join(sorted(set(versions)))}"
         for service, versions in services.items()

@@ -141,14 +141,22 @@ def marks_of(readings: Sequence[Reading], rule: Rule, since: float) -> list[Mark
     return marks
 
 
-def coverage(marks: Sequence[Mark], rule: Rule, until: float) -> float:
-    """The share of the expected readings between the first mark and *until* that are there and fresh, by time."""
-    arrivals = sorted(mark.received_at for mark in marks)
-    if not arrivals or until <= arrivals[0]:
-        return 1.0
-    ends = [*arrivals[1:], max(until, arrivals[-1])]
-    seen = sum(_seen_of(end - start, rule) for start, end in zip(arrivals, ends, strict=True))
-    return seen / (ends[-1] - arrivals[0])
+def lost_since(history: History, start: int) -> float:
+    """Seconds between the data of the mark *start* and of the last one that no reading covers."""
+    wall = history.marks[-1].data_at - history.marks[start].data_at
+    return max(0.0, wall - history.time_since(start))
+
+
+def overdue(history: History, rule: Rule, now: float) -> float:
+    """Seconds for which an answer has been missing at *now*, by arrival: a source with latency still answers polls."""
+    waited = max(0.0, now - max(mark.received_at for mark in history.marks))
+    return waited - _seen_of(waited, rule)
+
+
+def fresh_share(covered: float, lost: float, rule: Rule) -> float:
+    """The share of the expected readings that came: a stretch of n intervals has n + 1 readings."""
+    came = covered + rule.every
+    return came / (came + lost)
 
 
 def stretch(history: History, first: int, seconds: float) -> int:

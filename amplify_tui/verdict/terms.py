@@ -17,9 +17,11 @@ from amplify_tui.verdict.spans import (
     ENOUGH,
     GOOD_IN_A_ROW,
     History,
-    coverage,
     fold,
+    fresh_share,
     is_flapping,
+    lost_since,
+    overdue,
     reached,
     stretch,
 )
@@ -91,26 +93,30 @@ class _Case:
         last = len(history.marks) - 1
         # for: 0s asks for one fresh reading, whatever came before it.
         start = last if rule.for_ <= 0.0 else history.span
-        until = max(mark.received_at for mark in history.marks[start:])
-        if coverage(history.marks[start:], rule, until) < ENOUGH:
+        if self._came(start) < ENOUGH:
             # Holes: the whole span can no longer tell, its last stretch may.
             start = stretch(history, history.span, rule.for_)
             while not history.marks[start].bad:
                 start -= 1
         if not reached(history.time_since(start), rule.for_):
             return ""
-        marks = history.marks[start:]
-        fresh = coverage(marks, rule, max(mark.received_at for mark in marks))
+        fresh = self._came(start)
         if fresh < ENOUGH:
             return f"only {words.quantity(fresh, 'share')} of the expected readings came, 80 % are needed"
-        judged = [mark for mark in marks if not mark.repeat] or marks
+        judged = [mark for mark in history.marks[start:] if not mark.repeat] or history.marks[start:]
         share = sum(mark.bad for mark in judged) / len(judged)
         if share < ENOUGH:
             return f"{words.quantity(share, 'share')} of the readings bad, a fail needs 80 %"
         return self._too_few(start) if rule.pair else None
 
+    def _came(self, start: int) -> float:
+        return fresh_share(self.history.time_since(start), lost_since(self.history, start), self.rule)
+
     def _too_few(self, start: int) -> str | None:
-        """Judge.md C: enough bad requests, in two readings, over the span and the window before it."""
+        """Judge.md C: enough bad requests over the span and the window before it. None where they are enough.
+
+        That they came in two readings needs no count: a span of any length has two ends, and four fifths are bad.
+        """
         rule, history = self.rule, self.history
         first, *rest = history.marks[start:]
         bad = first.bad_rate * first.width + sum(mark.bad_rate * mark.gain for mark in rest)
@@ -119,9 +125,6 @@ class _Case:
         if bad < needed:
             some = f"{words.count(bad)} bad of {words.plural(total, 'request')}"
             return f"but {some} may be chance, a fail needs {words.count(needed)}"
-        bads = sum(mark.bad_rate > 0.0 and not mark.repeat for mark in history.marks[start:])
-        if rule.for_ > 0.0 and bads < 2:
-            return "but all bad requests came in one reading, a fail needs two"
         return None
 
     def _good(self) -> TermVerdict:
@@ -137,9 +140,11 @@ class _Case:
             needs.append(f"needs {words.plural(GOOD_IN_A_ROW - row, 'more good reading')} in a row")
         if not reached(history.good_for, rule.for_):
             needs.append(f"needs {words.duration(rule.for_ - history.good_for)} more of good readings")
-        thin = coverage(history.marks[stretch(history, history.good, rule.for_) :], rule, self.now)
+        # Against `for`, not against the stretch as found: coarse samples make it longer and would thin out a hole.
+        lost = lost_since(history, stretch(history, history.good, rule.for_)) + overdue(history, rule, self.now)
+        thin = fresh_share(rule.for_, lost, rule)
         missing = ""
-        if thin < ENOUGH:
+        if rule.for_ > 0.0 and thin < ENOUGH:
             # As strict as for a fail: data too thin to fail on would be too thin to pass on.
             missing = f", only {words.quantity(thin, 'share')} of the expected readings came"
             needs.append("needs 80 % of the expected readings")

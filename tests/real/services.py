@@ -1,11 +1,11 @@
-"""The real services the tests run against, each a context manager on a free loopback port: postgres, unleash, prometheus.
+"""The real services that tests run against, each a context manager on a free loopback port.
 
     with postgres() as pg, unleash(pg.create("flags")) as flags: ...
     python -m tests.real.services --fetch     fetches everything into the cache, starts nothing
 
-They work as root and as anybody else, and a killed test run leaves none of them behind (Linux: the kernel ends them with
-their parent; PR_SET_PDEATHSIG follows the *thread* that spawned them, so start them from the main thread). What the
-machine cannot have raises install.Unavailable.
+They work as root and as anybody else, and a killed test run leaves none of them behind (Linux: the kernel ends them
+with their parent; PR_SET_PDEATHSIG follows the *thread* that spawned them, so start them from the main thread). What
+the machine cannot have raises install.Unavailable.
 """
 
 from __future__ import annotations
@@ -43,9 +43,18 @@ class Postgres:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def sql(self, text: str, database: str = "postgres") -> str:
-        argv = [self.bin / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", text]
+        argv: list[str | Path] = [
+            self.bin / "psql",
+            "-XqAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            self.url(database),
+            "-c",
+            text,
+        ]
         done = subprocess.run(argv, check=True, cwd="/", env=self.env, capture_output=True, text=True)
-        return done.stdout.strip()
+        return str(done.stdout).strip()
 
     def create(self, database: str, template: str = "template1") -> str:
         """A new database; its URL."""
@@ -55,7 +64,7 @@ class Postgres:
 
 @dataclass(frozen=True)
 class Unleash:
-    """A running Unleash with its tokens. `stop` and `go` freeze and thaw it: it accepts connections and does not answer."""
+    """A running Unleash with its tokens."""
 
     url: str
     pid: int
@@ -65,6 +74,7 @@ class Unleash:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
+        """While this lasts it accepts connections and does not answer."""
         os.kill(self.pid, signal.SIGSTOP)
         try:
             yield
@@ -97,7 +107,18 @@ def postgres() -> Iterator[Postgres]:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LD_"))} | {"TZ": "UTC"}
     data = root / "data"
     try:
-        initdb = [bindir / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        initdb: list[str | Path] = [
+            bindir / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
         subprocess.run(
             [*initdb, "--no-sync", "--no-instructions"],
             check=True, cwd="/", env=env, stdout=subprocess.DEVNULL, **user,
@@ -114,7 +135,9 @@ def postgres() -> Iterator[Postgres]:
             return False
 
         # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients.
-        with running("postgres", server, ready, root / "log", end=signal.SIGINT, orphan=signal.SIGQUIT, env=env, **user):
+        with running(
+            "postgres", server, ready, root / "log", end=signal.SIGINT, orphan=signal.SIGQUIT, env=env, **user
+        ):
             yield Postgres(port, bindir, env)
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -134,14 +157,17 @@ def unleash(database_url: str) -> Iterator[Unleash]:
 
 @contextmanager
 def prometheus(config: str, *, openmetrics: str = "") -> Iterator[Prometheus]:
-    """Prometheus with *config* (YAML). *openmetrics* back-fills its storage first: history without waiting for it."""
+    """Prometheus with *config* (YAML; `SELF` in it becomes its own address).
+
+    *openmetrics* back-fills its storage first: history without waiting for it.
+    """
     bindir = prometheus_tree()
     with tempfile.TemporaryDirectory(prefix="prom-") as scratch:
         root, port = Path(scratch), free_port()
-        (root / "config.yml").write_text(config)
+        (root / "config.yml").write_text(config.replace("SELF", f"127.0.0.1:{port}"))
         if openmetrics:
             (root / "history").write_text(openmetrics)
-            backfill = [bindir / "promtool", "tsdb", "create-blocks-from", "openmetrics"]
+            backfill: list[str | Path] = [bindir / "promtool", "tsdb", "create-blocks-from", "openmetrics"]
             subprocess.run([*backfill, root / "history", root / "data"], check=True, capture_output=True)
         argv = [bindir / "prometheus", f"--config.file={root / 'config.yml'}", f"--storage.tsdb.path={root / 'data'}"]
         argv += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
@@ -178,7 +204,7 @@ def running(
     with log.open("wb") as out:
         child = subprocess.Popen(
             argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_parent(orphan), **user,
+            preexec_fn=_die_with_parent(orphan), **user,  # noqa: PLW1509  (nothing else ties its life to ours)
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 90

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from amplify_tui.playbook.expr.functions import FUNCTIONS
-from amplify_tui.playbook.expr.kinds import ANY, BOOL, INT, NULL, STRING, Type, join, list_of, same
+from amplify_tui.playbook.expr.kinds import ANY, BOOL, INT, NULL, STRING, Type, article, join, list_of, same
 from amplify_tui.playbook.expr.kinds import BY_NAME as KINDS
 from amplify_tui.playbook.expr.syntax import (
     Ast,
@@ -116,7 +116,7 @@ class _Checker:
         if of.name == "any":
             return of
         if of.name != "map":
-            return self.fail(node, f'{_a(of)} has no field "{name}"', "only maps have fields")
+            return self.fail(node, f'{article(of)} has no field "{name}"', "only maps have fields")
         found = of.item or ANY if of.fields is None else self._known(of.fields, name, node, "name", "there are")
         return replace(found, absent=of.absent) if of.absent and not found.absent else found
 
@@ -127,13 +127,13 @@ class _Checker:
             return of
         if of.name == "list":
             if key.name not in ("int", "any"):
-                return self.fail(node.key, f"a list is indexed by an int, not by {_a(key)}")
+                return self.fail(node.key, f"a list is indexed by an int, not by {article(key)}")
             item = of.item or ANY
             return replace(item, absent=of.absent) if of.absent else item
         if of.name != "map":
-            return self.fail(node, f"{_a(of)} cannot be indexed", "only lists and maps can")
+            return self.fail(node, f"{article(of)} cannot be indexed", "only lists and maps can")
         if key.name not in ("string", "any"):
-            return self.fail(node.key, f"a map is indexed by a string, not by {_a(key)}")
+            return self.fail(node.key, f"a map is indexed by a string, not by {article(key)}")
         if isinstance(node.key, Lit):
             return self._field(node, of, str(node.key.value))
         return of.item or ANY
@@ -148,7 +148,7 @@ class _Checker:
     def _bool(self, node: Ast, why: str) -> None:
         found = self.value(node)
         if found.name not in ("bool", "any"):
-            self.fail(node, f"{why}; this is {_a(found)}", "nothing is truthy: compare it")
+            self.fail(node, f"{why}; this is {article(found)}", "nothing is truthy: compare it")
 
     def _unary(self, node: Unary) -> Type:
         if node.op == "!":
@@ -156,7 +156,7 @@ class _Checker:
             return BOOL
         found = self.value(node.of)
         if found.name not in ("int", "double", "any"):
-            return self.fail(node.of, f"- negates a number; this is {_a(found)}", _number_hint(found))
+            return self.fail(node.of, f"- negates a number; this is {article(found)}", _number_hint(found))
         return found
 
     def _cond(self, node: Cond) -> Type:
@@ -175,7 +175,7 @@ class _Checker:
         allowed = _ARITHMETIC.get(node.op, _ORDERED)
         for side, found in ((node.left, left), (node.right, right)):
             if found.name not in allowed and found.name != "any":
-                return self.fail(side, f"{node.op} takes {_or(allowed)}; this is {_a(found)}", _number_hint(found))
+                return self.fail(side, f"{node.op} takes {_or(allowed)}; this is {article(found)}", _number_hint(found))
         if not same(left, right):
             return self._mixed(node, left, right)
         if node.op not in _ARITHMETIC:
@@ -196,20 +196,22 @@ class _Checker:
         return BOOL
 
     def _mixed(self, node: Binary, left: Type, right: Type) -> Type:
-        convert = _convert(right) if right.name in _CONVERT and left.name != "number" else _convert(left)
+        convert = (
+            _convert(right) if right.name in _CONVERT and left.name not in ("number", "semver") else _convert(left)
+        )
         return self.fail(node, f"{node.op} cannot mix {left} and {right}", convert)
 
     def _in(self, node: Binary, left: Type, right: Type) -> Type:
         if right.name == "map":
             if left.name not in ("string", "any"):
-                self.fail(node.left, f"the keys of a map are strings; this is {_a(left)}")
+                self.fail(node.left, f"the keys of a map are strings; this is {article(left)}")
         elif right.name == "list":
             if not same(left, right.item or ANY):
                 self._mixed(node, left, right.item or ANY)
         elif right.name != "any":
             self.fail(
                 node.right,
-                f"in looks into a list or a map; this is {_a(right)}",
+                f"in looks into a list or a map; this is {article(right)}",
                 "contains(text, part) looks into a string",
             )
         return BOOL
@@ -227,7 +229,7 @@ class _Checker:
         for arg, found, allowed in zip(node.args, args, function.takes, strict=False):
             if found.name not in allowed and found.name != "any" and "any" not in allowed:
                 hint = _convert(KINDS[allowed[0]]) if allowed[0] in _CONVERT else ""
-                message = f"{function.usage} takes {_or(allowed)} here; this is {_a(found)}"
+                message = f"{function.usage} takes {_or(allowed)} here; this is {article(found)}"
                 return self.fail(arg, message, hint)
         return KINDS[function.gives]
 
@@ -252,10 +254,6 @@ def _literal(node: Lit) -> Type:
             return KINDS["double"]
         case str():
             return STRING
-
-
-def _a(found: Type) -> str:
-    return f"an {found}" if found.name in ("int", "any") else "null" if found.name == "null" else f"a {found}"
 
 
 def _or(names: tuple[str, ...]) -> str:

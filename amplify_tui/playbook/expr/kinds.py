@@ -80,3 +80,8 @@ def join(left: Type, right: Type) -> Type:
     if right.name == "null" or left.name == right.name:
         return replace(left, absent=absent) if absent else left
     return replace(ANY, absent=absent)
+
+
+def article(found: Type) -> str:
+    """`a string`, `an int`, `null`."""
+    return "null" if found.name == "null" else f"{'an' if found.name in ('int', 'any') else 'a'} {found}"

@@ -122,7 +122,8 @@ def _string(word: str, start: int) -> str:
         if escape[0] == "u" and len(escape) == 5:
             char = chr(int(escape[1:], 16))
             if "\ud800" <= char <= "\udfff":
-                raise ExprError("half of a character (a surrogate)", start + match.start(), start + match.end() + 1)
+                at = start + 1 + match.start()
+                raise ExprError("half of a character (a surrogate)", at, at + 6)
             return char
         if escape not in _ESCAPES:
             at = start + 1 + match.start()

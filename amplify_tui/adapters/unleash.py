@@ -1,0 +1,240 @@
+"""Unleash as a FlagProvider: reads, guarded writes, the kill switch, the audit trail. The only place that calls it.
+
+What a write means is planned elsewhere (unleash_plan, unleash_undo) and ordered elsewhere (unleash_ops); here it is
+sent, read back and told as an Outcome. The server has no optimistic locking, so: our own writes to one flag are
+serialised, each starts from the state it was planned on, changes carry `test` operations, and the result is read back.
+
+    who calls what
+    steps            read, apply, changes (before-image, effect, probe)
+    engine           kill (Mitigate), check (amplify check --live), and unleash_watch for the board
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx
+
+from amplify_tui.adapters import unleash_events, unleash_state
+from amplify_tui.adapters.http import Answer, Http
+from amplify_tui.adapters.ports import (
+    Absent,
+    AdapterError,
+    Done,
+    FlagChange,
+    FlagState,
+    FlagWrite,
+    Invalid,
+    NotFound,
+    Outcome,
+    Problem,
+    Unknown,
+)
+from amplify_tui.adapters.unleash_check import check_access
+from amplify_tui.adapters.unleash_ops import STALE, Op, env_path, flag_path, operations, segment, switch_on
+from amplify_tui.adapters.unleash_state import State, active, same
+from amplify_tui.adapters.unleash_undo import differences
+
+AT_ONCE: Final = 8  # concurrent calls; more only queue at the server
+TIMEOUT: Final = 8.0  # shorter than a conductor's lease: an effect must not outlast it
+
+
+class UnleashProvider:
+    """One environment of one Unleash project.
+
+    token: an admin's or a user's (a user's shows who it was in the audit trail). client_token: of the same environment,
+    for cheap watching. *client* may be shared, its owner closes it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        environment: str,
+        project: str = "default",
+        client_token: str = "",
+        client: httpx.AsyncClient | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self.environment = environment
+        self.project = project
+        self.has_client_token = bool(client_token)
+        self._token = token
+        self._client_token = client_token
+        self._admin = Http(url, headers={"Authorization": token}, timeout=timeout, client=client)
+        self._app = Http(url, headers={"Authorization": client_token}, timeout=timeout, client=client)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._kills: Counter[str] = Counter()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def name(self) -> str:
+        """The server, for messages: no credentials in it."""
+        return self._admin.name
+
+    async def aclose(self) -> None:
+        await self._admin.aclose()
+        await self._app.aclose()
+
+    async def read(self, keys: Sequence[str]) -> dict[str, FlagState]:
+        """The state of each flag, strategies whole; `exists` is False for one that is missing or archived.
+
+        Raises AdapterError where any of them cannot be read: half an answer is no before-image.
+        """
+        states = await asyncio.gather(*(self._read_one(key) for key in keys))
+        return dict(zip(keys, states, strict=True))
+
+    async def _read_one(self, key: str) -> FlagState:
+        path = flag_path(self.project, key)
+        try:
+            async with self._slots:
+                answer = await self._admin.read("GET", path)
+        except NotFound as error:
+            # The same 404 says "no such flag", "in another project" and "no such path": only the first is an answer.
+            if "but there's a feature" in error.what:
+                raise Invalid(f"{key} belongs to another project", where=error.where, fix=error.what) from error
+            if "no feature named" in error.what or "not find feature" in error.what:
+                return unleash_state.missing(key, self.environment)
+            raise
+        return unleash_state.parse(answer.json(), self.environment)
+
+    async def apply(self, write: FlagWrite) -> Outcome:
+        """Carry a planned change out.
+
+        Done (observed: the state read back), also where it is in place already; Absent where nothing was changed,
+        with error "Conflict" where the flag is no longer as it was planned on; Unknown for all between.
+        """
+        kills = self._kills[write.key]
+        async with self._locks[write.key]:
+            try:
+                now = (await self.read([write.key]))[write.key]
+            except AdapterError as error:
+                return Absent(reason=f"not tried: {error}", retryable=error.retryable, error=type(error).__name__)
+            if same(write.after, now.raw):
+                return Done(observed=now.raw)
+            if refusal := _refusal(write, now.raw):
+                return refusal
+            for done, op in enumerate(operations(self.project, write.key, write.env, now.raw, write.after)):
+                failed = await self._send(op, write.key, kills)
+                if failed is not None:
+                    return _partly(failed, op, done)
+            return await self._settled(write, kills)
+
+    async def _send(self, op: Op, key: str, kills: int) -> Absent | Unknown | None:
+        """None when the call succeeded. After a kill of the flag nothing more of an older write goes out."""
+        if self._kills[key] != kills:
+            return Absent(reason=f"stopped before: {op.what}: the flag was killed meanwhile", error="Conflict")
+        answer = await self._admin.write(op.method, op.path, op.body)
+        if isinstance(answer, Answer):
+            return None
+        if op.guarded and isinstance(answer, Unknown) and STALE in answer.cause:
+            return Absent(reason=f"{op.what}: somebody changed it meanwhile", error="Conflict")
+        return answer
+
+    async def _settled(self, write: FlagWrite, kills: int) -> Outcome:
+        """What the server holds now that every call was acknowledged."""
+        try:
+            now = await self._read_one(write.key)
+            wanted = write.after
+            if wanted["enabled"] and wanted["exists"] and not now.enabled and active(now.raw):
+                # A moment without an active strategy turned it off (ours cannot; somebody's can).
+                op = switch_on(env_path(self.project, write.key, write.env), write.key, write.env)
+                if (failed := await self._send(op, write.key, kills)) is not None:
+                    return _partly(failed, op, 1)
+                now = await self._read_one(write.key)
+        except AdapterError as error:
+            return Unknown(cause=f"every call was accepted, but the flag could not be read back: {error}")
+        if same(wanted, now.raw):
+            return Done(observed=now.raw)
+        return Unknown(cause=f"read back, it is not as written: {'; '.join(differences(wanted, now.raw))}")
+
+    async def kill(self, keys: Sequence[str]) -> dict[str, Outcome]:
+        """Switch flags off in this environment, as fast as it goes; writes of ours under way stop and lose.
+
+        One bulk call, which the server refuses as a whole where one name is unknown: then flag by flag. Done means
+        read back and off.
+        """
+        for key in keys:
+            self._kills[key] += 1
+        names = sorted(set(keys))
+        path = f"/api/admin/projects/{segment(self.project)}/bulk_features/environments/{segment(self.environment)}/off"
+        bulk = await self._admin.write("POST", path, {"features": names})
+        return dict(zip(names, await asyncio.gather(*(self._verified_off(key, bulk) for key in names)), strict=True))
+
+    async def _verified_off(self, key: str, bulk: Answer | Absent | Unknown) -> Outcome:
+        failed = None if isinstance(bulk, Answer) else await self._off(key)
+        # A write of ours that was under way may have switched it on after us: it ends before we look.
+        async with self._locks[key]:
+            try:
+                now = await self._read_one(key)
+                if now.exists and now.enabled:
+                    failed = await self._off(key)
+                    now = await self._read_one(key)
+            except AdapterError as error:
+                cause = f"could not be read back: {error}"
+                return Unknown(cause=cause) if failed is None else failed
+        if not now.exists:
+            return Absent(reason=f"there is no flag {key}", error="NotFound")
+        if not now.enabled:
+            return Done(observed=now.raw)
+        return failed or Unknown(cause=f"switched off, but read back {key} is on: somebody switches it on again")
+
+    async def _off(self, key: str) -> Absent | Unknown | None:
+        async with self._slots:
+            answer = await self._admin.write("POST", f"{env_path(self.project, key, self.environment)}/off")
+        return None if isinstance(answer, Answer) else answer
+
+    async def changes(self, key: str, since: float) -> list[FlagChange]:
+        """Who changed the flag in this environment after *since*, oldest first; segments it uses included.
+
+        A write that changed nothing leaves no trace. Raises AdapterError.
+        """
+        day = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d")
+        pages = [
+            await self._events({"feature": f"IS:{key}", "from": f"IS:{day}"}),
+            # Changing a segment changes whom the flag reaches, under an event that names no flag.
+            await self._events({"type": "IS:segment-updated", "from": f"IS:{day}"}),
+        ]
+        used = {
+            one for strategy in (await self._read_one(key)).raw["strategies"] for one in strategy.get("segments", [])
+        }
+        return unleash_events.changes(pages, key=key, env=self.environment, since=since, segments=used)
+
+    async def _events(self, filters: dict[str, str]) -> list[dict[str, Any]]:
+        answer = await self._admin.read("GET", "/api/admin/search/events", params={**filters, "limit": "100"})
+        return unleash_events.page(answer.json())
+
+    async def client_features(self, etag: str = "") -> Answer:
+        """What the applications of this environment see; status 304 where *etag* still holds. Up to a second late."""
+        headers = {"If-None-Match": etag} if etag else {}
+        return await self._app.read("GET", "/api/client/features", headers=headers)
+
+    async def check(self) -> list[Problem]:
+        """What would make a release fail later: reach, tokens and their kinds, project, environment, rights."""
+        return await check_access(
+            self._admin, self._app if self.has_client_token else None, self._token, self.project, self.environment
+        )
+
+
+def _refusal(write: FlagWrite, now: State) -> Absent | None:
+    if not same(write.before, now):
+        changed = "; ".join(differences(write.before, now)) or "it is not as it was planned on"
+        return Absent(reason=f"{write.key} was changed meanwhile: {changed}", error="Conflict")
+    if write.after["exists"] and write.after["enabled"] and not active(write.after):
+        return Absent(
+            reason=f"{write.key} would be on without an active strategy: 100 % for everybody", error="Invalid"
+        )
+    return None
+
+
+def _partly(failed: Absent | Unknown, op: Op, done: int) -> Absent | Unknown:
+    """A failure of call number *done* + 1: after the first success it is no longer true that nothing happened."""
+    if done == 0:
+        return failed
+    words = failed.reason if isinstance(failed, Absent) else failed.cause
+    return Unknown(cause=f"{done} calls were done, then {op.what} failed: {words}")

@@ -1,0 +1,125 @@
+"""The calls that bring one Unleash flag from one state to another, in the order that never exposes more than either.
+
+    to on     create, strategies (adds, then changes, then removals), `on` last
+    to off    `off` first, then the strategies
+
+Adds come before removals because removing or disabling the last active strategy turns the environment off (Unleash 8.2,
+observed), and `on` without an active strategy adds one for everybody. Whole objects always: what a PUT omits is wiped.
+Changes are JSON-Patches whose `test` operations refuse a strategy that somebody changed meanwhile. Pure, no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from amplify_tui.adapters.unleash_state import State, identity
+from amplify_tui.adapters.unleash_undo import matched
+
+COMPARED = ("parameters", "constraints", "segments", "variants", "title", "disabled")
+TESTED = ("parameters", "constraints")
+STALE = "Test operation failed"
+
+
+class Op(Struct, frozen=True, kw_only=True):
+    """One call; `what` is the line for the log. A `guarded` one answers 500 with STALE where somebody was faster."""
+
+    method: Literal["POST", "PATCH", "DELETE"]
+    path: str
+    what: str
+    body: Any = None
+    guarded: bool = False
+
+
+def segment(text: str) -> str:
+    """*text* as one segment of a path."""
+    return quote(text, safe="")
+
+
+def flag_path(project: str, key: str) -> str:
+    return f"/api/admin/projects/{segment(project)}/features/{segment(key)}"
+
+
+def env_path(project: str, key: str, env: str) -> str:
+    return f"{flag_path(project, key)}/environments/{segment(env)}"
+
+
+def operations(project: str, key: str, env: str, now: State, after: State) -> list[Op]:
+    """The calls from *now* to *after*; none where they are the same."""
+    base = env_path(project, key, env)
+    if not after["exists"]:
+        return _gone(project, key, base, now)
+    ops = [] if now["exists"] else [_created(project, key, after)]
+    ops.extend(_tagged(key, after))
+    going_off = now["enabled"] and not after["enabled"]
+    if going_off:
+        ops.append(Op(method="POST", path=f"{base}/off", what=f"switch {key} off in {env}"))
+    ops.extend(_strategies(base, now, after))
+    if after["enabled"] and not now["enabled"]:
+        ops.append(switch_on(base, key, env))
+    return ops
+
+
+def switch_on(base: str, key: str, env: str) -> Op:
+    return Op(method="POST", path=f"{base}/on", what=f"switch {key} on in {env}")
+
+
+def _gone(project: str, key: str, base: str, now: State) -> list[Op]:
+    if not now["exists"]:
+        return []
+    archive = Op(method="DELETE", path=flag_path(project, key), what=f"archive {key}")
+    return [Op(method="POST", path=f"{base}/off", what=f"switch {key} off"), archive] if now["enabled"] else [archive]
+
+
+def _created(project: str, key: str, after: State) -> Op:
+    body = {
+        "name": key,
+        "type": after.get("type") or "release",
+        "description": after.get("description", ""),
+        "impressionData": bool(after.get("impression_data")),
+    }
+    return Op(method="POST", path=f"/api/admin/projects/{segment(project)}/features", body=body, what=f"create {key}")
+
+
+def _tagged(key: str, after: State) -> Iterator[Op]:
+    for tag in after.get("tags", ()):
+        kind, _, value = tag.rpartition(":")
+        body = {"type": kind or "simple", "value": value}
+        yield Op(method="POST", path=f"/api/admin/features/{segment(key)}/tags", body=body, what=f"tag {key} {tag}")
+
+
+def _strategies(base: str, now: State, after: State) -> list[Op]:
+    pairs, gone, new = matched(now["strategies"], after["strategies"])
+    ops = [Op(method="POST", path=f"{base}/strategies", body=whole(one), what=f"add {_name(one)}") for one in new]
+    changes = [(old, wanted) for old, wanted in pairs if identity(old) != identity(wanted)]
+    # What becomes active goes before what becomes inactive: there is never a moment with nothing active.
+    for old, wanted in sorted(changes, key=lambda pair: bool(pair[1].get("disabled"))):
+        path = f"{base}/strategies/{segment(old['id'])}"
+        ops.append(Op(method="PATCH", path=path, body=patch(old, wanted), what=f"change {_name(old)}", guarded=True))
+    for one in gone:
+        path = f"{base}/strategies/{segment(one['id'])}"
+        ops.append(Op(method="DELETE", path=path, what=f"remove {_name(one)}"))
+    return ops
+
+
+def whole(raw: dict[str, Any]) -> dict[str, Any]:
+    """The body of a new strategy: every field that widens when it is omitted, and no server id."""
+    empty: dict[str, Any] = {"title": "", "disabled": False, "constraints": [], "segments": [], "variants": []}
+    kept = {name: value for name, value in raw.items() if name not in ("id", "milestoneId") and value is not None}
+    parameters = {name: str(value) for name, value in (raw.get("parameters") or {}).items()}
+    return {**empty, **kept, "parameters": parameters}
+
+
+def patch(old: dict[str, Any], wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """The JSON-Patch from *old*, refused by the server where what decides exposure is no longer as in *old*."""
+    tests = [{"op": "test", "path": f"/{name}", "value": old[name]} for name in TESTED if name in old]
+    target = whole(wanted)
+    changed = [name for name in COMPARED if whole(old)[name] != target[name]]
+    return [*tests, *({"op": "replace" if n in old else "add", "path": f"/{n}", "value": target[n]} for n in changed)]
+
+
+def _name(raw: dict[str, Any]) -> str:
+    return f"strategy {raw.get('title') or raw['name']!r}"

@@ -1,0 +1,40 @@
+"""`amplify check`: every problem of a playbook, at once; with --live also of what it talks to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+import msgspec
+
+from amplify_tui.cli.common import load_playbook
+
+
+@click.command("check")
+@click.argument("playbooks", nargs=-1, required=True, metavar="PLAYBOOK...")
+@click.option("--live", is_flag=True, help="Also look at the repository, services, tokens and locks.")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="With --live: the value of an input.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def command(playbooks: tuple[str, ...], live: bool, pairs: tuple[str, ...], as_json: bool) -> None:
+    """Check playbooks. Exit 2 where any has an error."""
+    problems: list[Any] = []
+    for path in playbooks:
+        loaded = load_playbook(path)
+        problems += loaded.problems
+        if not as_json and loaded.problems:
+            click.echo(loaded.render())
+        if live and loaded.document is not None:
+            from amplify_tui.cli.live import live_problems
+
+            found = live_problems(loaded.document, pairs)
+            problems += found
+            if not as_json:
+                for problem in found:
+                    click.echo(f"{path}: {problem.message} [{problem.code}]\n{problem.hint}".rstrip())
+        if not as_json and not any(p.severity == "error" for p in loaded.problems):
+            click.echo(f"{path}: no errors")
+    ok = not any(p.severity == "error" for p in problems)
+    if as_json:
+        click.echo(json.dumps({"ok": ok, "problems": [msgspec.to_builtins(p) for p in problems]}))
+    raise SystemExit(0 if ok else 2)

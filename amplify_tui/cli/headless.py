@@ -1,0 +1,127 @@
+"""Following a run without a screen: a line an event, or the event's envelope as JSON. Plays the people if asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import msgspec
+
+from amplify_tui.cli.common import EXIT, STRICT, WAITS
+from amplify_tui.engine.client import Lost, NewEvents, RunClient, UnreachableError
+from amplify_tui.engine.wire import WireError
+from amplify_tui.run import events as ev
+from amplify_tui.run.autopilot import Orders, waits_for_person
+from amplify_tui.run.commands import encode_command
+from amplify_tui.run.evolve import evolve
+from amplify_tui.run.state import State
+from amplify_tui.tui import plain
+
+People = Callable[[State, float], Orders]
+LOOK_S = 0.5
+PATIENCE_S = 3.0  # what moves by itself may need a moment to show that it does
+
+
+def nobody(state: State, now: float) -> Orders:
+    """Nobody plays the people."""
+    return []
+
+
+def outcome_code(state: State, *, strict: bool = False) -> int:
+    """The exit status of a closed run."""
+    if strict and state.outcome == "completed_with_exceptions":
+        return STRICT
+    return EXIT.get(state.outcome or "", 1)
+
+
+class Follower:
+    """Folds a run's events as they come, prints them, and gives the orders that *people* would give."""
+
+    def __init__(self, folder: Path, people: People, *, as_json: bool = False) -> None:
+        self.state = State()
+        self._client = RunClient(folder)
+        self._people = people
+        self._as_json = as_json
+        self._lines = plain.Follower(click.echo, ascii_only=plain.needs_ascii(sys.stdout))
+        self._given: set[str] = set()
+        self._waiting_since: float | None = None
+        self._refused = ""
+
+    async def until_end(self, *, wait: bool) -> str:
+        """Follow until the run is closed (""), or until only a person can move it on (what they have to do)."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(self._read())
+                try:
+                    return await self._watch(wait=wait)
+                finally:
+                    reading.cancel()
+        finally:
+            await self._client.close()
+
+    async def _read(self) -> None:
+        async with contextlib.aclosing(self._client.follow()) as updates:
+            async for update in updates:
+                if not self._as_json:
+                    self._lines.take(update, time.time())
+                elif isinstance(update, Lost):
+                    click.echo(f"lost: {update.reason}", err=True)
+                if isinstance(update, NewEvents):
+                    self._see(update.bodies)
+
+    def _see(self, bodies: list[bytes]) -> None:
+        for body in bodies:
+            if self._as_json:
+                click.echo(body.decode())
+            self.state = evolve(self.state, ev.decode(body))
+
+    async def _watch(self, *, wait: bool) -> str:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self.state.phase == "closed":
+                return ""
+            now = time.time()
+            if await self._order(now):
+                continue
+            reason = waits_for_person(self.state, now)
+            if self.state.phase == "draft":
+                reason = reason or self._refused
+            if not reason or wait:
+                self._waiting_since = None
+                continue
+            self._waiting_since = self._waiting_since or now
+            if now - self._waiting_since > PATIENCE_S:
+                return reason
+
+    async def _order(self, now: float) -> bool:
+        """Give what the people would order and have not yet; whether there was anything."""
+        fresh = [order for order in self._people(self.state, now) if order.id not in self._given]
+        for order in fresh:
+            command = msgspec.json.decode(encode_command(order))
+            try:
+                answer = await self._client.do(command, within=30.0)
+            except (UnreachableError, WireError) as error:
+                click.echo(f"not sent: {error}", err=True)
+                return False
+            self._given.add(order.id)
+            if answer.refusal is not None:
+                self._refused = f"{answer.refusal.what}: {answer.refusal.why}"
+                click.echo(f"refused: {self._refused}", err=True)
+        return bool(fresh)
+
+
+def follow_headless(
+    folder: Path, people: People = nobody, *, as_json: bool = False, wait: bool = False, strict: bool = False
+) -> int:
+    """Follow the run to its end, or to where it needs a person. The exit status."""
+    follower = Follower(folder, people, as_json=as_json)
+    reason = asyncio.run(follower.until_end(wait=wait))
+    if reason:
+        click.echo(f"waits for a person: {reason}", err=True)
+        return 5 if follower.state.phase == "rolling_back" else WAITS
+    return outcome_code(follower.state, strict=strict)

@@ -1,0 +1,108 @@
+"""`amplify check --live`: the repository, the services, the tokens and the locks, looked at before a release begins."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from amplify_tui.adapters.git.repo import repository_problems
+from amplify_tui.adapters.poll import InstancePoller, targets
+from amplify_tui.adapters.ports import AdapterError
+from amplify_tui.adapters.ports import Problem as Found
+from amplify_tui.cli.common import input_values
+from amplify_tui.engine.board import Board
+from amplify_tui.engine.create import default_actor
+from amplify_tui.engine.facts import Facts, explain, locks_of, look
+from amplify_tui.engine.locks import open_index
+from amplify_tui.engine.rundir import home
+from amplify_tui.engine.world import LiveWorld
+from amplify_tui.playbook.document import Document
+from amplify_tui.playbook.problems import Problem
+from amplify_tui.playbook.resolve import Unresolved
+from amplify_tui.run.inputs import missing
+from amplify_tui.run.plan import draft_plan
+from amplify_tui.run.state import State
+from amplify_tui.verdict.model import InstanceReading
+
+
+def live_problems(document: Document, pairs: tuple[str, ...]) -> list[Problem]:
+    """What would make a release fail, found by looking."""
+    inputs = input_values(document, pairs)
+    plan = draft_plan(document.name, document.structure(), document.raw, document.inputs)
+    lacking = missing(document.inputs, inputs)
+    if lacking:
+        what = f"no value for {', '.join(lacking)}: nothing live can be looked at"
+        return [_problem(document, Found(what=what, where="inputs", fix="give each with --set NAME=VALUE"))]
+    state = State(run="check", plan=plan, inputs=inputs, starter=default_actor())
+    return [_problem(document, found) for found in asyncio.run(_look(document, state))]
+
+
+async def _look(document: Document, state: State) -> list[Found]:
+    try:
+        facts = await look(document, state)
+    except (AdapterError, Unresolved) as error:
+        return [Found(what=explain(error), where="release")]
+    world = LiveWorld(facts, Path.cwd(), Board())
+    try:
+        return [*await _repository(facts), *await _services(facts), *await _sources(facts, world), *_locks(facts)]
+    finally:
+        await world.aclose()
+
+
+async def _repository(facts: Facts) -> list[Found]:
+    return list(repository_problems(await facts.repo.facts()))
+
+
+def _ignore(reading: InstanceReading) -> None:
+    """The answer of `once` is enough."""
+
+
+async def _services(facts: Facts) -> list[Found]:
+    found = [t for name, service in facts.playbook.services.items() for t in targets(name, service)]
+    poller = InstancePoller(found, _ignore)
+    try:
+        readings = await poller.once()
+    finally:
+        await poller.aclose()
+    return [
+        Found(what=f"{r.instance} is not healthy: {r.note or r.status}", where=r.url, fix="look at the service")
+        for r in readings
+        if r.status != "ok" or r.ok is not True
+    ]
+
+
+async def _sources(facts: Facts, world: LiveWorld) -> list[Found]:
+    problems: list[Found] = []
+    for name, spec in facts.playbook.sources.items():
+        try:
+            if spec.unleash is not None:
+                problems += await world.flags(name).check()
+            elif spec.prometheus is not None or spec.scrape is not None:
+                problems += await world.metrics(name).check()
+        except AdapterError as error:
+            problems.append(Found(what=error.what, where=error.where or f"sources.{name}", fix=error.fix))
+    return problems
+
+
+def _locks(facts: Facts) -> list[Found]:
+    index = open_index(home())
+    try:
+        held = index.holders(locks_of(facts.playbook))
+    finally:
+        index.close()
+    fix = "wait until that run is closed, or abort it"
+    return [Found(what=f"{h.name} is locked by run {h.run}", where=h.host, fix=fix, severity="warning") for h in held]
+
+
+def _problem(document: Document, found: Found) -> Any:
+    return Problem(
+        file=document.path,
+        line=1,
+        column=1,
+        end_column=1,
+        code="live",
+        message=f"{found.what} ({found.where})" if found.where else found.what,
+        hint=found.fix,
+        severity=found.severity,
+    )

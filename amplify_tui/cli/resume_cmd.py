@@ -1,0 +1,28 @@
+"""`amplify resume`: a new conductor for a run that lost its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from amplify_tui.cli.common import ensure_conductor, find_run, replay
+
+
+@click.command("resume")
+@click.argument("run", required=False)
+@click.option("--until-idle", is_flag=True, help="Follow until the run is closed or waits for a person.")
+@click.option("--json", "as_json", is_flag=True, help="With --until-idle: each line is the event's envelope.")
+def command(run: str | None, until_idle: bool, as_json: bool) -> None:
+    """Give RUN a conductor if none drives it."""
+    folder = find_run(run)
+    state = replay(folder)
+    if state.phase == "closed":
+        click.echo(f"run {folder.run} is closed: {state.outcome}")
+        return
+    asyncio.run(ensure_conductor(folder))
+    click.echo(f"run {folder.run} has a conductor", err=as_json)
+    if until_idle:
+        from amplify_tui.cli.headless import follow_headless
+
+        raise SystemExit(follow_headless(folder.path, as_json=as_json))

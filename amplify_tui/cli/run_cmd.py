@@ -1,0 +1,75 @@
+"""`amplify run`: a new run of a playbook, with a detached conductor, and the cockpit on it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from amplify_tui.cli.common import ensure_conductor, good_playbook, has_terminal, input_values
+from amplify_tui.cli.errors import Failure
+from amplify_tui.run.autopilot import Orders, autopilot, given
+from amplify_tui.run.state import State
+
+
+@click.command("run")
+@click.argument("playbook")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="The value of an input.")
+@click.option("--dry-run", is_flag=True, help="Read and probe for real, change nothing.")
+@click.option("--answers", metavar="FILE", help="Answers of people: a YAML mapping, step id to answer.")
+@click.option("--headless", is_flag=True, help="Print a line an event instead of opening the cockpit.")
+@click.option("--autopilot", "auto", is_flag=True, help="Play the people too, where the playbook allows it.")
+@click.option("--wait", is_flag=True, help="Headless: follow on while only a person can move the run.")
+@click.option("--strict", is_flag=True, help="Exit 6 when it completed with exceptions.")
+@click.option("--json", "as_json", is_flag=True, help="Headless: each line is the event's envelope.")
+def command(playbook: str, pairs: tuple[str, ...], **options: Any) -> None:
+    """Start a run of PLAYBOOK."""
+    from amplify_tui.engine.create import create_run, default_actor
+    from amplify_tui.engine.rundir import home
+
+    document = good_playbook(playbook)
+    inputs = input_values(document, pairs)
+    if options["auto"] and (document.raw.get("release") or {}).get("autopilot") is not True:
+        raise Failure(
+            "--autopilot is refused", why="the playbook does not say `release.autopilot: true`", next_="use --answers"
+        )
+    actor = default_actor()
+    answers = _answers(options["answers"])
+
+    def people(state: State, now: float) -> Orders:
+        return given(state, answers, actor)
+
+    mode = "dry" if options["dry_run"] else "live"
+    folder = create_run(home(), document, inputs, actor=actor, mode=mode)  # type: ignore[arg-type]  # two of Mode
+    click.echo(f"run {folder.run}", err=True)
+    asyncio.run(ensure_conductor(folder))
+    if options["headless"] or options["as_json"] or not has_terminal():
+        from amplify_tui.cli.headless import follow_headless
+
+        raise SystemExit(
+            follow_headless(
+                folder.path,
+                autopilot if options["auto"] else people,
+                as_json=options["as_json"],
+                wait=options["wait"],
+                strict=options["strict"],
+            )
+        )
+    from amplify_tui.cli.cockpit import open_cockpit
+
+    raise SystemExit(open_cockpit(folder, actor=actor))
+
+
+def _answers(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        answers = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise Failure(f"{path} cannot be read as answers", why=str(error), code=2) from error
+    if not isinstance(answers, dict):
+        raise Failure(f"{path} is no mapping", next_="write `STEP: true` or `STEP: {field: value}`", code=2)
+    return answers

@@ -1,0 +1,72 @@
+"""`amplify show`: the state of a run, now or at an event; and whether its journal is sound."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from amplify_tui.cli.common import find_run, replay
+from amplify_tui.cli.errors import Failure
+from amplify_tui.engine import proc
+from amplify_tui.engine.rundir import RunDir
+from amplify_tui.engine.sqlite_journal import SqliteReader
+from amplify_tui.report.show import run_json, run_text
+from amplify_tui.run.state import State
+
+
+@click.command("show")
+@click.argument("run")
+@click.option("--verify", is_flag=True, help="Check the journal's chain, and its end against the head kept outside.")
+@click.option("--at", type=int, metavar="SEQ", help="As it was after event SEQ.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def command(run: str, verify: bool, at: int | None, as_json: bool) -> None:
+    """Show RUN."""
+    folder = find_run(run)
+    if verify:
+        _verify(folder, as_json=as_json)
+        return
+    state = replay(folder, at)
+    head = _head(folder)
+    shown = run_json(state, _conductor(folder, state), head)
+    click.echo(json.dumps(shown) if as_json else run_text(shown))
+
+
+def _verify(folder: RunDir, *, as_json: bool) -> None:
+    reader = SqliteReader.open(folder.journal)
+    try:
+        found = reader.verify(folder.head.read())
+    finally:
+        reader.close()
+    if as_json:
+        click.echo(json.dumps({"ok": found.ok, "seq": found.seq, "problem": found.problem}))
+    elif found.ok:
+        click.echo(f"the chain is sound: {found.seq} events")
+    if not found.ok:
+        if as_json:
+            raise SystemExit(1)
+        raise Failure(
+            f"the journal of run {folder.run} is not sound",
+            where=f"after event {found.seq}",
+            why=found.problem or "",
+            next_="treat what was done since as unknown, and look at the targets themselves",
+        )
+
+
+def _head(folder: RunDir) -> str:
+    reader = SqliteReader.open(folder.journal)
+    try:
+        return reader.head().sha
+    finally:
+        reader.close()
+
+
+def _conductor(folder: RunDir, state: State) -> dict[str, object]:
+    said = folder.conductor()
+    alive = said is not None and proc.lives(said.mark) and state.conductor.attached
+    return {
+        "state": "live" if alive else "lost" if state.phase != "closed" else "none",
+        "host": state.conductor.host,
+        "pid": state.conductor.pid,
+        "epoch": state.conductor.epoch,
+    }

@@ -1,0 +1,70 @@
+"""Watching a mitigation or a rollback from the command line, to its end or to where it needs a person."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import click
+
+from amplify_tui.cli.common import EXIT
+from amplify_tui.cli.headless import Follower, nobody
+from amplify_tui.engine.rundir import RunDir
+from amplify_tui.run.state import State
+from amplify_tui.run.undo import SETTLED_ITEM, mitigation_items, rollback_items
+
+INCOMPLETE = 5
+PATIENCE_S = 60.0
+
+
+def watch_until(folder: RunDir, done: Callable[[State], bool], code: int | None = None) -> int:
+    """Print what happens until *done*, the run closes, or nothing moves without a person. The exit status."""
+    return asyncio.run(_watch(folder, done, code))
+
+
+async def _watch(folder: RunDir, done: Callable[[State], bool], code: int | None) -> int:
+    follower = _Until(folder, done)
+    reason = await follower.until_end(wait=False)
+    state = follower.state
+    if state.phase == "closed":
+        return EXIT.get(state.outcome or "", 1)
+    if done(state):
+        return code or 0
+    click.echo(f"not complete: {reason or 'a target does not answer; it is tried again until it does'}", err=True)
+    for line in by_hand(state):
+        click.echo(line, err=True)
+    return INCOMPLETE
+
+
+class _Until(Follower):
+    """Follows a run until a condition holds; a target that is down for a minute ends the watching, not the undo."""
+
+    def __init__(self, folder: RunDir, done: Callable[[State], bool]) -> None:
+        super().__init__(folder.path, nobody)
+        self._done = done
+        self._moved = (0, time.monotonic())
+
+    async def _watch(self, *, wait: bool) -> str:
+        while True:
+            await asyncio.sleep(0.2)
+            if self.state.phase == "closed" or self._done(self.state):
+                return ""
+            settled = sum(entry.status in SETTLED_ITEM for entry in _items(self.state))
+            if settled != self._moved[0]:
+                self._moved = (settled, time.monotonic())
+            elif time.monotonic() - self._moved[1] > PATIENCE_S:
+                return ""
+            blocked = [entry for entry in _items(self.state) if entry.status == "blocked"]
+            if blocked:
+                return f"{blocked[0].item.target.id}: {blocked[0].detail}"
+
+
+def _items(state: State) -> list:  # type: ignore[type-arg]  # ItemState of either kind
+    return rollback_items(state) if state.phase == "rolling_back" else mitigation_items(state)
+
+
+def by_hand(state: State) -> list[str]:
+    """The lines that finish by hand what is not taken back."""
+    left = [entry for entry in _items(state) if entry.status not in SETTLED_ITEM]
+    return [f"  {entry.item.target.id}: {entry.item.by_hand or entry.item.says}" for entry in left]

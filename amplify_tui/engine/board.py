@@ -1,0 +1,104 @@
+"""The board: the latest reading of every source, and as much history as the judging needs. In memory, never durable.
+
+Readings reach the journal only as the evidence of a decision. After a crash the board is empty, so every gate is
+undecided until fresh readings come: no data is not good news.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from amplify_tui.verdict.model import Evidence, FlagReading, InstanceReading, Reading
+
+SPARK: Final = 60
+MIN_HISTORY_S: Final = 300.0
+RECENT_S: Final = 30.0
+PRUNE_AT: Final = 100
+
+Post = Callable[[str, Any], None]
+
+
+def signal_key(signal: str, cohort: str | None) -> str:
+    return f"{signal}:{cohort}" if cohort else signal
+
+
+class Board:
+    """Readings in, evidence out. `post` tells the followers; `values` is what a new follower gets whole."""
+
+    def __init__(self, post: Post | None = None, history_s: float = MIN_HISTORY_S) -> None:
+        self.values: dict[str, Any] = {}
+        self.history_s = history_s
+        self._post = post
+        self._fleet: dict[tuple[str, str], list[InstanceReading]] = {}
+        self._signals: dict[str, deque[Reading]] = {}
+        self._flags: dict[str, FlagReading] = {}
+
+    def connect(self, post: Post) -> None:
+        """Followers get what is posted from now on."""
+        self._post = post
+
+    def post(self, key: str, value: Any) -> None:
+        """The latest value of *key*: plain JSON."""
+        self.values[key] = value
+        if self._post is not None:
+            self._post(key, value)
+
+    def instance(self, reading: InstanceReading) -> None:
+        """What an instance last answered; earlier answers stay as long as they tell a change."""
+        history = self._fleet.setdefault((reading.service, reading.instance), [])
+        history.append(reading)
+        if len(history) > PRUNE_AT:
+            history[:] = _pruned(history, reading.received_at - RECENT_S)
+        self.post(f"health:{reading.service}/{reading.instance}", msgspec.to_builtins(reading))
+
+    def signal(self, reading: Reading) -> None:
+        key = signal_key(reading.signal, reading.cohort)
+        history = self._signals.setdefault(key, deque())
+        history.append(reading)
+        while history and history[0].received_at < reading.received_at - self.history_s:
+            history.popleft()
+        self.post(f"signal:{key}", msgspec.to_builtins(reading))
+        self.post(f"signals:{key}:spark", [r.value for r in list(history)[-SPARK:]])
+
+    def flag(self, reading: FlagReading) -> None:
+        key = f"{reading.source}/{reading.flag}"
+        self._flags[key] = reading
+        self.post(f"flag:{key}", msgspec.to_builtins(reading))
+
+    def flag_reading(self, key: str) -> FlagReading | None:
+        return self._flags.get(key)
+
+    def latest(self, service: str, instance: str) -> InstanceReading | None:
+        history = self._fleet.get((service, instance))
+        return history[-1] if history else None
+
+    def evidence(self) -> Evidence:
+        """Everything there is, oldest first."""
+        signals = sorted((r for h in self._signals.values() for r in h), key=lambda r: r.received_at)
+        fleet = sorted((r for h in self._fleet.values() for r in h), key=lambda r: r.received_at)
+        return Evidence(signals=tuple(signals), fleet=tuple(fleet), flags=tuple(self._flags.values()))
+
+    def now_only(self) -> Evidence:
+        """The latest reading of each source: what a command carries when it asks about this moment."""
+        return Evidence(
+            signals=tuple(h[-1] for h in self._signals.values()),
+            fleet=tuple(h[-1] for h in self._fleet.values()),
+            flags=tuple(self._flags.values()),
+        )
+
+
+def _pruned(history: list[InstanceReading], before: float) -> list[InstanceReading]:
+    """All of the recent past, for a bake is measured reading by reading; of what is older only what tells a change."""
+    kept: list[InstanceReading] = []
+    for reading in history:
+        if not kept or reading.received_at >= before or not _same(kept[-1], reading):
+            kept.append(reading)
+    return kept
+
+
+def _same(one: InstanceReading, other: InstanceReading) -> bool:
+    return (one.status, one.ok, one.version, one.started) == (other.status, other.ok, other.version, other.started)

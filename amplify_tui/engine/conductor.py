@@ -1,0 +1,263 @@
+"""The conductor: one process per run that alone appends. It works off the agenda and answers its clients.
+
+It lives on when every terminal is gone. What it may do is decided in `run/decide`, how it is done is in worker.py, what
+it sees comes from watchers.py. Each todo runs in a task of its own, once at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from typing import Any, Final
+
+import msgspec
+
+from amplify_tui.adapters.ports import AdapterError
+from amplify_tui.engine.board import Board
+from amplify_tui.engine.desk import Desk
+from amplify_tui.engine.facts import Facts, document_of, explain, input_values, look
+from amplify_tui.engine.inbox import Inbox
+from amplify_tui.engine.journal import Fenced, Journal, JournalError
+from amplify_tui.engine.lease import Keeper
+from amplify_tui.engine.locks import Registrar
+from amplify_tui.engine.proc import this_process
+from amplify_tui.engine.rundir import Conductor as Whereabouts
+from amplify_tui.engine.rundir import RunDir
+from amplify_tui.engine.scribe import Scribe, load, new_id
+from amplify_tui.engine.server import Server
+from amplify_tui.engine.ticks import Ticks
+from amplify_tui.engine.watchers import Watchers
+from amplify_tui.engine.worker import Worker
+from amplify_tui.engine.world import LiveWorld
+from amplify_tui.playbook.resolve import Unresolved
+from amplify_tui.run import commands as c
+from amplify_tui.run.agenda import Todo, agenda
+from amplify_tui.run.inputs import missing
+from amplify_tui.run.state import State
+
+TICK_S: Final = 0.25
+OBSERVE_S: Final = 0.5
+REFUSED_S: Final = 1.0
+LINGER_S: Final = 5.0
+OUTPUT_LINES: Final = 200
+
+_log = logging.getLogger(__name__)
+
+
+class Conductor:
+    """Drives one run from whatever state its journal is in to its end."""
+
+    def __init__(self, folder: RunDir, journal: Journal, keeper: Keeper) -> None:
+        self.folder = folder
+        self.board = Board()
+        self.scribe = Scribe(journal, keeper, load(journal), told=self._changed)
+        self.ticks = Ticks(self.scribe, self.board)
+        self.desk = Desk(self, journal)
+        self.registrar = Registrar(folder, journal)
+        self._journal = journal
+        self.facts: Facts | None = None
+        self.problem = ""
+        self._worker: Worker | None = None
+        self.watchers: Watchers | None = None
+        self._server: Server | None = None
+        self._busy: set[str] = set()
+        self._not_before: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+        self._seen_inputs: dict[str, Any] | None = None
+
+    @property
+    def state(self) -> State:
+        return self.scribe.state
+
+    # --- life -------------------------------------------------------------------------------------------------------
+
+    async def run(self, *, ready: asyncio.Event | None = None) -> None:
+        """Attach, work until the run is closed and nobody looks any more, let go. Raises Fenced when replaced."""
+        async with Server(self.folder.own_socket(), self.desk, seq=self.state.seq) as server:
+            self._server = server
+            self.board.connect(server.post)
+            self._attach()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    self._group = group
+                    chores = [
+                        group.create_task(self.scribe.keeper.beat_until_lost(), name="lease"),
+                        group.create_task(self._read_inbox(), name="inbox"),
+                    ]
+                    if ready is not None:
+                        ready.set()
+                    await self._work(group)
+                    for chore in chores:
+                        chore.cancel()
+                    if self.watchers is not None:
+                        await self.watchers.stop()
+            finally:
+                self._let_go()
+
+    def _attach(self) -> None:
+        if self.state.phase == "closed":
+            return
+        order = c.TakeLease(
+            id=new_id(),
+            actor="conductor",
+            via="engine",
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            lease=self.scribe.keeper.lease.epoch,
+        )
+        self.scribe.submit(order)
+        here = self.folder.own_socket()
+        self.folder.write_conductor(Whereabouts(mark=this_process(), socket=str(here)))
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(JournalError):
+            self.scribe.submit(c.LetGo(id=new_id(), actor="conductor", via="engine", reason="ended"))
+        with contextlib.suppress(JournalError):
+            self.scribe.keeper.release()
+
+    def _changed(self, state: State) -> None:
+        self.registrar.told(state)
+        if self._server is not None:
+            self._server.wake(state.seq)
+        self._wake.set()
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    async def _work(self, group: asyncio.TaskGroup) -> None:
+        quiet_since: float | None = None
+        while True:
+            await self.look()
+            now = self.scribe.now()
+            self._post_conductor(now)
+            if self.state.phase == "closed":
+                quiet_since = quiet_since or time.monotonic()
+                if not self._followed() and time.monotonic() - quiet_since > LINGER_S:
+                    return
+            else:
+                self._spawn_due(group, now)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    def _followed(self) -> bool:
+        return self._server is not None and self._server.is_followed()
+
+    def _spawn_due(self, group: asyncio.TaskGroup, now: float) -> None:
+        if self._worker is None:
+            return
+        for todo in agenda(self.state, now):
+            if todo.kind in ("observe", "sense"):
+                self.ticks.tick(todo, now, OBSERVE_S)
+            elif todo.id not in self._busy and now >= self._not_before.get(todo.id, 0.0):
+                self._busy.add(todo.id)
+                group.create_task(self._carry_out(todo, self._worker), name=todo.id)
+
+    async def _carry_out(self, todo: Todo, worker: Worker) -> None:
+        """One todo, to its end. What it could not do is tried again a little later; a lost lease ends everything."""
+        before = self.state.seq
+        try:
+            moved = await self._do_todo(todo, worker)
+        except Fenced:
+            raise
+        except JournalError as error:
+            self.board.post("problem", {"what": str(error), "at": self.scribe.now()})
+            moved = False
+        except Exception as error:  # noqa: BLE001  # a bug in one step must not end the watch over all the others
+            _log.exception("%s failed", todo.id)
+            words = f"a bug of ours stopped {todo.id}: {type(error).__name__}: {error}; the log has the details"
+            self.board.post("problem", {"what": words, "at": self.scribe.now()})
+            moved = False
+        finally:
+            self._busy.discard(todo.id)
+        if not moved or self.state.seq == before:
+            self._not_before[todo.id] = self.scribe.now() + REFUSED_S
+        else:
+            self._not_before.pop(todo.id, None)
+        self._wake.set()
+
+    async def _do_todo(self, todo: Todo, worker: Worker) -> bool:
+        match todo:
+            case Todo(kind="begin", step=step) if step is not None:
+                return await worker.begin(step)
+            case Todo(kind="drive", step=step) if step is not None:
+                return await worker.drive(step)
+            case Todo(kind="probe", effect=effect) if effect is not None:
+                return await worker.probe(effect)
+            case Todo(kind="undo", item=item) if item is not None:
+                return await worker.take_back(item)
+            case Todo(kind="retry", step=step) if step is not None:
+                self.scribe.submit(worker.order(c.Retry, step=step.step, key=step.key, reason="by its retries"))
+            case Todo(kind="integrity", name=name):
+                verdict, detail = await worker.integrity(name)
+                self.scribe.submit(worker.order(c.Judged, check=name, verdict=verdict, when="after", detail=detail))
+            case Todo(kind="expire", name=name):
+                self.scribe.submit(worker.order(c.Expire, what=name))
+            case Todo(kind="mitigated"):
+                self.scribe.submit(worker.order(c.Mitigated))
+            case Todo(kind="close"):
+                self.scribe.submit(worker.order(c.Close))
+            case _:
+                return False
+        return True
+
+    # --- looking at the world ---------------------------------------------------------------------------------------
+
+    async def look(self, *, again: bool = False) -> None:
+        """Resolve the playbook as soon as its inputs are complete, so that a draft's panels live already."""
+        values = input_values(self.state)
+        if again:
+            self._seen_inputs = None
+        if self.facts is not None and (self.state.phase != "draft" or values == self._seen_inputs):
+            return
+        if self.state.phase == "closed" or values == self._seen_inputs or missing(self.state.plan.inputs, values):
+            return
+        self._seen_inputs = values
+        try:
+            facts = await look(document_of(self.state), self.state)
+            await self._use(facts)
+            self.problem = ""
+        except (AdapterError, Unresolved) as error:
+            self.problem = explain(error)
+            self.board.post("problem", {"what": self.problem, "at": self.scribe.now()})
+            if self.state.phase != "draft":
+                self._seen_inputs = None  # a run under way looks again until it can
+                await asyncio.sleep(REFUSED_S)
+
+    async def _use(self, facts: Facts) -> None:
+        if self.watchers is not None:
+            await self.watchers.stop()
+        world = LiveWorld(facts, self.folder.evidence, self.board)
+        self.facts = facts
+        self._worker = Worker(self.scribe, facts, world, self.board.evidence, self._say)
+        self.watchers = Watchers(facts, world, self.board)
+        self.watchers.start()
+
+    def _say(self, ref: str, line: str) -> None:
+        """One line of a step's output, for the cockpit's panel."""
+        value = self.board.values.get(f"output:{ref}") or {"lines": []}
+        lines = [*value["lines"], line][-OUTPUT_LINES:]
+        self.board.post(f"output:{ref}", {"lines": lines, "at": self.scribe.now()})
+
+    def _post_conductor(self, now: float) -> None:
+        last = self.board.values.get("conductor")
+        if last is None or now - last["at"] >= 1.0:
+            self.board.post("conductor", {"at": now, "pid": os.getpid(), "host": socket.gethostname()})
+
+    async def _read_inbox(self) -> None:
+        """Commands that were left while nobody conducted, and a slow look for more."""
+        inbox = Inbox.open_or_replace(self.folder.inbox)
+        try:
+            while True:
+                if inbox.changed():
+                    for waiting in inbox.pending():
+                        await self.desk.do(msgspec.json.decode(waiting.body))
+                        inbox.taken(waiting.id)
+                await asyncio.sleep(1.0)
+        finally:
+            inbox.close()

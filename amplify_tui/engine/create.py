@@ -1,0 +1,86 @@
+"""Making a run: its directory, its first event with the pinned bundle, and a conductor to drive it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from amplify_tui.engine.journal import Lease
+from amplify_tui.engine.lease import acquire
+from amplify_tui.engine.proc import FileLock
+from amplify_tui.engine.rundir import RunDir
+from amplify_tui.engine.spawn import Child, detach
+from amplify_tui.engine.sqlite_journal import SqliteJournal
+from amplify_tui.playbook.document import Document
+from amplify_tui.run import events as ev
+from amplify_tui.run.events import RunCreated, Via
+from amplify_tui.run.plan import draft_plan
+from amplify_tui.run.shapes import Bundle, File, Mode
+
+
+def create_run(
+    home: Path,
+    document: Document,
+    inputs: dict[str, Any],
+    *,
+    actor: str,
+    mode: Mode = "live",
+    sandbox: bool = False,
+    engine: str = "",
+    via: Via = "cli",
+) -> RunDir:
+    """A new run under *home*, as a draft; its journal holds the playbook's text. Lease epoch 1 is given back, so that
+    the conductor can take it. Raises JournalError and PlaceError."""
+    name = secrets.token_hex(4)
+    folder = RunDir.create(home, name)
+    path = str(Path(document.path).absolute())
+    created = RunCreated(
+        mode=mode,
+        plan=draft_plan(document.name, document.structure(), document.raw, document.inputs),
+        bundle=Bundle(sha256=document.sha256, files=(File(path=path, sha256=document.sha256, text=document.text),)),
+        engine=engine,
+        playbook=path,
+        inputs=inputs,
+        sandbox=sandbox,
+    )
+    journal = SqliteJournal.create(folder.journal, name, folder.head.write)
+    try:
+        keeper = acquire(journal, FileLock(folder.lock))
+        journal.append(keeper.lease, [_first(created, keeper.lease, actor, via)])
+        keeper.release()
+    finally:
+        journal.close()
+    return folder
+
+
+def _first(created: RunCreated, lease: Lease, actor: str, via: Via) -> Any:
+    at = time.time()
+
+    def build(seq: int, prev: str) -> bytes:
+        return ev.encode(
+            ev.envelope(created, seq=seq, run=lease.run, epoch=lease.epoch, at=at, actor=actor, via=via, prev=prev)
+        )
+
+    return build
+
+
+def conductor_argv(folder: RunDir) -> list[str]:
+    return [sys.executable, "-m", "amplify_tui.engine", str(folder.path)]
+
+
+def start_conductor(folder: RunDir) -> Child:
+    """A detached conductor for the run: it outlives this process and its terminal."""
+    return detach(conductor_argv(folder), folder.log)
+
+
+def default_actor() -> str:
+    """AMPLIFY_ACTOR, else user@host."""
+    import getpass
+    import socket
+
+    said = os.environ.get("AMPLIFY_ACTOR", "").strip()
+    return said or f"{getpass.getuser()}@{socket.gethostname()}"

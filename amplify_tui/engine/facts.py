@@ -1,0 +1,203 @@
+"""Looking at the world before a run starts: the playbook resolved, the subject pinned, the baseline read.
+
+`look` is called for a draft (so that its panels live before Start) and again at Start, whose answer is journaled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from amplify_tui.adapters.git.repo import GitRepo
+from amplify_tui.adapters.poll import targets
+from amplify_tui.adapters.ports import AdapterError, Invalid, NotFound
+from amplify_tui.playbook.context import Context
+from amplify_tui.playbook.document import Document, load
+from amplify_tui.playbook.model import Playbook
+from amplify_tui.playbook.resolve import Unresolved, resolve, resolve_value
+from amplify_tui.run.shapes import Plan, ServiceFacts, Subject
+from amplify_tui.run.state import State
+from amplify_tui.steps.registry import specs
+
+MAX_COMMITS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a look found: the typed playbook, the names that expressions may use, and the pinned subject."""
+
+    document: Document
+    playbook: Playbook
+    names: dict[str, Any]
+    repo: GitRepo
+    root: Path
+    subject: Subject
+    commits: list[Any] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
+
+
+def document_of(state: State) -> Document:
+    """The document that the run pinned. Raises Invalid where this version of amplify no longer accepts it."""
+    loaded = load(state.bundle_text, path=state.playbook, registry=specs())
+    if loaded.document is None:
+        raise Invalid(f"the pinned playbook is not accepted by this version:\n{loaded.render()}")
+    return loaded.document
+
+
+def input_values(state: State) -> dict[str, Any]:
+    """Every declared input: what was given, else its default, else null."""
+    return {name: state.inputs.get(name, spec.default) for name, spec in state.plan.inputs.items()}
+
+
+def run_names(state: State) -> dict[str, Any]:
+    return {"id": state.run, "mode": state.mode, "actor": state.starter, "started_at": state.started_at}
+
+
+async def look(document: Document, state: State) -> Facts:
+    """Resolve the playbook and look at the repository. Raises AdapterError and Unresolved, in words."""
+    names: dict[str, Any] = {"inputs": input_values(state), "run": run_names(state)}
+    base = Context(names)
+    release = resolve_value(document.raw["release"], base)
+    folder = Path(document.path).parent
+    repo = GitRepo(folder / str(release.get("repo", ".")))
+    found = await repo.facts()
+    root = Path(found.root)
+    pinned = state.subject
+    sha = pinned.sha if pinned else await repo.resolve(str(release.get("ref", "HEAD")))
+    version, prefix = str(release["version"]), str(release.get("tag_prefix", "v"))
+    previous_tag = await _previous(repo, release.get("previous", "auto"), version, sha, prefix)
+    commits = list(await repo.commits(previous_tag, sha) if previous_tag else [])[:MAX_COMMITS]
+    names["release"] = {
+        "version": version,
+        "previous": previous_tag.removeprefix(prefix) if previous_tag else None,
+        "tag": f"{prefix}{version}",
+        "previous_tag": previous_tag,
+        "sha": sha,
+        "environment": str(release["environment"]),
+        "notes": _notes(commits),
+        "commits": len(commits),
+    }
+    services = resolve_value(document.raw.get("services") or {}, Context(names))
+    names["services"] = {
+        name: {"version": None, "instances": service.get("instances", []), "owner": service.get("owner", "")}
+        for name, service in services.items()
+    }
+    playbook = await asyncio.to_thread(resolve, document, Context(names))
+    subject = Subject(
+        repo=str(root),
+        sha=sha,
+        version=version,
+        tag=f"{prefix}{version}",
+        previous=names["release"]["previous"],
+        previous_tag=previous_tag,
+    )
+    warnings = ["the working tree has changes that are not committed"] if found.dirty else []
+    return Facts(document, playbook, names, repo, root, subject, commits, tuple(warnings))
+
+
+async def _previous(repo: GitRepo, wanted: Any, version: str, sha: str, prefix: str) -> str | None:
+    """The tag of the release before; None at a first release."""
+    if wanted is None:
+        return None
+    if wanted != "auto":
+        name = wanted if str(wanted).startswith(prefix) else f"{prefix}{wanted}"
+        if await repo.local_tag(name) is None:
+            raise NotFound(f"release.previous is {wanted}, and there is no tag {name}", fix="correct it, or write auto")
+        return str(name)
+    found = await repo.previous_tag(version, sha, prefix)
+    return found.name if found else None
+
+
+def _notes(commits: list[Any]) -> str:
+    from amplify_tui.adapters.git.history import notes
+
+    return notes(commits)
+
+
+def service_facts(playbook: Playbook) -> dict[str, ServiceFacts]:
+    """What the judging needs to know of each service, as it is journaled at the start."""
+    return {
+        name: ServiceFacts(
+            instances=tuple(t.instance for t in targets(name, service)),
+            requires=dict(service.requires),
+            schema_field=service.schema.field if service.schema else "",
+            schema_accepts=service.schema.accepts if service.schema else "",
+            previous_accepts=(service.schema.previous_accepts or "") if service.schema else "",
+            owner=service.owner,
+            max_age=3 * service.health.every + service.health.timeout,
+        )
+        for name, service in playbook.services.items()
+    }
+
+
+def locks_of(playbook: Playbook) -> tuple[str, ...]:
+    """What a run keeps others from touching: each service that it deploys and each flag that it changes."""
+    written = playbook.release.locks
+    if isinstance(written, (list, tuple)):
+        return tuple(str(name) for name in written)
+    env = playbook.release.environment
+    names = []
+    for stage in playbook.stages:
+        for step in stage.steps:
+            fields = step.fields if isinstance(step.fields, Mapping) else {}
+            if step.verb == "rollout" and "service" in fields:
+                names.append(f"{env}/service/{fields['service']}")
+            if step.verb in ("rollout", "flag") and (flag := fields.get("flag") or fields.get("name")):
+                names.append(f"{env}/flag/{flag}")
+    return tuple(dict.fromkeys(names))
+
+
+def titles_of(playbook: Playbook, names: Mapping[str, Any]) -> dict[str, str]:
+    """The titles of steps, resolved; one that speaks of what has not run yet stays out."""
+    titles = {}
+    steps = [s for stage in playbook.stages for s in stage.steps]
+    for step in (*steps, *playbook.rollback.before, *playbook.rollback.after):
+        if step.title:
+            try:
+                titles[step.id] = str(resolve_value(step.title, Context(names)))
+            except Unresolved:
+                continue
+    return titles
+
+
+class Secrets:
+    """Values of `secrets.N`: the environment, then the system's keyring. Asked at each use, never kept."""
+
+    def __call__(self, name: str) -> str:
+        """The value. Raises NotFound with where it was looked for."""
+        value = os.environ.get(name)
+        if value is not None:
+            return value
+        found = self._keyring(name)
+        if found is None:
+            raise NotFound(
+                f"the secret {name} has no value",
+                where="the environment and the keyring of the conductor",
+                fix=f"set {name} in the environment of `amplify run`, or: keyring set amplify {name}",
+            )
+        return found
+
+    def _keyring(self, name: str) -> str | None:
+        import keyring
+        from keyring.errors import KeyringError
+
+        try:
+            return keyring.get_password("amplify", name)
+        except KeyringError:
+            return None
+
+
+def explain(error: AdapterError | Unresolved) -> str:
+    """One sentence for the screen."""
+    if isinstance(error, Unresolved):
+        return "; ".join(f"line {p.line}: {p.message}" for p in error.problems[:3])
+    return str(error)
+
+
+def plan_problems(plan: Plan) -> list[str]:
+    """What a plan cannot start with."""
+    return [] if plan.steps else ["the playbook has no steps"]

@@ -1,0 +1,97 @@
+"""What this run tells the others: its line in the shared index, its locks. A broken index never stops the run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from amplify_tui.engine.index import Index, RunSummary
+from amplify_tui.engine.journal import Head, Journal, JournalError
+from amplify_tui.engine.rundir import RunDir
+from amplify_tui.engine.sqlite_journal import SqliteReader
+from amplify_tui.run import events as ev
+from amplify_tui.run.evolve import evolve
+from amplify_tui.run.state import State
+
+_log = logging.getLogger(__name__)
+
+
+def summary_of(state: State, head: Head) -> RunSummary:
+    """The line of `amplify runs` for a state."""
+    holds = next(iter(state.holds.values()), None)
+    return RunSummary(
+        id=state.run,
+        name=state.plan.name,
+        version=state.subject.version if state.subject else str(state.inputs.get("version", "")),
+        environment=state.environment,
+        mode=state.mode,
+        phase="held" if holds and state.phase == "forward" else state.phase,
+        outcome=state.outcome,
+        started_at=state.started_at or state.created_at or None,
+        ended_at=state.closed_at,
+        actor=state.starter,
+        playbook=state.playbook,
+        head_seq=head.seq,
+        head_sha=head.sha,
+        locks=() if state.phase == "closed" else state.locks,
+    )
+
+
+def read_summary(path: Path) -> RunSummary:
+    """The line of a run from its own journal: how a lost index is made again. Raises JournalError."""
+    reader = SqliteReader.open(RunDir(path).journal)
+    try:
+        state = State()
+        while bodies := reader.read(state.seq):
+            for body in bodies:
+                state = evolve(state, ev.decode(body))
+        return summary_of(state, reader.head())
+    finally:
+        reader.close()
+
+
+def open_index(home: Path) -> Index:
+    """The shared index, rebuilt from the runs where it is new or broken."""
+    return Index.open(home, read_summary)
+
+
+class Registrar:
+    """Keeps this run's line and locks. Failures are logged: the index can be rebuilt, the run goes on."""
+
+    def __init__(self, folder: RunDir, journal: Journal) -> None:
+        self._home = folder.path.parent.parent
+        self._journal = journal
+        self._told: tuple[object, ...] = ()
+
+    def told(self, state: State) -> None:
+        """Write the line when something in it changed; free the locks of a closed run."""
+        shown = (state.phase, state.outcome, bool(state.holds), state.subject)
+        if shown == self._told or not state.run:
+            return
+        self._told = shown
+        try:
+            index = open_index(self._home)
+            try:
+                index.put(summary_of(state, self._journal.head()))
+                if state.phase == "closed":
+                    index.release(state.run)
+            finally:
+                index.close()
+        except JournalError:
+            _log.warning("the shared index could not be written", exc_info=True)
+
+    def take(self, run: str, names: Sequence[str]) -> list[str]:
+        """Take the locks of the run: a sentence for each one that another run holds."""
+        try:
+            index = open_index(self._home)
+            try:
+                taken = index.take(names, run=run, host=socket.gethostname(), pid=os.getpid(), now=time.time())
+            finally:
+                index.close()
+        except JournalError as error:
+            return [f"the locks cannot be taken: {error}"]
+        return [f"{lock.name} is locked by run {lock.run} on {lock.host}" for lock in taken]

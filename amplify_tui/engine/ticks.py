@@ -1,0 +1,94 @@
+"""The ticks of gates and triggers: readings to `decide`, at a steady pace. Triggers first, then gates.
+
+What a bake has accrued is measured here, between one tick and the next, from the readings; `decide` bounds it by the
+clock and journals it. A new conductor starts from what was journaled: the time nobody watched counts for nothing.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from amplify_tui.engine.board import Board
+from amplify_tui.engine.scribe import Scribe, new_id
+from amplify_tui.run import commands as c
+from amplify_tui.run.agenda import Todo
+from amplify_tui.run.decide.guards import expected_world
+from amplify_tui.run.decide.observe import judge_step
+from amplify_tui.run.state import StepState
+from amplify_tui.verdict.bake import accrue
+from amplify_tui.verdict.model import Evidence
+
+
+class Ticks:
+    """Remembers, per open phase, up to when it has looked and how much the bake has accrued."""
+
+    def __init__(self, scribe: Scribe, board: Board) -> None:
+        self._scribe = scribe
+        self._board = board
+        self._last: dict[str, float] = {}
+        self._bakes: dict[str, tuple[float, float, float]] = {}
+
+    def tick(self, todo: Todo, now: float, every: float) -> None:
+        """One observation or sense, if the last is at least *every* seconds ago."""
+        if now - self._last.get(todo.id, 0.0) < every:
+            return
+        self._last[todo.id] = now
+        if todo.step is not None:
+            self._observe(todo.step, now)
+        else:
+            self._scribe.submit(c.Sense(id=new_id(), actor="conductor", via="trigger", evidence=self._board.evidence()))
+
+    def _observe(self, step: StepState, now: float) -> None:
+        current = self._scribe.state.steps[step.ref]
+        if current.watch is None or current.phase_at is None or current.status not in ("observing", "stuck"):
+            return
+        evidence = self._board.evidence()
+        accrued, broken_by = self._accrued(current, evidence, now)
+        if now >= current.settle_until:
+            verdict = judge_step(self._scribe.state, current, evidence, now)
+            shown = {"verdict": msgspec.to_builtins(verdict), "accrued": accrued, "need": current.need, "at": now}
+            self._board.post(f"gate:{current.ref}", shown)
+        self._scribe.submit(
+            c.Observe(
+                id=new_id(),
+                actor="conductor",
+                via="engine",
+                step=step.step,
+                key=step.key,
+                evidence=evidence,
+                accrued=accrued,
+                broken_by=broken_by,
+                outputs=_outputs(current),
+            )
+        )
+
+    def _accrued(self, step: StepState, evidence: Evidence, now: float) -> tuple[float, str]:
+        """The bake of the open phase so far. A failing gate starts it over: good time has to be in one piece."""
+        assert step.watch is not None
+        begun = step.phase_at or now
+        phase_at, upto, seconds = self._bakes.get(step.ref, (-1.0, 0.0, 0.0))
+        if phase_at != begun:
+            upto, seconds = max(step.settle_until, step.accrued_at), step.accrued
+        if now <= upto:
+            return seconds, ""
+        expected = expected_world(self._scribe.state, step, begun)
+        found = accrue(step.watch.gate, evidence, expected, upto, now, now)
+        seconds += found.seconds
+        self._bakes[step.ref] = (begun, now, seconds)
+        return seconds, found.broken_by or ""
+
+
+def _outputs(step: StepState) -> dict[str, object]:
+    """What a watched step gives to expressions when it succeeds."""
+    verdict = step.verdict
+    worst = next((t.id for t in verdict.terms if t.answer != "pass"), "") if verdict else ""
+    phase = step.phase_plan
+    return {
+        "verdict": verdict.answer if verdict else "",
+        "summary": verdict.reason if verdict else "",
+        "worst": worst,
+        "phase": step.phase + 1,
+        "percent": phase.percent if phase else None,
+        "waves": len(step.watch.phases) if step.watch else 0,
+        "readings": len(verdict.terms) if verdict else 0,
+    }

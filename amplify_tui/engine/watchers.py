@@ -1,0 +1,217 @@
+"""The pollers: health, signals, flags and git, each at its own pace, onto the board. They judge nothing.
+
+A source that is gone is a reading that says so, never a silence. They run from the draft on, so that the panels live
+before the start, and end with the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from amplify_tui.adapters.ports import AdapterError, Query
+from amplify_tui.adapters.unleash_watch import FlagWatch
+from amplify_tui.engine.board import Board
+from amplify_tui.engine.facts import Facts
+from amplify_tui.engine.fleet import Fleet
+from amplify_tui.engine.world import LiveWorld
+from amplify_tui.playbook.model import Signal
+from amplify_tui.verdict.model import Cohort, Reading
+
+FLAGS_S: Final = 1.0
+GIT_S: Final = 1.0
+REMOTE_S: Final = 30.0
+TAGS_SHOWN: Final = 20
+
+_log = logging.getLogger(__name__)
+
+
+class Watchers:
+    """All pollers of one run."""
+
+    def __init__(self, facts: Facts, world: LiveWorld, board: Board) -> None:
+        self._facts = facts
+        self._world = world
+        self._board = board
+        self._fleet = Fleet(facts.playbook, board)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin polling."""
+        playbook = self._facts.playbook
+        chores: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
+        for name, signal in playbook.signals.items():
+            chores.append((f"signal {name}", self._signal(name, signal), signal.every))
+        for source, flags in _flags_of(playbook.stages).items():
+            if source in playbook.sources:
+                chores.append((f"flags {source}", self._flags(source, flags), FLAGS_S))
+        chores.append(("git", self._git(), GIT_S))
+        for name, chore, every in chores:
+            self._tasks.append(asyncio.create_task(self._repeat(name, chore, every), name=name))
+        self._tasks.append(asyncio.create_task(self._fleet.run(), name="fleet"))
+        self._world.on_refresh(self._fleet.look)
+        self._commits()
+
+    async def stop(self) -> None:
+        """End polling, and close what was opened for it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._world.aclose()
+
+    async def fleet_seen(self) -> None:
+        """Wait until every instance has answered, or had its time to."""
+        await self._fleet.look()
+
+    async def _repeat(self, name: str, chore: Callable[[], Awaitable[None]], every: float) -> None:
+        """A steady pace: a slow source is asked again at its next slot, never twice at once."""
+        due = time.monotonic()
+        while True:
+            try:
+                await chore()
+            except AdapterError as error:
+                self._board.post(f"poll:{name}", {"status": "error", "note": str(error), "at": time.time()})
+            due = max(due + every, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
+
+    # --- signals ----------------------------------------------------------------------------------------------------
+
+    def _signal(self, name: str, signal: Signal) -> Callable[[], Awaitable[None]]:
+        queries = [_query(name, signal, cohort) for cohort in (("treatment", "control") if signal.cohorts else (None,))]
+
+        async def read() -> None:
+            now = time.time()
+            try:
+                readings = await self._world.metrics(signal.source).read(queries, now)
+            except AdapterError as error:
+                readings = [_lost(q, signal.source, str(error), now) for q in queries]
+            for reading in readings:
+                self._board.signal(reading)
+
+        return read
+
+    # --- flags ------------------------------------------------------------------------------------------------------
+
+    def _flags(self, source: str, flags: list[str]) -> Callable[[], Awaitable[None]]:
+        watch: FlagWatch | None = None
+
+        async def read() -> None:
+            nonlocal watch
+            watch = watch or FlagWatch(self._world.unleash(source), source=source, flags=flags)
+            for reading in await watch.poll(time.time()):
+                self._board.flag(reading)
+
+        return read
+
+    # --- git --------------------------------------------------------------------------------------------------------
+
+    def _git(self) -> Callable[[], Awaitable[None]]:
+        repo, subject = self._facts.repo, self._facts.subject
+        remote_at = 0.0
+        remote: dict[str, Any] = {"remote_tag": None, "remote_note": "not looked yet"}
+
+        async def read() -> None:
+            nonlocal remote_at, remote
+            now = time.time()
+            try:
+                found = await repo.facts()
+                tags = await repo.tags()
+                distance = await repo.ahead(subject.sha, "HEAD")
+                here = await repo.local_tag(subject.tag)
+            except AdapterError as error:
+                self._board.post("git", {"status": "error", "note": str(error), "at": now})
+                return
+            if found.remotes and now - remote_at >= REMOTE_S:
+                remote_at, remote = now, await self._remote(found.remotes[0].name)
+            pushed = remote.get("remote_tag") is not None
+            state = "pushed" if pushed else "local" if here else "absent"
+            self._board.post(
+                "git",
+                {
+                    "status": "ok",
+                    "at": now,
+                    "branch": found.branch,
+                    "sha": subject.sha,
+                    "tag": subject.tag,
+                    "tag_state": state,
+                    "ahead": distance.ahead,
+                    "behind": distance.behind,
+                    "dirty": found.dirty,
+                    "tags": [{"name": t.name, "sha": t.sha, "at": t.at} for t in list(tags)[:TAGS_SHOWN]],
+                    "note": remote.get("remote_note", ""),
+                },
+            )
+
+        return read
+
+    async def _remote(self, name: str) -> dict[str, Any]:
+        try:
+            return {"remote_tag": await self._facts.repo.remote_tag(self._facts.subject.tag, name), "remote_note": ""}
+        except AdapterError as error:
+            return {"remote_tag": None, "remote_note": str(error)}
+
+    # --- what does not move -----------------------------------------------------------------------------------------
+
+    def _commits(self) -> None:
+        """The commits of the release, for the panel."""
+        commits = self._facts.commits
+        names = self._facts.names["release"]
+        self._board.post(
+            "commits",
+            {
+                "count": len(commits),
+                "notes": names["notes"],
+                "authors": sorted({c.author for c in commits}),
+                "tickets": sorted({t for c in commits for t in getattr(c, "tickets", ())}),
+                "items": [{"sha": c.sha, "subject": c.subject, "author": c.author} for c in commits[:100]],
+            },
+        )
+
+
+def _query(name: str, signal: Signal, cohort: Cohort | None) -> Query:
+    value = getattr(signal.cohorts, cohort) if signal.cohorts and cohort else ""
+
+    def fill(text: str | None) -> str | None:
+        return text.replace("$cohort", value) if text is not None else None
+
+    return Query(
+        signal=name,
+        cohort=cohort,
+        value=fill(signal.value),
+        count=fill(signal.count),
+        bad=fill(signal.bad),
+        total=fill(signal.total),
+        as_increase=signal.as_ == "increase",
+        window=signal.window,
+        every=signal.every,
+    )
+
+
+def _lost(query: Query, source: str, note: str, now: float) -> Reading:
+    return Reading(
+        signal=query.signal,
+        source=source,
+        cohort=query.cohort,
+        status="error",
+        data_at=now,
+        received_at=now,
+        window_from=now - query.window,
+        window_to=now,
+        note=note,
+    )
+
+
+def _flags_of(stages: Any) -> dict[str, list[str]]:
+    """The flags that the playbook names, by source."""
+    found: dict[str, list[str]] = {}
+    for stage in stages:
+        for step in stage.steps:
+            fields = step.fields if isinstance(step.fields, Mapping) else {}
+            name = fields.get("flag") if step.verb == "rollout" else fields.get("name") if step.verb == "flag" else None
+            source = fields.get("source")
+            if name and source and name not in found.setdefault(source, []):
+                found[source].append(name)
+    return found

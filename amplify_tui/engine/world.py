@@ -1,0 +1,143 @@
+"""The outside world of one run, as its playbook names it: each adapter made once, on first use, and closed at the end.
+
+Secrets are put in here, at the last moment; nothing that leaves this module towards the journal or a screen holds one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amplify_tui.adapters.git.repo import GitRepo
+from amplify_tui.adapters.ports import FlagProvider, Invalid, MetricSource, Notifier
+from amplify_tui.engine.board import Board
+from amplify_tui.engine.facts import Facts, Secrets
+from amplify_tui.playbook.context import reveal
+from amplify_tui.playbook.model import Source
+from amplify_tui.verdict.model import Evidence
+
+if TYPE_CHECKING:
+    from amplify_tui.adapters.unleash import UnleashProvider
+
+DEFAULT_TIMEOUT_S = 3.0
+
+
+class LiveWorld:
+    """Implements `steps.verb.World` on the real adapters."""
+
+    def __init__(self, facts: Facts, run_dir: Path, board: Board) -> None:
+        self.playbook = facts.playbook
+        self.run_dir = run_dir
+        self.repo_path = facts.root
+        self.playbook_dir = Path(facts.document.path).parent
+        self.names = facts.names
+        self._repo = facts.repo
+        self._board = board
+        self._secrets = Secrets()
+        self._flags: dict[str, UnleashProvider] = {}
+        self._metrics: dict[str, MetricSource] = {}
+        self._fresh_look: list[Looker] = []
+
+    def git(self) -> GitRepo:
+        return self._repo
+
+    def evidence(self) -> Evidence:
+        return self._board.now_only()
+
+    def reveal(self, text: str) -> str:
+        return reveal(text, self._secrets)
+
+    def flags(self, source: str) -> FlagProvider:
+        """The flag server of a source. Raises Invalid for a name that is none, NotFound for a missing secret."""
+        return self.unleash(source)
+
+    def unleash(self, source: str) -> UnleashProvider:
+        """As `flags`, with what only Unleash has (cheap watching)."""
+        from amplify_tui.adapters.unleash import UnleashProvider
+
+        if source not in self._flags:
+            spec = self._source(source)
+            if spec.unleash is None:
+                raise Invalid(f"sources.{source} is no flag server", fix="name a source with `unleash:`")
+            self._flags[source] = UnleashProvider(
+                self.reveal(spec.unleash),
+                self.reveal(spec.token or ""),
+                environment=spec.environment or self.playbook.release.environment,
+                project=spec.project,
+                client_token=self.reveal(spec.client_token or ""),
+            )
+        return self._flags[source]
+
+    def metrics(self, source: str) -> MetricSource:
+        """The metric source of that name."""
+        if source not in self._metrics:
+            self._metrics[source] = self._open_metrics(source, self._source(source))
+        return self._metrics[source]
+
+    def _open_metrics(self, name: str, spec: Source) -> MetricSource:
+        if spec.prometheus is not None:
+            from amplify_tui.adapters.prometheus import Prometheus
+
+            headers = {key: self.reveal(value) for key, value in spec.headers.items()}
+            return Prometheus(
+                self.reveal(spec.prometheus),
+                source=name,
+                headers=headers,
+                token=self.reveal(spec.token or ""),
+                timeout=spec.timeout or DEFAULT_TIMEOUT_S,
+                lag=spec.lag,
+            )
+        if spec.scrape is not None:
+            from amplify_tui.adapters.poll import targets
+            from amplify_tui.adapters.scrape import ScrapeSource
+
+            found = targets(spec.scrape, self.playbook.services[spec.scrape])
+            every, path = spec.every or self._pace(name), spec.path or "/metrics"
+            return ScrapeSource(found, source=name, every=every, path=path, timeout=spec.timeout or DEFAULT_TIMEOUT_S)
+        raise Invalid(f"sources.{name} gives no numbers", fix="name a source with `prometheus:` or `scrape:`")
+
+    def notifier(self, stakeholder: str) -> Notifier:
+        """One stakeholder's channel, with its secrets put in just now."""
+        from amplify_tui.adapters.notify import open_notifier
+
+        spec = self.playbook.stakeholders.get(stakeholder)
+        if spec is None:
+            known = ", ".join(self.playbook.stakeholders)
+            raise Invalid(f"there is no stakeholder {stakeholder}", fix=f"known are {known}")
+        return open_notifier(
+            spec, url=self.reveal(spec.url or ""), token=self.reveal(spec.token or ""), base=self.repo_path
+        )
+
+    def _pace(self, source: str) -> float:
+        """How often a scrape is worth it: as often as the signal that reads it most often."""
+        return min((s.every for s in self.playbook.signals.values() if s.source == source), default=5.0)
+
+    def on_refresh(self, look: Looker) -> None:
+        """Who is asked for a fresh look."""
+        self._fresh_look.append(look)
+
+    async def refresh(self) -> None:
+        """Poll every instance once, now."""
+        for look in self._fresh_look:
+            await look()
+
+    def _source(self, name: str) -> Source:
+        spec = self.playbook.sources.get(name)
+        if spec is None:
+            raise Invalid(f"there is no source {name}", fix=f"known are {', '.join(self.playbook.sources)}")
+        return spec
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        async with contextlib.AsyncExitStack() as stack:
+            for provider in self._flags.values():
+                stack.push_async_callback(provider.aclose)
+            for source in self._metrics.values():
+                stack.push_async_callback(source.aclose)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Looker = Callable[[], Awaitable[None]]

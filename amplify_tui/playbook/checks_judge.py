@@ -1,0 +1,145 @@
+"""Rules of what is measured and judged: sources, signals, conditions, gates, triggers."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from amplify_tui.playbook.model import BUILTINS
+from amplify_tui.playbook.problems import listing, suggest
+from amplify_tui.playbook.rules import METRIC_KINDS, Rules, given, keys, text, value
+from amplify_tui.playbook.typed import Visit
+from amplify_tui.playbook.yaml import Map, Node
+
+_SOURCE_KINDS: Final = ("prometheus", "scrape", "probes", "http", "unleash", "flagfile", "use")
+_LIMITS: Final = ("above", "below", "worse_than")
+_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`', re.DOTALL)
+
+
+def source(rules: Rules, visit: Visit) -> None:
+    """Exactly one kind; what the kind needs is there."""
+    node = _map(visit)
+    found = given(node, *_SOURCE_KINDS)
+    if len(found) != 1:
+        message = f"a source is of exactly one kind; this has {listing(found) or 'none'}"
+        at = node.keys[found[1]] if len(found) > 1 else node
+        rules.report(at, "source-kind", message, f"one of {listing(_SOURCE_KINDS)}")
+        return
+    if found[0] == "use":
+        rules.not_yet(node.keys["use"], "a source of another package")
+    if found[0] in ("scrape", "probes"):
+        rules.refer(node.items[found[0]], "services", "service")
+    if found[0] == "unleash" and "token" not in node.items:
+        rules.report(node, "missing-key", "an unleash source lacks the key token", 'add token: "${{ secrets.NAME }}"')
+
+
+def signal(rules: Rules, visit: Visit) -> None:
+    """Exactly one of value+count and bad+total; from a source of metrics; queries that notice stale data."""
+    node = _map(visit)
+    found = given(node, "value", "count", "bad", "total")
+    of = rules.refer(node.items.get("source"), "sources", "source")
+    alone = found == ["value"] and of is not None and "prometheus" not in of.items
+    if found not in (["value", "count"], ["bad", "total"]) and not alone:
+        message = f"a signal has value and count, or bad and total; this has {listing(found) or 'neither'}"
+        rules.report(node, "signal-shape", message, "count is how many requests a value speaks for")
+    if of is not None and not any(kind in of.items for kind in METRIC_KINDS):
+        at = node.items["source"]
+        rules.report(at, "wrong-source", f'source "{text(at)}" measures nothing', "flags have no signals")
+    if of is not None and "prometheus" in of.items:
+        for key in found:
+            _bare(rules, node.items[key], key)
+    if value(node.items.get("pass")) == "proven":
+        rules.not_yet(node.items["pass"], "pass: proven")
+
+
+def _bare(rules: Rules, query: Node, key: str) -> None:
+    words = _STRINGS.sub('""', text(query) or "[]")
+    if "[" not in words and "timestamp(" not in words:
+        message = f"{key} is an instant query without a range: it answers with samples up to 5 minutes old"
+        rules.report(query, "bare-selector", message, "write rate(x[1m]) or increase(x[1m]), or ask for timestamp(x)")
+
+
+def slo(rules: Rules, visit: Visit) -> None:
+    """bad, total and source are there."""
+    node = _map(visit)
+    if "openslo" in node.items:
+        rules.not_yet(node.keys["openslo"], "an OpenSLO document", "write source, objective, bad and total")
+        return
+    for key in ("source", "bad", "total"):
+        if key not in node.items:
+            rules.report(node, "missing-key", f"an slo lacks the key {key}", f"add {key}")
+    rules.refer(node.items.get("source"), "sources", "source")
+
+
+def limit(rules: Rules, visit: Visit) -> None:
+    """A signal's own limit: exactly one bound."""
+    _bounds(rules, _map(visit), needed=True, hint="like above: 1%")
+
+
+def condition(rules: Rules, visit: Visit) -> None:
+    """A condition of a gate, a trigger or evidence."""
+    node = _map(visit)
+    if given(node, "slo", "burn"):
+        rules.refer(node.items.get("slo"), "slos", "slo")
+        key = given(node, "slo", "burn")[0]
+        rules.not_yet(node.keys[key], "a condition on an slo", "judge the signal: {signal: errors, above: 1%, for: 1m}")
+        return
+    if "signal" not in node.items:
+        rules.report(node, "missing-key", "a condition lacks the key signal", "add signal, and above or below")
+        return
+    of = rules.refer(node.items["signal"], "signals", "signal")
+    needed = of is not None and "limit" not in of.items
+    _bounds(rules, node, needed=needed, hint="the signal has no limit of its own that it could inherit")
+    if of is not None and "cohort" in node.items and "cohorts" not in of.items:
+        message = f'signal "{text(node.items["signal"])}" has no cohorts'
+        rules.report(node.keys["cohort"], "no-cohorts", message, "give it cohorts: {treatment: …, control: …}")
+
+
+def _bounds(rules: Rules, node: Map, *, needed: bool, hint: str) -> None:
+    found = given(node, *_LIMITS)
+    if len(found) > 1 or (needed and not found):
+        message = f"exactly one of {listing(_LIMITS)} bounds a condition; this has {listing(found) or 'none'}"
+        at = node.keys[found[1]] if len(found) > 1 else node
+        rules.report(at, "limit-shape", message, "keep one" if found else hint)
+    if "worse_than" in found:
+        rules.not_yet(node.keys["worse_than"], "worse_than", "give the limit as a number with above")
+    if given(node, "alpha"):
+        rules.not_yet(node.keys["alpha"], "alpha")
+
+
+def gate_name(rules: Rules, visit: Visit) -> None:
+    """A bare name in a gate: a built-in, or a signal that has a limit."""
+    name = text(visit.node)
+    if name == "exposure":
+        rules.not_yet(visit.node, 'the built-in "exposure"', "leave it out, or judge the signals")
+    if name is None or name in BUILTINS:
+        return
+    signals = rules.bones.section("signals")
+    if name not in signals:
+        known = [*BUILTINS, *signals]
+        rules.report(
+            visit.node, "unknown-signal", f'there is no signal or built-in "{name}"', suggest(name, known, "there are")
+        )
+    elif "limit" not in keys(signals[name]):
+        message = f'signal "{name}" has no limit that this gate could judge it by'
+        rules.report(visit.node, "no-limit", message, f"give it a limit, or write {{signal: {name}, above: …}}")
+
+
+def trigger(rules: Rules, visit: Visit) -> None:
+    """An automatic full rollback is refused where a step of the plan cannot be undone by itself."""
+    node = _map(visit)
+    if value(node.items.get("mode")) != "auto" or value(node.items.get("scope")) != "full":
+        return
+    stuck = []
+    for step in rules.bones.steps.values():
+        undo = keys(step.fields).get("undo")
+        if value(undo) in ("none", "manual"):
+            stuck.append(step.id)
+    if stuck:
+        message = f"mode: auto with scope: full cannot undo {listing(stuck)}: their undo is none or manual"
+        rules.report(node.keys["scope"], "auto-full-undo", message, "use scope: exposure, or give each step an undo")
+
+
+def _map(visit: Visit) -> Map:
+    assert isinstance(visit.node, Map)
+    return visit.node

@@ -1,0 +1,12 @@
+"""What the views say: sentences and rows, computed from a state and the board. No drawing, no colours, no widths.
+
+| file          | says                                                          |
+| ------------- | ------------------------------------------------------------- |
+| words.py      | signs and their ASCII twins, times, ages, safe text           |
+| headline.py   | what happens next, and what it waits for                      |
+| stages.py     | the list of stages and steps, and the one that matters now    |
+| gate.py       | phases, bake, conditions, what could be done about them       |
+| undo_lines.py | the undo plan by bands, and what a mitigation would touch     |
+| world.py      | flags, health, git, signals and people, each with its age     |
+| log_lines.py  | one line for each event                                       |
+"""

@@ -1,0 +1,254 @@
+"""Line 2 of every screen: one word first, then what happens next and what it waits for. The order below is urgency."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from amplify_tui.run.inputs import missing
+from amplify_tui.run.select.gate import gate_line, next_phase
+from amplify_tui.run.select.stages import current, in_order, step_title
+from amplify_tui.run.select.words import Sign, percent, safe, since
+from amplify_tui.run.shapes import Hold
+from amplify_tui.run.state import RUN_SCOPE, State, StepState
+from amplify_tui.run.undo import (
+    BAND_NAMES,
+    SETTLED_ITEM,
+    ItemState,
+    mitigation_items,
+    rollback_items,
+    unfinished_band,
+)
+from amplify_tui.verdict.words import duration
+
+Word = Literal["going", "waiting for you", "waiting", "held because", "undoing", "no conductor", "done", "over"]
+
+OUTCOME_WORDS: Final = {
+    "completed": "completed",
+    "completed_with_exceptions": "completed, with exceptions",
+    "abandoned": "abandoned: its effects stay",
+    "rolled_back": "rolled back",
+    "rolled_back_partly": "rolled back in part: something is left to do",
+    "canceled": "canceled before it began",
+}
+
+
+class Headline(Struct, frozen=True):
+    """*word* for everybody, *because* for the one who asks, *next* for the one who acts."""
+
+    word: Word
+    sign: Sign
+    because: str
+    next: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.because}" + (f"  Next: {self.next}" if self.next else "")
+
+
+def headline(state: State, now: float, lost: str = "") -> Headline:
+    """What happens next. *lost* says why the conductor does not answer; then nothing happens, and that comes first."""
+    said = _run(state, now)
+    if lost and state.phase not in ("closed", "none"):
+        at = f" at {percent(state.exposed_now)}" if state.exposed_now else ""
+        return Headline(
+            "no conductor", "unknown", f"nobody watches{at} ({safe(lost)}); last known: {said.word}: {said.because}",
+            f"`amplify resume {state.run}`; M Y and R still work",
+        )  # fmt: skip
+    return said
+
+
+def _run(state: State, now: float) -> Headline:
+    match state.phase:
+        case "none":
+            return Headline("waiting", "later", "nothing is known of this run yet", "the first event")
+        case "draft":
+            return _draft(state)
+        case "rolling_back":
+            return _undoing(state, rollback_items(state), "rolling back")
+        case "closed":
+            word = OUTCOME_WORDS[state.outcome] if state.outcome else "closed"
+            good = state.outcome in ("completed", "completed_with_exceptions")
+            left = "; ".join(state.follow_ups[:2])
+            return Headline("done" if good else "over", "done" if good else "undone", word, safe(left) or "v report")
+        case "forward":
+            return _forward(state, now)
+
+
+def _draft(state: State) -> Headline:
+    lacking = missing(state.plan.inputs, state.inputs)
+    if lacking:
+        return Headline("waiting for you", "held", f"a draft without {', '.join(lacking)}", "⏎ fills in the inputs")
+    return Headline("waiting for you", "held", "a draft: nothing has been done yet", "⏎ starts the run")
+
+
+def _forward(state: State, now: float) -> Headline:
+    for find in (_trigger, _mitigating, _hold, _stuck, _awaiting, _observing, _running):
+        said = find(state, now)
+        if said is not None:
+            return said
+    return Headline("going", "active", "all steps are over", "the run closes")
+
+
+def _trigger(state: State, now: float) -> Headline | None:
+    open_ = state.open_triggers
+    if not open_:
+        return None
+    first = open_[0]
+    left = f" within {duration(first.answer_by - now)}" if first.answer_by is not None else ""
+    return Headline(
+        "waiting for you", "failed", f"trigger {first.spec.id} fired: {safe(first.evidence)}",
+        f"⏎ answers it{left}, else {first.spec.then}; M Y takes exposure away now",
+    )  # fmt: skip
+
+
+def _mitigating(state: State, now: float) -> Headline | None:
+    if state.mitigation != "running":
+        return None
+    return _undoing(state, mitigation_items(state), "taking exposure away")
+
+
+def _undoing(state: State, items: list[ItemState], what: str) -> Headline:
+    items = [entry for entry in items if entry.status != "kept"]
+    done = sum(entry.status in SETTLED_ITEM for entry in items)
+    band = unfinished_band(items)
+    blocked = next((entry for entry in items if entry.status == "blocked"), None)
+    waiting = next((entry for entry in items if entry.status == "waiting"), None)
+    text = f"{what}, {done} of {len(items)} done"
+    if blocked is not None:
+        why = safe(blocked.detail) or "it cannot be undone by itself"
+        return Headline("undoing", "failed", f"{text}; {blocked.item.target.id} is blocked: {why}", "⏎ chooses for it")
+    if waiting is not None:
+        return Headline(
+            "undoing",
+            "unknown",
+            f"{text}; {waiting.item.target.id}: {safe(waiting.detail)}",
+            f"try {waiting.tries + 1}",
+        )
+    if band is None:
+        left = [check for check in state.integrity if check not in state.integrity_after]
+        return Headline("undoing", "undone", text, f"integrity: {', '.join(left)}" if left else "the run closes")
+    return Headline("undoing", "undone", text, f"band {band}, {BAND_NAMES[band]}")
+
+
+_RELEASES: Final[dict[str, str]] = {
+    "human": "p goes on",
+    "gate": "releases once after good data; or o / b / R",
+    "blind": "releases when data is back; or o / b / R",
+    "unknown": "reading back by itself; u settles it",
+    "drift": "⏎ chooses: ours, accept or kill",
+    "lock": "waits for the lock",
+    "clock": "p goes on",
+}
+
+
+def _hold(state: State, now: float) -> Headline | None:
+    """A hold of the run comes first, then one of a step."""
+    if not state.holds:
+        return None
+    hold = min(state.holds.values(), key=lambda h: h.scope != RUN_SCOPE)
+    where = _where(state, hold)
+    after = _RELEASES[hold.kind]
+    if hold.kind == "gate" and not hold.auto_release:
+        after = "a person releases it: o / b / R"
+    more = f" (and {len(state.holds) - 1} more)" if len(state.holds) > 1 else ""
+    text = f"{where}{safe(hold.reason)}, for {duration(max(0.0, now - hold.at))}{more}"
+    return Headline("held because", "held", text, after)
+
+
+def _where(state: State, hold: Hold) -> str:
+    step = state.steps.get(hold.scope)  # type: ignore[call-overload]  # a scope is "run" or a step's ref
+    if step is None or step.phase_plan is None:
+        return ""
+    plan = step.phase_plan
+    return f"{percent(plan.percent)}: " if plan.percent is not None else f"{safe(plan.target, 24)}: "
+
+
+_AFTER_STUCK: Final[dict[str, str]] = {
+    "failed": "r retries, s skips, R rolls back",
+    "unknown": "reading back by itself; u settles it",
+    "gate": "o overrides, b goes back, R rolls back",
+    "timeout": "o overrides, b goes back, R rolls back",
+    "drift": "⏎ chooses: ours, accept or kill",
+    "undo": "r starts again at the first phase, R rolls back",
+}
+
+
+def _stuck(state: State, now: float) -> Headline | None:
+    step = _first(state, "stuck")
+    if step is None:
+        return None
+    cause = step.cause or "failed"
+    unknown = cause == "unknown"
+    why = safe(step.question or step.detail) or cause
+    lead = "nobody knows how it ended: " if unknown else ""
+    text = f"{step_title(state, step)}: {lead}{why}"
+    if step.not_before > now:
+        return Headline("waiting", "failed", text, f"tries again in {duration(step.not_before - now)}")
+    word: Word = "held because" if unknown else "waiting for you"
+    return Headline(word, "unknown" if unknown else "failed", text, _AFTER_STUCK[cause])
+
+
+def _awaiting(state: State, now: float) -> Headline | None:
+    step = _first(state, "awaiting")
+    if step is None:
+        return None
+    parts = []
+    for waits in step.awaits:
+        match waits.kind:
+            case "confirm":
+                parts.append(safe(waits.detail) or "a yes or a no")
+            case "input":
+                parts.append(f"values: {', '.join(waits.fields) or safe(waits.detail)}")
+            case "sign_off":
+                have = sum(s.role == waits.role and s.preview_sha == step.preview_sha for s in step.signed)
+                parts.append(f"sign-off of {waits.role} ({have} of {waits.count})")
+            case "window" | "lock" | "fleet":
+                opens = f", opens in {duration(waits.opens_at - now)}" if waits.opens_at else ""
+                parts.append(f"{waits.kind} {safe(waits.detail)}{opens}")
+    human = any(waits.kind in ("confirm", "input", "sign_off") for waits in step.awaits)
+    text = f"{step_title(state, step)}: {'; '.join(parts) or 'its turn'}"
+    return Headline(
+        "waiting for you" if human else "waiting", "held", text, "⏎ opens it" if human else "it goes on by itself"
+    )
+
+
+def _observing(state: State, now: float) -> Headline | None:
+    step = _first(state, "observing")
+    if step is None or step.watch is None:
+        return None
+    plan = step.phase_plan
+    where = percent(plan.percent) if plan and plan.percent is not None else safe(plan.target if plan else step.step, 24)
+    after = next_phase(step) or "the step is done"
+    if step.verdict is not None and step.verdict.answer in ("blind", "error"):
+        return Headline(
+            "going", "unknown", f"{where}, but without evidence: {gate_line(step, now)}", "no advance before data"
+        )
+    if step.settle_until > now:
+        return Headline(
+            "going", "active", f"{where} settles for {duration(step.settle_until - now)} more", f"bake, then {after}"
+        )
+    bake = f"{where} bakes, {since(step.accrued)} of {since(step.need)}" if step.need else f"{where} is watched"
+    if step.verdict is None:
+        return Headline("going", "active", f"{bake}; not judged yet", after)
+    if step.verdict.answer != "pass":
+        needs = safe(step.verdict.need) or safe(step.verdict.reason)
+        return Headline("going", "active", f"{bake}; {step.verdict.answer}: {needs}", after)
+    return Headline("going", "active", f"{bake}, all pass", after)
+
+
+def _running(state: State, now: float) -> Headline | None:
+    step = _first(state, "running")
+    if step is None:
+        pending = current(state)
+        if pending is None or pending.status != "pending":
+            return None
+        return Headline("going", "active", f"{step_title(state, pending)} is next", "it begins by itself")
+    at_work = [effect for effect in state.effects_of(step) if effect.is_open]
+    doing = safe(at_work[-1].says) or at_work[-1].target.id if at_work else "at work"
+    took = f", {duration(max(0.0, now - step.started_at))}" if step.started_at else ""
+    return Headline("going", "active", f"{step_title(state, step)}: {doing}{took}", "it goes on by itself; p holds it")
+
+
+def _first(state: State, status: str) -> StepState | None:
+    return next((step for step in in_order(state) if step.status == status), None)

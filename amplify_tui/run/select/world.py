@@ -1,0 +1,246 @@
+"""The live world beside the run, as panels say it: flags, health, git, signals, people. Each value with its age.
+
+The board holds plain JSON that the conductor posts. What is not there reads as a dash, what is old says how old, what
+cannot be read says so: healthy is never the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from amplify_tui.run.select.words import NO_VALUE, Sign, age, percent, safe
+from amplify_tui.run.state import State
+from amplify_tui.verdict.conditions import Rule, rule_of
+from amplify_tui.verdict.model import FlagReading, InstanceReading, Reading
+from amplify_tui.verdict.words import Unit, quantity
+
+T = TypeVar("T")
+Board = Mapping[str, Any]
+
+STALE_FLAG: Final = 60.0  # a flag server is asked every 15 s at the least; four missed looks are old
+STALE_GIT: Final = 120.0  # origin is asked every 30 s
+SPARKS: Final = "▁▂▃▄▅▆▇█"
+
+
+class Row(Struct, frozen=True):
+    """One line of a panel: a sign, a name, what is known of it."""
+
+    sign: Sign
+    name: str
+    text: str
+    extra: str = ""
+
+
+class Panel(Struct, frozen=True):
+    """A panel: its title, where it comes from, how old that is, whether to believe it, and its lines."""
+
+    title: str
+    source: str
+    age: str
+    word: str
+    sign: Sign
+    rows: tuple[Row, ...]
+
+    @property
+    def is_good(self) -> bool:
+        return self.sign == "done"
+
+
+def read(board: Board, key: str, kind: type[T]) -> T | None:
+    """The value under *key* as *kind*; None where it is absent or is not of that shape."""
+    value = board.get(key)
+    if value is None:
+        return None
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+def _readings(board: Board, prefix: str, kind: type[T]) -> list[T]:
+    found = (read(board, key, kind) for key in sorted(board) if key.startswith(prefix))
+    return [reading for reading in found if reading is not None]
+
+
+def _fresh(status: str, at: float, now: float, limit: float) -> tuple[str, Sign]:
+    """The word and sign of a source: its status, or `old` where it is ok but older than *limit*."""
+    if status != "ok":
+        return status, "unknown"
+    return ("old", "unknown") if now - at > limit else ("ok", "done")
+
+
+def _worst(words: list[tuple[str, Sign]]) -> tuple[str, Sign]:
+    bad = [entry for entry in words if entry[1] != "done"]
+    return bad[0] if bad else words[0] if words else ("no data yet", "unknown")
+
+
+def flags_panel(state: State, board: Board, now: float) -> Panel:
+    """Every flag that the conductor reads, with its percentage, who set it and whether it is as we left it."""
+    readings = _readings(board, "flag:", FlagReading)
+    drifted = {hold.reason for hold in state.holds.values() if hold.kind == "drift"}
+    rows = []
+    for flag in readings:
+        word, sign = _fresh(flag.status, flag.data_at, now, STALE_FLAG)
+        known = flag.status == "ok" and flag.enabled is not None
+        on = "on" if flag.enabled else "off"
+        share = f"  {percent(flag.percent)}" if flag.enabled and flag.percent is not None else ""
+        text = f"{on}{share}" if known else NO_VALUE
+        notes = [word, age(flag.data_at, now)] if sign != "done" else []
+        notes += [safe(flag.note, 60)] if flag.note else []
+        rows.append(Row(sign if known else "unknown", safe(flag.flag, 40), text, " ".join(notes)))
+        if flag.flag in state.exposure and known:
+            rows.append(_ours(state, flag))
+    rows += [Row("note", "drift", safe(reason)) for reason in drifted]
+    words = [_fresh(f.status, f.data_at, now, STALE_FLAG) for f in readings]
+    word, sign = _worst(words)
+    oldest = min((f.data_at for f in readings), default=None)
+    return Panel("FLAGS", safe(readings[0].source, 20) if readings else "", age(oldest, now), word, sign, tuple(rows))
+
+
+def _ours(state: State, flag: FlagReading) -> Row:
+    """What the run says about the flag, beside what the flag server says."""
+    wanted = state.exposure[flag.flag]
+    seen = (flag.percent if flag.percent is not None else 100.0) if flag.enabled else 0.0
+    same = abs(wanted - seen) < 0.01
+    return Row("done" if same else "note", "", f"the run says {percent(wanted)}", "" if same else "they differ")
+
+
+def health_panel(state: State, board: Board, now: float) -> Panel:
+    """A row per service: how many instances are well, at which versions, and what is wrong."""
+    by_service: dict[str, list[InstanceReading]] = {}
+    for reading in _readings(board, "health:", InstanceReading):
+        by_service.setdefault(reading.service, []).append(reading)
+    names = [*state.services, *(name for name in by_service if name not in state.services)]
+    rows, words = [], []
+    oldest: float | None = None
+    for name in names:
+        units = by_service.get(name, [])
+        limit = state.services[name].max_age if name in state.services else 15.0
+        marks = [_fresh(u.status, u.data_at, now, limit) for u in units]
+        words += marks or [("no data yet", "unknown")]
+        for unit in units:
+            oldest = unit.data_at if oldest is None else min(oldest, unit.data_at)
+        rows.append(_service(name, units, marks, _wanted(state, name, units), now))
+    word, sign = _worst(words)
+    if any(row.sign == "failed" for row in rows):
+        word, sign = "not well", "failed"
+    return Panel("HEALTH", "", age(oldest, now), word, sign, tuple(rows))
+
+
+def _wanted(state: State, name: str, units: list[InstanceReading]) -> int:
+    return len(state.services[name].instances) if name in state.services else len(units)
+
+
+def _service(name: str, units: list[InstanceReading], marks: list[tuple[str, Sign]], total: int, now: float) -> Row:
+    well = sum(unit.ok is True and mark[1] == "done" for unit, mark in zip(units, marks, strict=True))
+    versions = sorted({safe(u.version or NO_VALUE, 20) for u in units}) or [NO_VALUE]
+    notes = []
+    for unit, mark in zip(units, marks, strict=True):
+        if unit.ok is False:
+            notes.append(f"{safe(unit.instance, 24)} not ok {safe(unit.note, 40)}".strip())
+        elif mark[1] != "done" or unit.ok is None:
+            notes.append(
+                f"{safe(unit.instance, 24)} {mark[0] if mark[1] != 'done' else 'silent'} {age(unit.data_at, now)}"
+            )
+    failed = any(unit.ok is False for unit in units)
+    sign: Sign = "failed" if failed else "done" if well == total and total else "unknown"
+    return Row(sign, safe(name, 24), f"{well}/{total}  {' '.join(versions)}", "; ".join(notes[:2]))
+
+
+def git_panel(state: State, board: Board, now: float) -> Panel:
+    """The repository: where it stands, the tag of the release and whether it is pushed."""
+    git = board.get("git")
+    if not isinstance(git, dict):
+        subject = state.subject
+        rows = (Row("unknown", "sha", subject.sha[:7] if subject else NO_VALUE),)
+        return Panel("GIT", "", NO_VALUE, "no data yet", "unknown", rows)
+    at = git.get("at")
+    seen = float(at) if isinstance(at, (int, float)) else 0.0
+    word, sign = _fresh(str(git.get("status", "")) or "unknown", seen, now, STALE_GIT)
+    rows_ = [
+        Row("none", safe(git.get("branch") or NO_VALUE, 40), safe(str(git.get("sha") or NO_VALUE)[:7]), _distance(git))
+    ]
+    if git.get("tag"):
+        rows_.append(Row("none", safe(git["tag"], 40), safe(git.get("tag_state") or NO_VALUE, 40)))
+    if git.get("note"):
+        rows_.append(Row("note", "", safe(git["note"], 80)))
+    return Panel("GIT", "origin", age(seen, now), safe(word, 20), sign, tuple(rows_))
+
+
+def _distance(git: dict[str, Any]) -> str:
+    parts = [f"{git[name]} {name}" for name in ("ahead", "behind") if isinstance(git.get(name), int) and git[name]]
+    if git.get("dirty"):
+        parts.append("DIRTY")
+    return ", ".join(parts)
+
+
+def _units(state: State) -> dict[str, Unit]:
+    """The unit of each signal that some gate reads: a share, a latency, or just a number."""
+    terms = [term for step in state.steps.values() if step.watch is not None for term in step.watch.gate]
+    rules = [rule for term in terms if term.builtin is None and isinstance(rule := rule_of(term), Rule)]
+    return {rule.signal: rule.unit for rule in rules}
+
+
+def signals_panel(state: State, board: Board, now: float) -> Panel:
+    """The golden signals as last read, each cohort on its own line with its course."""
+    units = _units(state)
+    rows, words = [], []
+    oldest: float | None = None
+    for key in sorted(k for k in board if k.startswith("signal:")):
+        reading = read(board, key, Reading)
+        if reading is None:
+            rows.append(Row("unknown", safe(key.removeprefix("signal:"), 30), NO_VALUE, "unreadable"))
+            continue
+        mark = _fresh(reading.status, reading.data_at, now, 60.0)
+        words.append(mark)
+        oldest = reading.data_at if oldest is None else min(oldest, reading.data_at)
+        name = safe(f"{reading.signal} {reading.cohort}" if reading.cohort else reading.signal, 30)
+        known = reading.value is not None and reading.status == "ok"
+        value = quantity(reading.value or 0.0, units.get(reading.signal, "number")) if known else NO_VALUE
+        course = spark(board.get(f"signals:{key.removeprefix('signal:')}:spark"))
+        note = "" if mark[1] == "done" else f"{mark[0]} {age(reading.data_at, now)}"
+        rows.append(Row(mark[1], name, value, " ".join(part for part in (course, note) if part)))
+    word, sign = _worst(words)
+    return Panel("SIGNALS", "", age(oldest, now), word, sign, tuple(rows))
+
+
+def spark(values: object, width: int = 12) -> str:
+    """The last *width* values as a line of bars; what was no number is a gap."""
+    if not isinstance(values, list):
+        return ""
+    last = values[-width:]
+    known = [float(v) for v in last if isinstance(v, (int, float)) and v == v and abs(v) != float("inf")]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    span = (high - low) or 1.0
+    return "".join(
+        SPARKS[int((float(v) - low) / span * (len(SPARKS) - 1))]
+        if isinstance(v, (int, float)) and low <= v <= high
+        else " "
+        for v in last
+    )
+
+
+def people_panel(state: State) -> Panel:
+    """Who started the run, who holds which role, and which roles anybody may claim."""
+    rows = [Row("none", "started by", safe(state.starter, 40) or NO_VALUE)]
+    for role, actors in state.roles.items():
+        rows.append(Row("none", safe(role, 20), safe(", ".join(actors), 60) if actors else "(may be claimed)"))
+    return Panel("PEOPLE", "", "", "", "done", tuple(rows))
+
+
+def conductor_age(state: State, board: Board, now: float) -> tuple[Sign, str]:
+    """`● conductor 3s`: how long ago the conductor last said something on the board."""
+    beat = board.get("conductor")
+    at = beat.get("at") if isinstance(beat, dict) else None
+    if isinstance(at, (int, float)):
+        quiet = now - float(at)
+        return ("done" if quiet <= 10.0 else "unknown"), f"conductor {age(float(at), now)}"
+    if state.phase in ("closed", "none"):
+        return "none", ""
+    return "unknown", "no conductor yet" if not state.conductor.attached else "conductor silent"

@@ -1,0 +1,146 @@
+"""flag: makes a feature flag what the playbook says: creates it, switches it, replaces or changes its strategies.
+
+One effect a step: the whole state before and the whole state wanted. The provider orders the calls inside it so that
+nobody is exposed on the way. Its undo is flag_undo.py's, for the percentages of a rollout as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from amplify_tui.adapters.ports import FlagState, FlagWrite, Invalid, Outcome, Probe
+from amplify_tui.adapters.unleash_plan import FlagSpec, StrategyChange, StrategySpec, target
+from amplify_tui.adapters.unleash_state import same
+from amplify_tui.adapters.unleash_undo import differences
+from amplify_tui.playbook.model import Base, Name
+from amplify_tui.run.shapes import UndoItem
+from amplify_tui.run.state import EffectState
+from amplify_tui.steps import flag_undo
+from amplify_tui.steps.flag_parts import draft_of, exposed, flag_id, look, state_of, write_now
+from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
+
+
+class FlagFields(Base, frozen=True):
+    name: str
+    source: Name
+    enabled: bool | None = None
+    strategies: tuple[StrategySpec, ...] | None = None
+    add: tuple[StrategySpec, ...] = ()
+    change: tuple[StrategyChange, ...] = ()
+    remove: tuple[str, ...] = ()
+    create: Literal["release", "experiment", "operational", "kill-switch", "permission"] | None = None
+    reuse: Literal["refuse", "if_off", "allow"] = "refuse"
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    impression_data: bool | None = None
+    archive: bool = False
+    project: str | None = None
+
+
+class Flag:
+    name: ClassVar[str] = "flag"
+    Fields: ClassVar[type[FlagFields]] = FlagFields
+    outputs: ClassVar[dict[str, str]] = {"before": "map", "after": "map", "revision": "string"}
+
+    async def prepare(self, fields: FlagFields, ctx: Context) -> Preparation:
+        """The preview is what would change, from the live flag."""
+        write = _planned(fields, await _live(fields, ctx), ctx)
+        return Preparation(preview=_says(write, "\n"))
+
+    async def tasks(self, fields: FlagFields, ctx: Context, phase: int) -> Sequence[Sequence[Task]]:
+        return [[Task(ordinal="0", data={"fields": fields}, label=fields.name)]]
+
+    async def intend(self, task: Task, ctx: Context) -> Draft | None:
+        """None only where our own effect made the flag what it is; an equal flag of others is taken as it is."""
+        if "do" in task.data:
+            return await flag_undo.intend(task, ctx)
+        fields: FlagFields = task.data["fields"]
+        live = await _live(fields, ctx)
+        write = _planned(fields, live, ctx)
+        id_ = flag_id(fields.source, fields.name)
+        ours = any(effect.target.id == id_ and same(effect.after, live.raw) for effect in ctx.done())
+        if ours and same(live.raw, write.after):
+            return None
+        percents = exposed(write.before), exposed(write.after)
+        # A write that changes who is exposed but not how many must not look like one that only lowers.
+        shown = percents if percents[0] != percents[1] and not (write.widens and percents[1] < percents[0]) else None
+        return draft_of(fields.source, write, shown, _says(write, "; "), ctx)
+
+    async def act(self, draft: Draft, ctx: Context) -> Outcome:
+        return await (flag_undo.act(draft, ctx) if "do" in draft.data else write_now(draft, ctx))
+
+    async def probe(self, effect: EffectState, ctx: Context) -> Probe:
+        return await look(effect, ctx)
+
+    async def finish(self, fields: FlagFields, ctx: Context) -> Finished:
+        done = ctx.done()
+        last = done[-1] if done else None
+        after = (last.observed or last.after) if last else (await _live(fields, ctx)).raw
+        outputs = {
+            "before": _told(last.before if last else after),
+            "after": _told(after),
+            "revision": str(last.receipt.get("fingerprint", "")) if last else "",
+        }
+        return Finished(ok=True, outputs=outputs)
+
+    async def undo(self, item: UndoItem, ctx: Context) -> Task:
+        return flag_undo.task_of(item)
+
+
+async def _live(fields: FlagFields, ctx: Context) -> FlagState:
+    return await state_of(ctx.world.flags(fields.source), fields.name)
+
+
+def _planned(fields: FlagFields, live: FlagState, ctx: Context) -> FlagWrite:
+    """The change from what is there. Raises AdapterError: not there, taken, or in another project."""
+    source = ctx.world.playbook.sources.get(fields.source)
+    if fields.project is not None and source is not None and fields.project != source.project:
+        raise Invalid(
+            f"{fields.name} is asked for in the project {fields.project}, and {fields.source} is of {source.project}",
+            fix="write a source of its own for that project",
+        )
+    spec = FlagSpec(
+        **{name: getattr(fields, name) for name in FlagSpec.__struct_fields__ if name not in ("create", "reuse")},
+        create=fields.create,
+        # What this very run made before (a retry, a crash half way) is no stranger's.
+        reuse="allow" if _made_by_us(fields, ctx) else fields.reuse,
+    )
+    return target(live, spec)
+
+
+def _made_by_us(fields: FlagFields, ctx: Context) -> bool:
+    id_ = flag_id(fields.source, fields.name)
+    return any(
+        effect.target.id == id_ and not effect.undoes and not effect.before["exists"] and effect.status != "absent"
+        for effect in ctx.state.effects.values()
+        if effect.target.kind == "flag"
+    )
+
+
+def _says(write: FlagWrite, between: str) -> str:
+    lines = [] if write.before["exists"] else [f"creates {write.key}"]
+    if not write.after["exists"]:
+        lines.append(f"archives {write.key}")
+    elif not same(write.before, write.after):
+        lines += _changes(write)
+    return between.join(lines) or f"{write.key} stays as it is"
+
+
+def _changes(write: FlagWrite) -> list[str]:
+    """What the write makes of the flag, a line each: the switch, then every strategy that is not as before."""
+    is_on = write.after["enabled"]
+    lines = [f"{write.key} {'on' if is_on else 'off'} in {write.env}"]
+    lines += [line.split(", expected")[0] for line in differences(write.before, write.after) if "strategy" in line]
+    before, after = exposed(write.before), exposed(write.after)
+    lines.append(f"exposure {before:g} % to {after:g} %" if before != after else f"exposure stays {after:g} %")
+    return lines
+
+
+def _told(state: Any) -> dict[str, Any]:
+    """A state short enough for an output: no server ids."""
+    kept = {name: value for name, value in state.items() if name in ("exists", "enabled", "type")}
+    plain = msgspec.to_builtins(state.get("strategies", []))
+    return kept | {"percent": exposed(state), "strategies": [one.get("title") or one["name"] for one in plain]}

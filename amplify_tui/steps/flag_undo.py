@@ -1,0 +1,201 @@
+"""Taking a flag back, and reading it back: from journaled data alone, guarded against what others did (states.md 6.3).
+
+| the flag now is | in a rollback | in a mitigation |
+| --- | --- | --- |
+| as we left it | the exact state before | off where it was off before, else the state before |
+| as it was before | nothing to write | nothing to write |
+| neither | what is ours taken back; off where it was off before | the same, where that lowers exposure |
+
+A person's decision (restore, ours, kill) goes before the table. An automatic act never exposes more users than before
+it acted: a plan that would is not carried out in a mitigation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from amplify_tui.adapters.ports import (
+    Absent,
+    AdapterError,
+    Done,
+    FlagProvider,
+    FlagState,
+    FlagWrite,
+    Outcome,
+)
+from amplify_tui.adapters.unleash_plan import switch_off, widens
+from amplify_tui.adapters.unleash_undo import Already, Diverged, restore
+from amplify_tui.run.shapes import Exposure, UndoItem
+from amplify_tui.steps.flag_parts import TIMEOUT, blame, exposed, kill_now, state_of, write_now
+from amplify_tui.steps.verb import Context, Draft, Task
+
+VERIFY_AFTER: Final = 1.0  # a write that timed out may still land after ours (unleash.md 1.6)
+_LOOKS: Final = 3
+
+
+class Plan(Struct, frozen=True):
+    """What an undo would write. `write` None: nothing. `says` is for the journal."""
+
+    write: FlagWrite | None
+    says: str
+
+
+def task_of(item: UndoItem) -> Task:
+    """The task of an undo item: to take back, or to verify that it stays taken back."""
+    do = "verify" if item.spec.get("verify") else "undo"
+    return Task(ordinal=item.id, data={"do": do, "item": item}, label=item.says)
+
+
+async def intend(task: Task, ctx: Context) -> Draft:
+    """The intent of an undo, planned on the flag as it is at this moment.
+
+    Never raises for a flag server that is down: the try is journaled, so that it is tried again once it is back.
+    """
+    item: UndoItem = task.data["item"]
+    data = {"do": task.data["do"], "source": item.spec["source"], "flag": item.spec["flag"], "item": item}
+    try:
+        provider = ctx.world.flags(data["source"])
+        now = await state_of(provider, data["flag"])
+        plan = Plan(None, f"{now.key} is read back")
+        if data["do"] == "undo":
+            plan = await _plan(item, now, provider, ctx)
+    except AdapterError as silent:
+        return _blind(item, data, silent, ctx)
+    after = plan.write.after if plan.write else now.raw
+    return Draft(
+        target=item.target,
+        before=now.raw,
+        after=after,
+        timeout=TIMEOUT * (_LOOKS if data["do"] == "verify" else 1),
+        says=plan.says,
+        data=data | {"write": msgspec.to_builtins(plan.write) if plan.write else None},
+        exposure=Exposure(flag=item.target.id, before=exposed(now.raw), after=exposed(after)),
+    )
+
+
+def _blind(item: UndoItem, data: dict[str, Any], silent: AdapterError, ctx: Context) -> Draft:
+    """The intent where the flag cannot be read: off all the same where it was off before; else nothing yet."""
+    kills = data["do"] == "undo" and exposed(item.before) == 0.0
+    off = {**item.after, "enabled": False}
+    return Draft(
+        target=item.target,
+        before=item.after,
+        after=off if kills else item.before,
+        timeout=TIMEOUT,
+        says=f"{data['flag']} off, unread: {silent}" if kills else f"{data['flag']} cannot be read: {silent}",
+        data=data
+        | {
+            "do": "kill" if kills else "nothing",
+            "why": str(silent),
+            "retryable": silent.retryable,
+            "error": type(silent).__name__,
+        },
+    )
+
+
+async def _plan(item: UndoItem, now: FlagState, provider: FlagProvider, ctx: Context) -> Plan:
+    decision = ctx.state.decisions.get(item.id)
+    choice = decision.choice if decision else ""
+    mitigates = ctx.state.phase == "forward"
+    if choice == "kill" or (mitigates and exposed(item.before) == 0.0):
+        return Plan(switch_off(now), f"{now.key} off") if now.enabled else Plan(None, f"{now.key} is off already")
+    found = restore(item.before, item.after, now)
+    if isinstance(found, Already):
+        return Plan(None, f"{now.key} is as it was before")
+    if not isinstance(found, Diverged):
+        return _bounded(found, item.says or f"{now.key} as it was before", mitigates)
+    said = "; ".join(found.differences) + await blame(provider, now.key, ctx.state.started_at or 0.0)
+    if choice == "restore":
+        return Plan(found.restore, f"overwritten as decided: {said}")
+    ours = found.ours
+    if choice != "ours" and exposed(item.before) == 0.0:
+        ours = _off(ours)
+    return _bounded(ours, f"what is ours is taken back; somebody else changed {now.key}: {said}", mitigates)
+
+
+def _bounded(write: FlagWrite, says: str, mitigates: bool) -> Plan:
+    if mitigates and write.widens:
+        return Plan(None, f"{write.key} stays: going back would expose more users, and a mitigation never does")
+    return Plan(write, says)
+
+
+def _off(write: FlagWrite) -> FlagWrite:
+    """The same plan with the environment off: who had nothing before the release has nothing after it."""
+    return msgspec.structs.replace(write, after={**write.after, "enabled": False}, widens=False)
+
+
+async def act(draft: Draft, ctx: Context) -> Outcome:
+    data = draft.data
+    match data["do"]:
+        case "verify":
+            return await _verify(draft, ctx)
+        case "kill":
+            return await kill_now(data["source"], data["flag"], ctx)
+        case "nothing":
+            return Absent(reason=data["why"], retryable=data["retryable"], error=data["error"])
+    if not data["write"]:
+        return Done(observed=draft.before)
+    outcome = await write_now(draft, ctx)
+    if isinstance(outcome, Absent) and outcome.error == "Conflict":  # changed under our hands: the next try plans anew
+        return msgspec.structs.replace(outcome, retryable=True)
+    return outcome
+
+
+async def _verify(draft: Draft, ctx: Context) -> Outcome:
+    """Reads the flag back a second after the write, and takes it back again where it came on again.
+
+    Done only where it exposes nobody whom neither the release's before nor our own undo left exposed.
+    """
+    source, flag, item = draft.data["source"], draft.data["flag"], draft.data["item"]
+    provider = ctx.world.flags(source)
+    left = _left_behind(item, ctx)
+    wait = _until_second_look(item, ctx)
+    try:
+        for _ in range(_LOOKS):
+            await asyncio.sleep(wait)
+            wait = VERIFY_AFTER
+            now = await state_of(provider, flag)
+            if not all(_exposes_more(now.raw, state) for state in left):
+                return Done(observed=now.raw, receipt={"exposed": exposed(now.raw)})
+            ctx.log(f"{flag} came back to {exposed(now.raw):g} %: taken back again")
+            outcome = await _again(source, now, left[-1], ctx)
+            if not isinstance(outcome, Done):
+                return outcome
+    except AdapterError as silent:
+        return Absent(reason=f"{flag} is not read back: {silent}", retryable=True, error=type(silent).__name__)
+    words = f"{flag} came back {_LOOKS} times: somebody or something keeps switching it on"
+    return Absent(reason=words, retryable=True, error="Conflict")
+
+
+async def _again(source: str, now: FlagState, wanted: dict[str, Any], ctx: Context) -> Outcome:
+    """Off where nobody should have it, else exactly what our undo had left."""
+    if exposed(wanted) == 0.0:
+        return await kill_now(source, now.key, ctx)
+    plan = restore(wanted, now.raw, now)
+    return await ctx.world.flags(source).apply(plan) if isinstance(plan, FlagWrite) else Done(observed=now.raw)
+
+
+def _left_behind(item: UndoItem, ctx: Context) -> list[dict[str, Any]]:
+    """The states that nobody minds: the one before the release, and the one our undo was seen to leave."""
+    seen = [
+        effect.observed
+        for effect in ctx.state.effects.values()
+        if effect.undoes in item.needs and effect.status == "done" and effect.observed
+    ]
+    return [item.before, *seen[-1:]]
+
+
+def _exposes_more(now: dict[str, Any], than: dict[str, Any]) -> bool:
+    """Whether anybody may get the flag who did not have it in the other state."""
+    return exposed(now) > 0.0 and widens(than, now)
+
+
+def _until_second_look(item: UndoItem, ctx: Context) -> float:
+    """Seconds until the write that is verified is a second old."""
+    undone = [e.ended_at for e in ctx.state.effects.values() if e.undoes in item.needs and e.ended_at is not None]
+    latest = max(undone, default=ctx.now())
+    return min(VERIFY_AFTER, max(0.0, latest + VERIFY_AFTER - ctx.now()))

@@ -1,0 +1,79 @@
+"""monitor: watches for a while after the release, with a gate of its own; judged by the conductor like a phase."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from amplify_tui.adapters.ports import Invalid
+from amplify_tui.playbook.model import Base, Dur, GateEntry
+from amplify_tui.run.shapes import PhasePlan, Watch
+from amplify_tui.run.state import StepState
+from amplify_tui.steps.quiet import Quiet
+from amplify_tui.steps.terms import terms
+from amplify_tui.steps.verb import Context, Finished, Preparation
+from amplify_tui.verdict.model import TermVerdict
+from amplify_tui.verdict.words import duration
+
+
+class MonitorFields(Base, frozen=True):
+    gate: tuple[GateEntry, ...]
+    for_: Dur = msgspec.field(name="for")
+    on_fail: Literal["hold", "rollback", "ask"] = "ask"
+    every: Dur | None = None
+    background: bool = False
+
+
+class Monitor(Quiet):
+    name: ClassVar[str] = "monitor"
+    Fields: ClassVar[type[MonitorFields]] = MonitorFields
+    outputs: ClassVar[dict[str, str]] = {"verdict": "string", "summary": "string", "worst": "string"}
+
+    async def prepare(self, fields: MonitorFields, ctx: Context) -> Preparation:
+        if fields.background:
+            raise Invalid("a monitor in the background is not built yet", fix="take `background` out")
+        gate = terms(fields.gate, ctx.world.playbook)
+        lasting = duration(fields.for_)
+        watch = Watch(
+            phases=(PhasePlan(target=f"watched for {lasting}", bake=fields.for_),),
+            gate=gate,
+            max_wait=3 * fields.for_,
+            on_fail=fields.on_fail,
+            every=fields.every or 1.0,
+        )
+        preview = f"watches {', '.join(term.id for term in gate)} for {lasting}; on fail: {fields.on_fail}"
+        return Preparation(preview=preview, watch=watch)
+
+    async def finish(self, fields: MonitorFields, ctx: Context) -> Finished:
+        """The last verdict in a sentence, and the condition that came nearest to its limit."""
+        verdict = ctx.step.verdict
+        answer = verdict.answer if verdict else "undecided"
+        worst = worst_of(verdict.terms) if verdict else None
+        outputs = {
+            "verdict": answer,
+            "summary": summary_of(ctx.step, duration(fields.for_)),
+            "worst": worst.reason if worst else "",
+        }
+        passed = answer == "pass"
+        return Finished(ok=passed, reason="" if passed else outputs["summary"], outputs=outputs)
+
+
+def summary_of(step: StepState, lasting: str) -> str:
+    """What was watched, for how long, and what came of it, as a message to people would say it."""
+    verdict = step.verdict
+    if verdict is None:
+        return "nothing was judged"
+    words = f"{lasting}: {verdict.reason}"
+    return f"{words}; overridden: {', '.join(step.overridden)}" if step.overridden else words
+
+
+def worst_of(terms_: tuple[TermVerdict, ...]) -> TermVerdict | None:
+    """The term nearest to its limit; one that does not pass is worse than any that does."""
+
+    def nearness(term: TermVerdict) -> tuple[bool, float]:
+        if term.value is None or not term.limit:
+            return (term.answer != "pass", 0.0)
+        return (term.answer != "pass", term.value / term.limit)
+
+    return max(terms_, key=nearness, default=None)

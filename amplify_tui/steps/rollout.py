@@ -1,0 +1,57 @@
+"""rollout: step by step onto the new path. Two kinds, a file each: a flag's percentage, or a service in waves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from amplify_tui.adapters.ports import Outcome, Probe
+from amplify_tui.run.shapes import UndoItem
+from amplify_tui.run.state import EffectState
+from amplify_tui.steps import flag_undo, rollout_flag, rollout_service
+from amplify_tui.steps.flag_parts import look, write_now
+from amplify_tui.steps.rollout_fields import RolloutFields
+from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
+
+
+class Rollout:
+    name: ClassVar[str] = "rollout"
+    Fields: ClassVar[type[RolloutFields]] = RolloutFields
+    outputs: ClassVar[dict[str, str]] = {"phase": "int", "percent": "number", "waves": "int"}
+
+    async def prepare(self, fields: RolloutFields, ctx: Context) -> Preparation:
+        return await (rollout_flag.prepare(fields, ctx) if fields.flag else rollout_service.prepare(fields, ctx))
+
+    async def tasks(self, fields: RolloutFields, ctx: Context, phase: int) -> Sequence[Sequence[Task]]:
+        return rollout_flag.tasks(fields, ctx, phase) if fields.flag else rollout_service.tasks(fields, ctx, phase)
+
+    async def intend(self, task: Task, ctx: Context) -> Draft | None:
+        if "do" in task.data:
+            return await flag_undo.intend(task, ctx)
+        if "item" in task.data:
+            return await rollout_service.undoing(task.data["item"], ctx)
+        if task.data["fields"].flag:
+            return await rollout_flag.intend(task, ctx)
+        return await rollout_service.intend(task, ctx)
+
+    async def act(self, draft: Draft, ctx: Context) -> Outcome:
+        if draft.target.kind != "flag":
+            return await rollout_service.act(draft, ctx)
+        return await (flag_undo.act(draft, ctx) if "do" in draft.data else write_now(draft, ctx))
+
+    async def probe(self, effect: EffectState, ctx: Context) -> Probe:
+        return await (look(effect, ctx) if effect.target.kind == "flag" else rollout_service.probe(effect, ctx))
+
+    async def finish(self, fields: RolloutFields, ctx: Context) -> Finished:
+        phase = ctx.step.phase
+        outputs: dict[str, float] = {"phase": phase + 1}
+        if fields.flag:
+            outputs["percent"] = fields.phases[min(phase, len(fields.phases) - 1)]
+        else:
+            outputs["waves"] = min(phase + 1, len(fields.waves))
+        return Finished(ok=True, outputs=outputs)
+
+    async def undo(self, item: UndoItem, ctx: Context) -> Task:
+        if item.target.kind == "flag":
+            return flag_undo.task_of(item)
+        return Task(ordinal=item.id, data={"item": item}, label=item.says)

@@ -1,0 +1,74 @@
+"""A rollout of a flag: one strategy's percentage rises phase by phase, the environment comes on with the first.
+
+Each phase is one effect. They collapse into one undo to the state at the start of the step (run/undo.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from amplify_tui.adapters.ports import FlagState, Invalid
+from amplify_tui.adapters.unleash_plan import expose, the_rollout
+from amplify_tui.adapters.unleash_state import percent, same
+from amplify_tui.run.shapes import PhasePlan
+from amplify_tui.steps.flag_parts import draft_of, flag_id, state_of
+from amplify_tui.steps.rollout_fields import RolloutFields, bakes, preview_of, watch_of
+from amplify_tui.steps.verb import Context, Draft, Preparation, Task
+
+
+async def prepare(fields: RolloutFields, ctx: Context) -> Preparation:
+    """The watch and the preview. Raises AdapterError where the flag or its strategy is not there to be ramped."""
+    source, flag = _named(fields)
+    live = await state_of(ctx.world.flags(source), flag)
+    write = expose(live, fields.phases[0], fields.strategy)
+    baked = bakes(fields, len(fields.phases))
+    phases = tuple(
+        PhasePlan(target=f"{share:g} %", bake=bake, percent=share)
+        for share, bake in zip(fields.phases, baked, strict=True)
+    )
+    watch = watch_of(fields, phases, ctx.world.playbook, fields.settle, flag=flag_id(source, flag))
+    chosen = the_rollout(live, fields.strategy)
+    what = f"{flag} in {write.env}, strategy {chosen.get('title') or chosen['name']}"
+    return Preparation(preview=preview_of(watch, what), watch=watch)
+
+
+def tasks(fields: RolloutFields, ctx: Context, phase: int) -> Sequence[Sequence[Task]]:
+    """One task: the phase's percentage. A ramp that started over has ordinals of its own."""
+    share = fields.phases[phase]
+    data = {"fields": fields, "share": share}
+    return [[Task(ordinal=f"{ctx.step.ramp}.{phase}", data=data, label=f"{fields.flag} at {share:g} %")]]
+
+
+async def intend(task: Task, ctx: Context) -> Draft | None:
+    """Strategy at N %, then the environment on. None where our own effect left exactly that."""
+    fields: RolloutFields = task.data["fields"]
+    source, flag = _named(fields)
+    live = await state_of(ctx.world.flags(source), flag)
+    write = expose(live, task.data["share"], fields.strategy)
+    id_ = flag_id(source, flag)
+    ours = any(effect.target.id == id_ and same(effect.after, live.raw) for effect in ctx.done())
+    if ours and same(live.raw, write.after):
+        return None
+    shown = _ramped(live, write.before, fields), _ramped(live, write.after, fields)
+    says = f"{flag} from {shown[0]:g} % to {shown[1]:g} %"
+    return draft_of(source, write, shown, says, ctx)
+
+
+def _ramped(live: FlagState, state: dict[str, Any], fields: RolloutFields) -> float:
+    """The percent that the ramped strategy gives in *state*: the rollout's own number, whoever else has the flag."""
+    if not state["enabled"]:
+        return 0.0
+    chosen = the_rollout(live, fields.strategy)
+    found = next(
+        (one for one in state["strategies"] if one is chosen or (one.get("id") and one.get("id") == chosen.get("id"))),
+        None,
+    )
+    share = percent(found) if found is not None and not found.get("disabled") else 0.0
+    return 100.0 if share is None else share
+
+
+def _named(fields: RolloutFields) -> tuple[str, str]:
+    if not fields.flag or not fields.source or not fields.phases:
+        raise Invalid("a rollout of a flag names flag, source and phases")
+    return fields.source, fields.flag

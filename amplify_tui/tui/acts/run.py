@@ -1,0 +1,195 @@
+"""Acts on the whole run: start, pause, note, trigger answers, mitigate, roll back, roles, abandoning it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from amplify_tui.run import commands as c
+from amplify_tui.run.inputs import missing
+from amplify_tui.run.select.undo_lines import mitigation_preview, touches
+from amplify_tui.run.select.words import percent
+from amplify_tui.run.shapes import Hold
+from amplify_tui.run.state import RUN_SCOPE, TriggerState
+from amplify_tui.tui.acts.forms import of_input, reason, type_to_confirm, typed_values
+from amplify_tui.tui.modals.arm import ArmMitigate
+from amplify_tui.tui.modals.form import Choice, Field, Filled, Form
+
+if TYPE_CHECKING:
+    from amplify_tui.tui.app import Cockpit
+
+
+def draft(app: Cockpit) -> None:
+    """⏎ on a draft: the inputs while some are missing, else the start."""
+    if missing(app.state.plan.inputs, app.state.inputs):
+        inputs(app)
+    else:
+        start(app)
+
+
+def inputs(app: Cockpit) -> None:
+    specs = {name: spec for name, spec in app.state.plan.inputs.items() if spec.ask == "start"}
+    fields = tuple(of_input(name, spec, app.state.inputs.get(name)) for name, spec in specs.items())
+    form = Form(f"Inputs of {app.state.plan.name}", (), fields, (Choice("save", "Save"),))
+
+    def done(filled: Filled) -> None:
+        app.send(app.order(c.Answer, step="", values=typed_values(specs, filled.values)))
+
+    app.ask(form, done)
+
+
+def start(app: Cockpit) -> None:
+    state = app.state
+    given = tuple(f"{name} = {value}" for name, value in state.inputs.items())
+    steps = f"{len(state.steps)} steps in {len(state.plan.stages)} stages, mode {state.mode}"
+    choices = (Choice("start", "Start"), Choice("inputs", "Change inputs", "default"))
+    form = Form(f"Start {state.plan.title or state.plan.name}?", (steps, *given), (), choices, danger=True)
+
+    def done(filled: Filled) -> None:
+        if filled.choice == "inputs":
+            inputs(app)
+        else:
+            app.send(app.order(c.Start))
+
+    app.ask(form, done)
+
+
+def pause(app: Cockpit) -> None:
+    """Hold at once (it stops forward work only), or ask before going on; a hold of the run is released first."""
+    held = [hold for hold in app.state.holds.values() if hold.kind not in ("gate", "blind", "drift")]
+    if not held:
+        app.send(app.order(c.PlaceHold))
+        return
+    release(app, min(held, key=lambda hold: hold.scope != RUN_SCOPE))
+
+
+def release(app: Cockpit, hold: Hold) -> None:
+    """Go on after a hold; a drift asks whose flag it is to be."""
+    lines = (f"{hold.id} ({hold.kind}) by {hold.by or 'the conductor'}: {hold.reason}",)
+    choices: tuple[Choice, ...] = (Choice("", "Go on"),)
+    if hold.scope != RUN_SCOPE:
+        choices = (*choices, Choice("hold", "Hold the whole run", "default"))
+    if hold.kind == "drift":
+        choices = (
+            Choice("ours", "Ours: write our state again"),
+            Choice("accept", "Accept theirs", "default"),
+            Choice("kill", "Kill: switch it off", "error"),
+        )
+
+    def done(filled: Filled) -> None:
+        why = filled.values["reason"]
+        if filled.choice == "hold":
+            app.send(app.order(c.PlaceHold, reason=why))
+        else:
+            app.send(app.order(c.Release, hold=hold.id, choice=filled.choice, reason=why))
+
+    app.ask(Form("Release the hold?", lines, (reason(least=0),), choices, danger=True), done)
+
+
+def note(app: Cockpit) -> None:
+    def done(filled: Filled) -> None:
+        app.send(app.order(c.Note, text=filled.values["reason"]))
+
+    app.ask(Form("A note for the journal", (), (reason("note"),), (Choice("ok", "Write it"),)), done)
+
+
+def trigger(app: Cockpit, open_: TriggerState) -> None:
+    """Answer the question of a trigger that fired."""
+    spec = open_.spec
+    lines = (f"{spec.id}: {open_.evidence}", f"without an answer: {spec.then}")
+    choices = (
+        Choice("mitigate", "Mitigate: exposure off", "error"),
+        Choice("rollback", "Roll back", "error"),
+        Choice("hold", "Hold and look"),
+        Choice("ignore", "Ignore", "default"),
+    )
+
+    def done(filled: Filled) -> None:
+        app.send(app.order(c.AnswerTrigger, trigger=spec.id, answer=filled.choice))
+
+    app.ask(Form(f"Trigger {spec.id} fired", lines, (), choices, danger=True), done)
+
+
+def mitigate(app: Cockpit) -> None:
+    """Show what would go to 0 and arm; Y does it. Works from anywhere and closes any dialog."""
+    app.close_dialogs()
+
+    def done(yes: bool | None) -> None:
+        if yes:
+            app.send(app.order(c.Mitigate))
+        else:
+            app.say("! mitigate disarmed: nothing was done")
+
+    app.push_screen(ArmMitigate(mitigation_preview(app.state)), done)
+
+
+def full(app: Cockpit) -> None:
+    """F on the rollback screen: everything back, in bands."""
+    state = app.state
+    plan = touches(state)
+    lines = [f"touches {plan.summary}; exposure now {percent(state.exposed_now)}"]
+    if plan.cannot:
+        lines.append(f"cannot be undone: {'; '.join(plan.cannot)}")
+    lines.append("the run never goes forward again; M Y only takes exposure away and can go on")
+    form = Form(
+        "Roll everything back?",
+        tuple(lines),
+        (reason(least=0),),
+        (Choice("ok", "Roll back", "error"),),
+        must_type=type_to_confirm(state),
+        danger=True,
+    )
+
+    def done(filled: Filled) -> None:
+        app.send(app.order(c.Rollback, reason=filled.values["reason"]))
+
+    app.ask(form, done)
+
+
+def take_role(app: Cockpit) -> None:
+    roles = ", ".join(app.state.roles) or "none is named"
+
+    def done(filled: Filled) -> None:
+        app.send(app.order(c.TakeRole, role=filled.values["role"]))
+
+    known = Field("role", "role", help=f"({roles})", check=lambda typed: "" if typed else "it is needed")
+    app.ask(Form("Take a role", (), (known,), (Choice("ok", "Take it"),)), done)
+
+
+def abort(app: Cockpit) -> None:
+    """Stop the run and leave its effects as they are."""
+    lines = ("Its effects stay as they are. To take them back: esc, then R.",)
+    form = Form(
+        "Abandon the run?",
+        lines,
+        (reason(),),
+        (Choice("abort", "Abandon", "error"),),
+        must_type="" if app.state.phase == "draft" else type_to_confirm(app.state),
+        danger=True,
+    )
+
+    def done(filled: Filled) -> None:
+        app.send(app.order(c.Abort, reason=filled.values["reason"]))
+
+    app.ask(form, done)
+
+
+def disarm(app: Cockpit) -> None:
+    """Switch a trigger off for a while; `decide` asks for two people."""
+    names = ", ".join(app.state.triggers) or "none"
+
+    def done(filled: Filled) -> None:
+        until = app.now() + float(filled.values["minutes"]) * 60
+        why = filled.values["reason"]
+        app.send(app.order(c.Disarm, trigger=filled.values["trigger"], until=until, reason=why))
+
+    fields = (
+        Field(
+            "trigger",
+            "trigger",
+            help=f"({names})",
+            check=lambda t: "" if t in app.state.triggers else "no such trigger",
+        ),
+        Field("minutes", "minutes", "15", check=lambda t: "" if t.isdigit() and 0 < int(t) <= 60 else "1 to 60"),
+        reason(),
+    )
+    app.ask(Form("Disarm a trigger", (), fields, (Choice("ok", "Disarm", "error"),), danger=True), done)

@@ -1,0 +1,80 @@
+"""Which function each act is: by the ids of keys.py, and those that only the palette has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from amplify_tui.tui.acts import go, home, phase, run, step, undo
+from amplify_tui.tui.screens.gate import GateScreen
+from amplify_tui.tui.screens.home import HomeScreen
+from amplify_tui.tui.screens.rollback import RollbackScreen
+
+if TYPE_CHECKING:
+    from amplify_tui.tui.app import Cockpit
+
+Act: TypeAlias = Callable[["Cockpit"], None]
+
+
+def open_(app: Cockpit) -> None:
+    """⏎ means the selected thing of whatever screen this is."""
+    screen = app.screen
+    if isinstance(screen, HomeScreen):
+        home.open_selected(app, screen)
+    elif isinstance(screen, RollbackScreen):
+        undo.choose(app)
+    elif isinstance(screen, GateScreen):
+        go.evidence(app)
+    else:
+        step.open_selected(app)
+
+
+ACTS: Final[dict[str, Act]] = {
+    "help": go.help_,
+    "open": open_,
+    "up": go.move(-1),
+    "down": go.move(1),
+    "back": go.back,
+    "filter": go.find,
+    "pause": run.pause,
+    "gate": go.gate,
+    "advance": phase.advance,
+    "retreat": phase.retreat,
+    "override": phase.override,
+    "skip": step.skip,
+    "retry": step.retry,
+    "settle": step.settle,
+    "evidence": go.evidence,
+    "copy": go.copy,
+    "note": run.note,
+    "waive": undo.waive,
+    "card": go.door(
+        "card", "Break-glass card", "It lies in the run's directory; `amplify report {run} --card` writes it"
+    ),
+    "report": go.door("report", "Report", "`amplify report {run}` writes it"),
+    "new": home.new("playbook"),
+    "drill": home.new("drill"),
+    "check": go.door("check", "Check", "`amplify check PLAYBOOK` lists every problem"),
+    "difference": go.door("difference", "Playbook difference", "`amplify show {run}` names the pinned bundle"),
+    **go.PANEL_ACTS,
+    "mitigate": run.mitigate,
+    "rollback": go.rollback,
+    "full": run.full,
+    "quit": go.quit_,
+    "swallowed": go.swallowed,
+    "take_role": run.take_role,
+    "abort": run.abort,
+    "disarm": run.disarm,
+    "inputs": run.inputs,
+    "dependencies": go.dependencies,
+    "commits": go.commits,
+}
+
+PALETTE_ONLY: Final[dict[str, tuple[str, str]]] = {
+    "take_role": ("take a role", "Claim a role that the playbook leaves open"),
+    "abort": ("abandon the run", "Stop it and leave its effects as they are"),
+    "disarm": ("disarm a trigger", "For at most an hour, by two people"),
+    "inputs": ("change the inputs", "Of a draft"),
+    "dependencies": ("dependency tree", "Every service, its versions and what it requires"),
+    "commits": ("commits", "What is released: commits, tickets, authors, notes"),
+}

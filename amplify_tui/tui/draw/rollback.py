@@ -1,0 +1,153 @@
+"""The rollback screen: the plan by bands, what each item waits for, and the chosen item with its way by hand."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from amplify_tui.run.select.headline import headline
+from amplify_tui.run.select.undo_lines import UndoRow, rollback_state, touches, undo_rows
+from amplify_tui.run.select.words import clock, day_clock, percent, safe, short
+from amplify_tui.run.state import State
+from amplify_tui.run.undo import rollback_items
+from amplify_tui.tui.draw.frame import mode_word
+from amplify_tui.tui.draw.scene import Scene, window
+from amplify_tui.tui.text import (
+    BAD,
+    CURSOR,
+    DIM,
+    GOOD,
+    PLAIN,
+    SIGN_STYLES,
+    STRONG,
+    WARN,
+    Line,
+    fit,
+    sign,
+    spread,
+    text,
+    wrap,
+)
+
+
+def head(scene: Scene) -> list[Line]:
+    """Where the rollback stands, what the two keys would do, what is touched."""
+    state = scene.state
+    plan = touches(state)
+    word = rollback_state(state)
+    style = BAD if word.isupper() or word.startswith("BLOCKED") else STRONG
+    left: Line = [
+        mode_word(scene),
+        text(f" {state.plan.name} {state.run[:8]} ", STRONG),
+        text(state.environment.upper(), WARN),
+    ]
+    right: Line = [("ROLLBACK: ", STRONG), (word, style)]
+    share = percent(state.exposed_now) if state.exposure else "none"
+    right.append((f"  exposure {share} ", WARN if state.exposed_now else GOOD))
+    first = spread(left, right, scene.width)
+    keys: Line = [
+        (" M Y", WARN),
+        (" mitigate only: exposure, bands 1-2", PLAIN),
+        ("   F", WARN),
+        (" full rollback", PLAIN),
+    ]
+    done = f"  {plan.done} of {plan.total} done" if state.phase in ("rolling_back", "closed") else ""
+    return [first, keys, [text(f" Touches {plan.summary}.{done}")], _next(scene)]
+
+
+def _next(scene: Scene) -> Line:
+    said = headline(scene.state, scene.view.at, scene.view.lost)
+    line: Line = [
+        (" ", PLAIN),
+        sign(said.sign),
+        (f" {said.word.upper()} ", SIGN_STYLES[said.sign]),
+        (said.because, PLAIN),
+    ]
+    return [*line, (f"  Next: {said.next}", DIM)] if said.next else line
+
+
+def chosen(scene: Scene) -> UndoRow | None:
+    """The selected item; without a selection the first that is blocked or waits, else the first."""
+    rows = undo_rows(scene.state, scene.view.at)
+    named = next((row for row in rows if row.id == scene.cursor), None)
+    return named or next((row for row in rows if row.choosable), None) or next(iter(rows), None)
+
+
+def plan(scene: Scene) -> list[Line]:
+    """The items under their bands, each with its sign, change and word; then integrity."""
+    rows = undo_rows(scene.state, scene.view.at)
+    pick = chosen(scene)
+    lines: list[Line] = []
+    at = 0
+    for band, group in groupby(rows, key=lambda row: row.band):
+        for first, row in enumerate(group):
+            on = pick is not None and pick.id == row.id
+            at = len(lines) if on else at
+            lines += _item(scene, row, "" if first else f" {band} {row.band_name.upper()}", on=on)
+    if not rows:
+        lines.append([(" nothing to undo: this run has changed nothing that it could take back", DIM)])
+    return window(lines + _foot(scene.state, scene), at, scene.height)
+
+
+def _item(scene: Scene, row: UndoRow, lead: str, *, on: bool) -> list[Line]:
+    line: Line = [(fit(lead, 13), STRONG), sign(row.sign), (" ", PLAIN), (row.target, CURSOR if on else PLAIN)]
+    line += [("  ", PLAIN), (row.change, PLAIN), ("  ", PLAIN), (row.word, SIGN_STYLES[row.sign])]
+    lines = [line]
+    if row.note and row.note != row.change:
+        lines.append([(" " * 15, PLAIN), (safe(row.note, max(20, scene.width - 16)), DIM)])
+    return lines
+
+
+def _foot(state: State, scene: Scene) -> list[Line]:
+    lines: list[Line] = []
+    for check in state.integrity:
+        before = state.integrity_baseline.get(check, "not judged")
+        after = state.integrity_after.get(check, "")
+        mark = sign("done" if after == "pass" else "failed" if after in ("fail", "error") else "later")
+        lines.append(
+            [
+                (" INTEGRITY   ", STRONG),
+                mark,
+                text(f" {check}  before: {before}" + (f", after: {after}" if after else "")),
+            ]
+        )
+    if state.first_exposure_at is not None:
+        when = day_clock(state.first_exposure_at, scene.view.at, scene.view.tz)
+        lines.append(
+            [(" " * 13, PLAIN), sign("note"), (f" written by the new path since {when}: reconcile after", DIM)]
+        )
+    cannot = touches(state)
+    words = "; ".join(cannot.cannot) or "nothing"
+    past = "yes: only fixing forward is left beyond it" if cannot.past_return else "no"
+    lines.append([(" cannot undo: ", STRONG), (words, BAD if cannot.cannot else PLAIN)])
+    lines.append([(" past the point of no return: ", STRONG), (past, BAD if cannot.past_return else PLAIN)])
+    return lines
+
+
+def log(scene: Scene) -> list[Line]:
+    lines = [line for line in reversed(scene.view.log) if not line.minor or line.sign in ("unknown", "failed")]
+    return [
+        [(f" {clock(line.at, scene.view.tz)} ", DIM), sign(line.sign), (f" {line.text}", PLAIN)]
+        for line in lines[: scene.height]
+    ]
+
+
+def item(scene: Scene) -> list[Line]:
+    """The chosen item in full: before, after, choices, retries, and what to type when nothing else works."""
+    row = chosen(scene)
+    if row is None:
+        return [[("ITEM  ", STRONG), ("none", DIM)]]
+    entry = next((e for e in rollback_items(scene.state) if e.item.id == row.id), None)
+    lines: list[Line] = [[("ITEM ", STRONG), (row.target, STRONG)]]
+    facts = [("class", row.cls), ("state", row.word)]
+    if entry is not None:
+        facts += [("before", short(entry.item.before)), ("after", short(entry.item.after))]
+        if entry.effect is not None and entry.effect.observed is not None:
+            facts.append(("now", short(entry.effect.observed)))
+        facts += [("effects", ", ".join(entry.item.effects)), ("tries", str(entry.tries))]
+    lines += [[(fit(name, 9), DIM), (safe(value, 200), PLAIN)] for name, value in facts]
+    lines += [[], [("⏎ choose  ", STRONG), ("ours, restore, kill, waive", PLAIN)]] if row.choosable else []
+    lines += [[], [("by hand", STRONG)]]
+    lines += [[(part, PLAIN)] for part in wrap(row.by_hand or "nothing is written down for this one", scene.width, 8)]
+    if row.note:
+        lines += [[], *([(part, DIM)] for part in wrap(row.note, scene.width, 4))]
+    return lines[: scene.height]

@@ -1,0 +1,72 @@
+"""What the world looked like beside a story: the board that the conductor would have posted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amplify_tui.tui.example.script import FLAG, SHA, Story
+
+
+def board_of(story: Story, *, slow: bool = False, lost: bool = False) -> dict[str, Any]:
+    """The board beside *story*, read a second or two before its last event; *lost*: the metrics stopped 150 s ago."""
+    at = story.at
+    board: dict[str, Any] = {"conductor": {"at": at - 1, "pid": 4711, "host": "bastion"}}
+    fleet = {"ledger": ("2.3.4", 2), "pricing": ("5.1.0", 2), "checkout": ("3.0.0", 4)}
+    for service, (version, count) in fleet.items():
+        for i in range(1, count + 1):
+            unit = f"{service}-{i}"
+            board[f"health:{service}/{unit}"] = {
+                "service": service, "instance": unit, "url": f"http://10.0.0.{i}", "status": "ok", "ok": True,
+                "data_at": at - 2, "received_at": at - 2, "version": version,
+            }  # fmt: skip
+    share = story.state.exposure.get(FLAG)
+    board[f"flag:unleash/{FLAG}"] = {
+        "source": "unleash", "flag": FLAG, "status": "ok", "data_at": at - 1, "received_at": at - 1,
+        "enabled": bool(share), "percent": share or 0.0,
+    }  # fmt: skip
+    board["git"] = {
+        "at": at - 30, "branch": "main", "sha": SHA, "tag": "v3.0.0", "tag_state": "pushed", "ahead": 2, "behind": 0,
+        "dirty": False, "tags": [{"name": "v2.9.4", "sha": "77ac01e", "at": at - 9e5}], "status": "ok", "note": "",
+    }  # fmt: skip
+    status, read = ("error", at - 150) if lost else ("ok", at - 2)
+    values = {
+        "errors:treatment": 0.0011,
+        "errors:control": 0.001,
+        "latency:treatment": 0.412 if slow else 0.322,
+        "latency:control": 0.315,
+    }
+    for key, value in values.items():
+        name, _, cohort = key.partition(":")
+        board[f"signal:{key}"] = {
+            "signal": name, "source": "prom", "status": status, "cohort": cohort, "value": value, "n": 5210,
+            "data_at": read, "received_at": read, "window_from": read - 60, "window_to": read,
+        }  # fmt: skip
+        board[f"signals:{key}:spark"] = [value * (1 + (i % 5) / 20) for i in range(60)]
+    board["graph"] = {
+        "order": ["ledger", "pricing", "checkout"],
+        "services": {
+            "ledger": {"versions": {"ledger-1": "2.3.4", "ledger-2": "2.3.4"}, "requires": {}},
+            "pricing": {
+                "versions": {"pricing-1": "5.1.0", "pricing-2": "5.1.0"},
+                "requires": {"ledger": {"range": ">=2.3.0 <3", "ok": True}},
+            },
+            "checkout": {
+                "versions": {f"checkout-{i}": "3.0.0" for i in range(1, 5)},
+                "requires": {"ledger": {"range": ">=2.3.0 <3", "ok": True}, "pricing": {"range": "^5.1", "ok": None}},
+            },
+        },
+    }  # fmt: skip
+    board["commits"] = {
+        "count": 2, "tickets": ["CHG-12", "CHG-19"], "authors": ["dev one", "dev two"], "notes": "Faster checkout.",
+        "items": [{"sha": "1c9e0ab7", "subject": "Charge once", "author": "dev one"}],
+    }  # fmt: skip
+    board["tests:buy[checkout]"] = {
+        "passed": 12, "failed": 2,
+        "cases": [
+            {"name": "puts in basket", "status": "passed", "message": ""},
+            {"name": "pays by card", "status": "failed", "message": "expected 200, got 502"},
+            {"name": "refunds", "status": "failed", "message": "timeout after 5 s"},
+        ],
+    }  # fmt: skip
+    board["output:buy[checkout]"] = {"lines": ["suite checkout, tenant e2e", "12 passed, 2 failed"], "at": at - 4}
+    return board

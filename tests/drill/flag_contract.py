@@ -1,0 +1,390 @@
+"""What Amplify takes for granted of Unleash: one function a promise, for the bundled server and for a real one.
+
+Each is `async def check(target)`, makes flags of its own names, and may run against a server that others use. CHECKS
+has them all; a test parametrises over it with the server it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from UnleashClient import UnleashClient  # type: ignore[attr-defined]
+from yggdrasil_engine.engine import UnleashEngine
+
+from amplify_tui.drill.flagsdk import flag_client
+
+P = "/api/admin/projects/default"
+_numbers = itertools.count()
+VISIBLE_WITHIN = 10.0  # seconds until the client API must show a write; Unleash looks once a second
+
+
+@dataclass(frozen=True)
+class Target:
+    url: str
+    admin_token: str
+    client_token: str
+    environment: str
+
+    def admin(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, headers={"Authorization": self.admin_token}, trust_env=False)
+
+    def client(self) -> httpx.AsyncClient:
+        headers = {"Authorization": self.client_token, "Unleash-Client-Spec": "6.1.0"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False)
+
+    def env(self, flag: str) -> str:
+        return f"{P}/features/{flag}/environments/{self.environment}"
+
+
+Check = Callable[[Target], Awaitable[None]]
+CHECKS: list[Check] = []
+
+
+def contract(check: Check) -> Check:
+    CHECKS.append(check)
+    return check
+
+
+async def make(target: Target, http: httpx.AsyncClient, *strategies: dict[str, Any]) -> str:
+    """A new flag, off, with these strategies; its name."""
+    name = f"contract-{os.getpid()}-{next(_numbers)}"
+    assert (await http.post(f"{P}/features", json={"name": name, "type": "release"})).status_code == 201
+    for strategy in strategies:
+        assert (await http.post(f"{target.env(name)}/strategies", json=strategy)).status_code == 200
+    return name
+
+
+def ramp(percent: int, **more: Any) -> dict[str, Any]:
+    parameters = {"rollout": str(percent), "stickiness": "userId", "groupId": "g"}
+    return {"name": "flexibleRollout", "parameters": parameters, "title": "ramp"} | more
+
+
+async def env_of(target: Target, http: httpx.AsyncClient, flag: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await http.get(target.env(flag))).json()
+    return found
+
+
+async def events_of(http: httpx.AsyncClient, flag: str) -> list[dict[str, Any]]:
+    """Oldest first."""
+    page = (await http.get("/api/admin/search/events", params={"feature": f"IS:{flag}", "limit": 100})).json()
+    return list(reversed(page["events"]))
+
+
+def types(events: list[dict[str, Any]]) -> list[str]:
+    return [event["type"].removeprefix("feature-") for event in events]
+
+
+async def client_flag(target: Target, flag: str, want: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The whole client payload, once its *flag* satisfies *want*."""
+    async with target.client() as http, asyncio.timeout(VISIBLE_WITHIN):
+        while True:
+            answer: dict[str, Any] = (await http.get("/api/client/features")).json()
+            if any(found["name"] == flag and want(found) for found in answer["features"]):
+                return answer
+            await asyncio.sleep(0.05)
+
+
+@contract
+async def a_new_flag_is_off_everywhere_and_has_no_strategy(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http)
+        flag = (await http.get(f"{P}/features/{name}")).json()
+        assert [(e["name"], e["enabled"], e["strategies"]) for e in flag["environments"]] == [
+            ("development", False, []),
+            ("production", False, []),
+        ]
+        assert (flag["name"], flag["type"], flag["project"], flag["archived"]) == (name, "release", "default", False)
+        lighter = await env_of(target, http, name)
+        assert lighter == {"name": name, "environment": target.environment, "enabled": False, "strategies": []}
+
+
+@contract
+async def turning_on_a_flag_without_strategies_gives_it_to_everybody(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http)
+        answer = await http.post(f"{target.env(name)}/on")
+        assert (answer.status_code, answer.content) == (200, b"")
+        env = await env_of(target, http, name)
+        assert env["enabled"]
+        assert [s["parameters"] for s in env["strategies"]] == [
+            {"groupId": name, "rollout": "100", "stickiness": "default"}
+        ]
+        assert types(await events_of(http, name)) == ["created", "strategy-add", "environment-enabled"]
+
+
+@contract
+async def on_with_only_disabled_strategies_adds_one_unless_asked_to_enable_them(target: Target) -> None:
+    async with target.admin() as http:
+        trapped, asked = (
+            await make(target, http, ramp(5, disabled=True)),
+            await make(target, http, ramp(5, disabled=True)),
+        )
+        await http.post(f"{target.env(trapped)}/on")
+        assert [s["disabled"] for s in (await env_of(target, http, trapped))["strategies"]] == [True, False]
+        await http.post(f"{target.env(asked)}/on?shouldActivateDisabledStrategies=true")
+        strategies = (await env_of(target, http, asked))["strategies"]
+        assert [(s["parameters"]["rollout"], s["disabled"]) for s in strategies] == [("5", False)]
+
+
+@contract
+async def writes_that_change_nothing_leave_no_event(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http, ramp(10))
+        for _again in range(2):
+            assert (await http.post(f"{target.env(name)}/off")).status_code == 200
+        for _again in range(2):
+            assert (await http.post(f"{target.env(name)}/on")).status_code == 200
+        strategy = (await http.get(f"{target.env(name)}/strategies")).json()[0]
+        assert (await http.put(f"{target.env(name)}/strategies/{strategy['id']}", json=strategy)).status_code == 200
+        assert types(await events_of(http, name)) == ["created", "strategy-add", "environment-enabled"]
+
+
+@contract
+async def a_put_wipes_the_constraints_and_variants_it_omits_and_keeps_the_title(target: Target) -> None:
+    rule = {"contextName": "tenantId", "operator": "IN", "values": ["t1"]}
+    variants = [{"name": n, "weight": 1, "weightType": "variable", "stickiness": "userId"} for n in ("a", "b")]
+    async with target.admin() as http:
+        name = await make(target, http, ramp(10, constraints=[rule], variants=variants))
+        before = (await http.get(f"{target.env(name)}/strategies")).json()[0]
+        assert [v["weight"] for v in before["variants"]] == [500, 500]
+        body = {"name": "flexibleRollout", "parameters": before["parameters"]}
+        after = (await http.put(f"{target.env(name)}/strategies/{before['id']}", json=body)).json()
+        assert (after["constraints"], after["variants"], after["title"]) == ([], [], "ramp")
+        bare = (
+            await http.put(f"{target.env(name)}/strategies/{before['id']}", json={"name": "flexibleRollout"})
+        ).json()
+        assert bare["parameters"] == {"groupId": name, "rollout": "100", "stickiness": "default"}
+
+
+@contract
+async def a_stale_test_in_a_patch_is_a_500_and_changes_nothing(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http, ramp(25))
+        url = f"{target.env(name)}/strategies/{(await http.get(f'{target.env(name)}/strategies')).json()[0]['id']}"
+
+        def guarded(seen: str, wanted: Any) -> list[dict[str, Any]]:
+            path = "/parameters/rollout"
+            return [{"op": "test", "path": path, "value": seen}, {"op": "replace", "path": path, "value": wanted}]
+
+        stale = await http.patch(url, json=guarded("10", "50"))
+        assert (stale.status_code, stale.json()["name"]) == (500, "UnknownError")
+        assert stale.json()["message"].startswith("Test operation failed")
+        number = await http.patch(url, json=guarded("25", 50))
+        assert (number.status_code, number.json()["name"]) == (400, "BadDataError")
+        assert (await http.get(url)).json()["parameters"]["rollout"] == "25"
+        assert (await http.patch(url, json=guarded("25", "50"))).json()["parameters"]["rollout"] == "50"
+
+
+@contract
+async def losing_the_last_active_strategy_turns_the_environment_off(target: Target) -> None:
+    async with target.admin() as http:
+        for act in ("disable", "delete"):
+            name = await make(target, http, ramp(25), ramp(5, disabled=True))
+            await http.post(f"{target.env(name)}/on")
+            url = f"{target.env(name)}/strategies/{(await http.get(f'{target.env(name)}/strategies')).json()[0]['id']}"
+            if act == "delete":
+                assert (await http.delete(url)).status_code == 200
+            else:
+                disable = [{"op": "replace", "path": "/disabled", "value": True}]
+                assert (await http.patch(url, json=disable)).status_code == 200
+            assert not (await env_of(target, http, name))["enabled"], act
+            assert "environment-disabled" in types(await events_of(http, name)), act
+
+
+@contract
+async def bulk_off_with_one_unknown_name_changes_nothing(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http, ramp(25))
+        await http.post(f"{target.env(name)}/on")
+        url = f"{P}/bulk_features/environments/{target.environment}/off"
+        refused = await http.post(url, json={"features": [name, "no-such-flag"]})
+        assert (refused.status_code, refused.json()["name"]) == (404, "NotFoundError")
+        assert (await env_of(target, http, name))["enabled"]
+        assert (await http.post(url, json={"features": [name]})).status_code == 200
+        assert not (await env_of(target, http, name))["enabled"]
+
+
+@contract
+async def names_are_taken_once_and_stay_taken_in_the_archive(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http)
+        again = await http.post(f"{P}/features", json={"name": name, "type": "release"})
+        assert (again.status_code, again.json()["name"]) == (409, "NameExistsError")
+        assert (await http.post("/api/admin/features/validate", json={"name": name})).status_code == 409
+        assert (await http.delete(f"{P}/features/{name}")).status_code == 202
+        assert (await http.get(f"{P}/features/{name}")).status_code == 404
+        assert (await http.post(f"{P}/features", json={"name": name})).status_code == 409
+        refused = await http.post(f"{target.env(name)}/on")
+        assert (refused.status_code, refused.json()["name"]) == (400, "ArchivedFeatureError")
+        assert (await http.delete(f"/api/admin/archive/{name}")).status_code == 200
+        assert (await http.post(f"{P}/features", json={"name": name})).status_code == 201
+
+
+@contract
+async def events_say_who_what_before_and_after(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http, ramp(25))
+        strategy = (await http.get(f"{target.env(name)}/strategies")).json()[0]
+        change = [{"op": "replace", "path": "/parameters/rollout", "value": "30"}]
+        await http.patch(f"{target.env(name)}/strategies/{strategy['id']}", json=change)
+        await http.post(f"{target.env(name)}/on")
+        created, added, updated, enabled = await events_of(http, name)
+        assert (created["data"]["name"], created["preData"], created["environment"]) == (name, None, None)
+        assert (added["data"]["id"], added["preData"]) == (strategy["id"], None)
+        assert updated["preData"]["parameters"]["rollout"] == "25"
+        assert updated["data"]["parameters"]["rollout"] == "30"
+        assert (enabled["type"], enabled["environment"]) == ("feature-environment-enabled", target.environment)
+        assert (enabled["data"], enabled["preData"]) == (None, None)
+        ids = [event["id"] for event in (created, added, updated, enabled)]
+        assert ids == sorted(ids)
+        assert len({(event["createdBy"], event["createdByUserId"]) for event in (created, enabled)}) == 1
+
+
+@contract
+async def an_unchanged_client_payload_is_a_304_and_the_revision_is_per_environment(target: Target) -> None:
+    async with target.admin() as http, target.client() as client:
+        name = await make(target, http, ramp(25))
+        before = await client_flag(target, name, lambda f: len(f["strategies"]) == 1)
+        other = "production" if target.environment == "development" else "development"
+        await http.post(f"{P}/features/{name}/environments/{other}/on")
+        mine = await client.get("/api/client/features", headers={"If-None-Match": before["meta"]["etag"]})
+        assert (mine.status_code, mine.content) == (304, b"")
+        await http.post(f"{target.env(name)}/on")
+        after = await client_flag(target, name, lambda f: bool(f["enabled"]))
+        assert after["meta"]["revisionId"] > before["meta"]["revisionId"]
+        assert after["version"] == 2
+        kept = next(f for f in after["features"] if f["name"] == name)["strategies"][0]
+        assert {"id", "title", "disabled"} & set(kept) == set()
+
+
+@contract
+async def disabled_strategies_do_not_reach_clients(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http, ramp(25), ramp(5, disabled=True))
+        await http.post(f"{target.env(name)}/on")
+        answer = await client_flag(target, name, lambda f: bool(f["enabled"]))
+        strategies = next(f for f in answer["features"] if f["name"] == name)["strategies"]
+        assert [s["parameters"]["rollout"] for s in strategies] == ["25"]
+
+
+@contract
+async def tokens_open_only_their_own_door(target: Target) -> None:
+    admin, client = f"{P}/features", "/api/client/features"
+    async with httpx.AsyncClient(base_url=target.url, trust_env=False) as http:
+
+        async def ask(path: str, token: str | None) -> tuple[int, str | None]:
+            answer = await http.get(path, headers={"Authorization": token} if token else {})
+            return answer.status_code, answer.json().get("name")
+
+        assert await ask(admin, None) == (401, "AuthenticationRequired")
+        assert await ask(admin, "wrong") == (401, "UnauthorizedError")
+        assert await ask(admin, target.client_token) == (403, None)
+        assert await ask(client, None) == (401, None)
+        assert await ask(client, "wrong") == (401, None)
+        assert await ask(client, target.admin_token) in ((403, None), (401, None))
+        assert (await ask(admin, f"Bearer {target.admin_token}"))[0] == 200
+
+
+@contract
+async def what_is_not_there_says_so_except_the_flags_of_an_unknown_project(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http)
+        for path in (f"{P}/features/nope", f"{P}/features/{name}/environments/nope", P, "/api/admin/nope"):
+            answer = await http.get(path)
+            assert (answer.status_code, answer.json()["name"]) == (404, "NotFoundError"), path
+        assert (await http.get(f"{target.env(name)}/strategies/nope")).status_code == 404
+        assert (await http.get("/api/admin/projects/nope/features")).json() == {"version": 2, "features": []}
+
+
+@contract
+async def what_is_wrong_is_refused_with_bad_data(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http)
+        url = f"{target.env(name)}/strategies"
+        empty = {"contextName": "t", "operator": "IN", "values": []}
+        unknown = {"contextName": "t", "operator": "ZZ", "values": ["a"]}
+        for path, body in (
+            (f"{P}/features", {"name": "a b"}),
+            (f"{P}/features", {}),
+            (f"{P}/features", {"name": f"{name}-x", "type": "zz"}),
+            (url, {}),
+            (url, {"name": "nope"}),
+            (url, ramp(5, constraints=[empty])),
+            (url, ramp(5, constraints=[unknown])),
+        ):
+            answer = await http.post(path, json=body)
+            assert (answer.status_code, answer.json()["name"]) == (400, "BadDataError"), body
+        kind = {"content-type": "text/plain"}
+        assert (await http.post(f"{P}/features", content="{}", headers=kind)).status_code == 415
+
+
+@contract
+async def a_segment_in_use_stays_and_reaches_clients(target: Target) -> None:
+    rule = {"contextName": "tenantId", "operator": "IN", "values": ["t1"]}
+    async with target.admin() as http:
+        made = await http.post(
+            "/api/admin/segments", json={"name": f"seg-{os.getpid()}-{next(_numbers)}", "constraints": [rule]}
+        )
+        assert made.status_code == 201
+        key = made.json()["id"]
+        name = await make(target, http, ramp(100, segments=[key]))
+        await http.post(f"{target.env(name)}/on")
+        answer = await client_flag(target, name, lambda f: bool(f["enabled"]))
+        assert next(s for s in answer["segments"] if s["id"] == key)["constraints"] == [rule]
+        assert (await http.delete(f"/api/admin/segments/{key}")).status_code == 409
+        strategy = (await http.get(f"{target.env(name)}/strategies")).json()[0]["id"]
+        await http.delete(f"{target.env(name)}/strategies/{strategy}")
+        assert (await http.delete(f"/api/admin/segments/{key}")).status_code == 204
+
+
+@contract
+async def both_environments_and_the_one_project_are_there(target: Target) -> None:
+    async with target.admin() as http:
+        environments = (await http.get("/api/admin/environments")).json()["environments"]
+        assert [one["name"] for one in environments] == ["development", "production"]
+        assert [p["id"] for p in (await http.get("/api/admin/projects")).json()["projects"]] == ["default"]
+
+
+@contract
+async def tags_and_metadata_can_be_changed(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http)
+        tag = await http.post(f"/api/admin/features/{name}/tags", json={"type": "simple", "value": "checkout"})
+        assert tag.status_code == 201
+        patch = [{"op": "replace", "path": "/description", "value": "the new way to pay"}]
+        assert (await http.patch(f"{P}/features/{name}", json=patch)).json()["description"] == "the new way to pay"
+        tags = (await http.get(f"/api/admin/features/{name}/tags")).json()["tags"]
+        assert [(t["type"], t["value"]) for t in tags] == [("simple", "checkout")]
+
+
+@contract
+async def an_sdk_sees_a_change_and_picks_the_users_the_engine_picks(target: Target) -> None:
+    async with target.admin() as http:
+        name = await make(target, http, ramp(25))
+        client = sdk(target, name)
+        try:
+            await asyncio.to_thread(client.initialize_client)
+            assert not client.is_enabled(name, {"userId": "1"})
+            await http.post(f"{target.env(name)}/on")
+            people = [str(number) for number in range(2000)]
+            async with asyncio.timeout(VISIBLE_WITHIN):
+                while not any(client.is_enabled(name, {"userId": one}) for one in people[:50]):
+                    await asyncio.sleep(0.05)
+            mine = {one for one in people if client.is_enabled(name, {"userId": one})}
+        finally:
+            await asyncio.to_thread(client.destroy)
+        async with target.client() as reader:
+            engine = UnleashEngine()
+            engine.take_state((await reader.get("/api/client/features")).text)
+        assert mine == {one for one in people if engine.is_enabled(name, {"userId": one}).is_enabled}
+        assert 0.21 < len(mine) / len(people) < 0.29  # four sigmas around a quarter
+
+
+def sdk(target: Target, app: str) -> UnleashClient:
+    return flag_client(target.url, target.client_token, target.environment, app)

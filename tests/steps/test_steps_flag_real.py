@@ -1,0 +1,66 @@
+"""The way of a flag through a release and back, on a real Unleash."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from amplify_tui.adapters.ports import Done
+from amplify_tui.adapters.unleash_plan import StrategySpec, expose
+from amplify_tui.playbook.model import Source
+from amplify_tui.steps.flag import FlagFields
+from amplify_tui.steps.rollout_fields import RolloutFields
+from tests.real.services import Unleash
+from tests.steps.steps_world import Bench, RealWorld, playbook
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+async def real_world(unleash: Unleash, tmp_path: Path) -> AsyncIterator[RealWorld]:
+    book = playbook(None, sources={"flags": Source(unleash=unleash.url)})
+    world = RealWorld(book, tmp_path, tmp_path / "run", token=unleash.admin)
+    yield world
+    await world.aclose()
+
+
+async def test_a_real_flag_is_ramped_read_back_mitigated_and_restored(real_world: RealWorld) -> None:
+    name = f"steps-{secrets.token_hex(4)}"
+    bench = Bench(real_world, "flag")
+    ramp = StrategySpec(title="ramp", rollout=0, stickiness="userId")
+    await bench.drive(FlagFields(name=name, source="flags", create="release", enabled=False, strategies=(ramp,)))
+    rollout = Bench(real_world, "rollout")
+    fields = RolloutFields(flag=name, source="flags", phases=(10, 50), bake=1.0, gate=("health",))
+    for phase in range(2):
+        assert [type(one.outcome) for one in await rollout.drive(fields, phase)] == [Done]
+    provider = real_world.flags("flags")
+    assert (await provider.read([name]))[name].exposure == 50.0
+    for effect in list(rollout.state.effects.values())[-1:]:
+        assert (await rollout.probe(effect)).result == "done"
+    for item in rollout.plan():  # a mitigation: off, and verified off
+        assert isinstance((await rollout.take_back(item)).outcome, Done)
+    state = (await provider.read([name]))[name]
+    assert (state.enabled, state.strategies[0].percent) == (False, 50.0)
+    assert [type(one.outcome) for one in await rollout.take_all_back()] == [Done, Done]
+    state = (await provider.read([name]))[name]
+    assert (state.enabled, state.strategies[0].percent) == (False, 0.0)
+
+
+async def test_a_real_flag_changed_by_somebody_else_ends_off(real_world: RealWorld) -> None:
+    name = f"steps-{secrets.token_hex(4)}"
+    bench = Bench(real_world, "flag")
+    ramp = StrategySpec(title="ramp", rollout=25, stickiness="userId")
+    await bench.drive(FlagFields(name=name, source="flags", create="release", enabled=True, strategies=(ramp,)))
+    provider = real_world.flags("flags")
+    changed = await provider.apply(expose((await provider.read([name]))[name], 60))
+    assert isinstance(changed, Done)
+    [effect] = bench.state.effects.values()
+    assert (await bench.probe(effect)).result == "diverged"
+    bench.state = replace(bench.state, phase="rolling_back")
+    for item in bench.plan():
+        assert isinstance((await bench.take_back(item)).outcome, Done)
+    assert not (await provider.read([name]))[name].enabled

@@ -1,0 +1,101 @@
+"""All verbs at one place, and gate entries as terms."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from amplify_tui.adapters.ports import Invalid
+from amplify_tui.playbook.document import load
+from amplify_tui.playbook.model import Condition, Limit, Playbook, Release, Signal, Source
+from amplify_tui.playbook.shapes import fields_of
+from amplify_tui.steps.registry import VERBS, specs, verb
+from amplify_tui.steps.terms import settle_of, terms
+
+ALL = [  # reference.md 5, in its order
+    *("confirm", "input", "scope", "window", "dependencies", "notify", "flag", "tag"),
+    *("command", "http", "verify", "rollout", "e2e", "monitor", "wait"),
+]
+
+
+def test_every_verb_of_the_reference_is_there_under_its_own_name() -> None:
+    assert list(VERBS) == ALL
+    assert [verb(name).name for name in VERBS] == ALL
+
+
+def test_an_unknown_verb_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        verb("rollot")
+
+
+def test_the_fields_of_every_verb_can_be_walked_and_refuse_unknown_keys() -> None:
+    for name, spec in specs().items():
+        assert fields_of(spec.fields), name
+        assert spec.fields.__struct_config__.forbid_unknown_fields, name
+
+
+def test_the_argv_of_waves_is_resolved_late() -> None:
+    late = fields_of(verb("rollout").Fields)["deploy"]
+    assert late is not None
+    from amplify_tui.steps.commands import LateCommand
+
+    assert {key: field.late for key, field in fields_of(LateCommand).items() if field.late} == {
+        "argv": "instance",
+        "env": "instance",
+    }
+
+
+@pytest.mark.parametrize("path", sorted(Path("playbooks").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_playbooks_fit_the_verbs(path: Path) -> None:
+    loaded = load(path.read_text(), path=str(path), registry=specs())
+    assert loaded.document is not None, loaded.render()
+
+
+def test_asking_for_one_verb_imports_no_other_and_no_http() -> None:
+    code = (
+        "import sys; from amplify_tui.steps.registry import verb; verb('confirm');"
+        "print([m for m in sys.modules if m in ('httpx', 'git', 'amplify_tui.steps.flag', 'UnleashClient')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --- terms ----------------------------------------------------------------------------------------------------------
+
+ERRORS = Signal(golden="errors", source="prom", bad="b", total="t", window=60.0, limit=Limit(above=0.01))
+BOOK = Playbook(
+    name="t",
+    release=Release(repo=".", version="1.0.0", environment="production"),
+    stages=(),
+    sources={"prom": Source(prometheus="http://p", lag=20.0), "flags": Source(unleash="http://u", poll=15.0)},
+    signals={"errors": ERRORS},
+)
+
+
+def test_gate_entries_become_terms_that_need_no_playbook() -> None:
+    found = terms(("health", "errors", Condition(signal="errors", cohort="control", above=0.05)), BOOK)
+    assert [term.id for term in found] == ["health", "errors", "errors control"]
+    assert (found[0].builtin, found[1].signal, found[1].lag) == ("health", ERRORS, 20.0)
+    assert found[2].condition is not None
+    assert found[2].condition.above == 0.05
+
+
+def test_two_conditions_on_one_signal_have_ids_of_their_own_and_one_written_twice_is_one() -> None:
+    entries = (Condition(signal="errors", above=0.01), Condition(signal="errors", above=0.05), "health", "health")
+    found = terms(entries, BOOK)
+    assert [term.id for term in found] == ["errors", "errors#2", "health"]
+
+
+def test_an_unknown_signal_says_which_there_are() -> None:
+    with pytest.raises(Invalid, match="errors"):
+        terms(("latency",), BOOK)
+
+
+def test_a_phase_settles_for_the_window_and_the_poll_plus_the_lag_unless_it_is_written() -> None:
+    gate = terms(("errors",), BOOK)
+    assert settle_of(gate, BOOK, None) == 80.0
+    assert settle_of(gate, BOOK, 2.0) == 2.0
+    assert settle_of(terms(("health",), BOOK), BOOK, None) == 15.0

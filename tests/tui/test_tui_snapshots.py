@@ -1,0 +1,112 @@
+"""Every screen in every state, as text: words asserted, the whole picture kept in snapshots/."""
+
+from __future__ import annotations
+
+import pytest
+from rich.cells import cell_len
+
+from tests.tui.cockpit_world import World, cockpit
+from tests.tui.conftest import Compare
+from tests.tui.states import STATES, board
+
+SIZES = {"120x40": (120, 40), "80x24": (80, 24)}
+SCREENS = {
+    "main": ((), ("MITIGATE", "?help")),
+    "gate": (("g",), ("GATE ramp", "You can:")),
+    "rollback": (("R",), ("ROLLBACK:", "F full")),
+    "help": (("question_mark",), ("KEYS", "Skip the selected step")),
+}
+
+
+def whole(world: World, size: tuple[int, int]) -> None:
+    """The picture has exactly the terminal's size, and its key line is not cut."""
+    assert len(world.lines) == size[1]
+    assert {cell_len(line) for line in world.lines} == {size[0]}
+    assert "…" not in world.lines[-1]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", STATES)
+async def test_the_main_screen_says_what_happens_next_in_every_state(state: str, size: str, snapshot: Compare) -> None:
+    known = STATES[state]
+    story = known.story()
+    async with cockpit(story, board(known, story), SIZES[size]) as world:
+        whole(world, SIZES[size])
+        flat = " ".join(world.text.split())
+        for words in known.words:
+            assert words in flat, world.text
+        assert "M Y" in world.lines[-1]
+        assert "R rollb" in world.lines[-1]
+        snapshot(f"main-{state}-{size}", world.text)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("screen", ["gate", "rollback", "help"])
+@pytest.mark.parametrize("state", ["running", "held", "unknown", "blind", "rolling_back", "rolled_back", "draft"])
+async def test_each_screen_is_whole_in_each_state(screen: str, state: str, size: str, snapshot: Compare) -> None:
+    known = STATES[state]
+    story = known.story()
+    keys, expected = SCREENS[screen]
+    async with cockpit(story, board(known, story), SIZES[size]) as world:
+        await world.press(*keys)
+        whole(world, SIZES[size])
+        if (screen, state) == ("gate", "draft"):
+            assert "There is no gate" in world.text
+            return
+        if (screen, size) != ("help", "80x24"):
+            for words in expected:
+                assert words in world.text, world.text
+        if screen != "help" or state == "held":
+            snapshot(f"{screen}-{state}-{size}", world.text)
+
+
+async def test_no_color_leaves_every_word_and_sign(monkeypatch: pytest.MonkeyPatch, snapshot: Compare) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    known = STATES["held"]
+    story = known.story()
+    async with cockpit(story, board(known, story)) as world:
+        coloured = (snapshot, f"main-held-{'120x40'}")
+        coloured[0](coloured[1], world.text)  # the same picture, letter by letter
+        for strip in world.app.screen._compositor.render_strips():
+            for segment in strip:
+                colour = segment.style.color.triplet if segment.style and segment.style.color else None
+                assert colour is None or colour.red == colour.green == colour.blue
+
+
+@pytest.mark.parametrize("screen", ["main", "gate", "rollback", "help"])
+async def test_the_ascii_twin_of_each_screen_is_ascii_alone(screen: str, snapshot: Compare) -> None:
+    known = STATES["held"]
+    story = known.story()
+    async with cockpit(story, board(known, story), ascii_only=True) as world:
+        await world.press(*SCREENS[screen][0])
+        drawn = world.text
+        if screen == "main":
+            snapshot("main-held-ascii", drawn)
+        assert {c for c in drawn if not c.isascii()} <= set("│▁▂▃▄▅▆▇█▊▎▔")  # borders of the style sheet
+
+
+@pytest.mark.parametrize("size", [(60, 15), (40, 10), (20, 6), (79, 23), (1, 1)])
+async def test_a_tiny_terminal_keeps_line_two_exposure_and_the_undo_keys(size: tuple[int, int]) -> None:
+    known = STATES["held"]
+    story = known.story()
+    async with cockpit(story, board(known, story), size) as world:
+        assert len(world.lines) == size[1]
+        if size[0] >= 40:
+            assert "HELD BECAUSE" in world.text
+            assert "exposure 25 %" in world.text
+            assert "M Y" in world.text
+
+
+async def test_a_lost_conductor_says_so_in_line_one_and_two(snapshot: Compare) -> None:
+    from amplify_tui.engine.client import Lost
+
+    known = STATES["running"]
+    story = known.story()
+    async with cockpit(story, board(known, story)) as world:
+        await world.client.more.put(Lost("the conductor of run 7f3a is dead"))
+        await world.until(lambda: world.app.view.lost)
+        world.clock.at += 12
+        await world.until(lambda: "NO CONDUCTOR 12s" in world.text)
+        assert "nobody watches at 25 %" in world.text
+        assert "amplify resume 7f3a" in world.text
+        snapshot("main-lost-120x40", world.text)
