@@ -90,5 +90,5 @@ def _outputs(step: StepState) -> dict[str, object]:
         "phase": step.phase + 1,
         "percent": phase.percent if phase else None,
         "waves": len(step.watch.phases) if step.watch else 0,
-        "readings": len(verdict.terms) if verdict else 0,
+        "readings": [{"id": t.id, "answer": t.answer, "value": t.value} for t in verdict.terms] if verdict else [],
     }

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from amplify_tui.playbook.fit import refusal
+from amplify_tui.playbook.leaks import looks_like_a_token
 from amplify_tui.playbook.problems import shorten
 from amplify_tui.playbook.rules import Rules, given, items, keys, number, text
 from amplify_tui.playbook.shapes import ChoiceShape, ListShape, ScalarShape, Shape
 from amplify_tui.playbook.templates import has_expr
 from amplify_tui.playbook.typed import Visit
-from amplify_tui.playbook.values import looks_like_a_token
 from amplify_tui.playbook.yaml import Map, Node, Scalar, Seq, plain, walk
 
 _KINDS: Final = {
@@ -160,8 +160,10 @@ def stakeholder(rules: Rules, visit: Visit) -> None:
 def literal_secrets(rules: Rules, visit: Visit) -> None:
     """A text that looks like an issued token is one that leaked; it is not shown again."""
     for node in walk(rules.bones.root):
-        if isinstance(node, Scalar) and isinstance(node.value, str) and looks_like_a_token(node.value):
-            _mask(rules, node)
+        scalars = node.keys.values() if isinstance(node, Map) else [node]
+        for scalar in scalars:
+            if isinstance(scalar, Scalar) and looks_like_a_token(scalar.text):
+                _mask(rules, scalar)
 
 
 def _mask(rules: Rules, node: Scalar) -> None:

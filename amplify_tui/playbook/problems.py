@@ -17,6 +17,8 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
+from amplify_tui.playbook.leaks import redact
+
 Severity = Literal["error", "warning"]
 
 # The line breaks that libyaml counts, so that lines and columns agree with its marks.
@@ -90,7 +92,7 @@ def printable(text: str) -> str:
 
 def shorten(value: object, limit: int = 60) -> str:
     """*value* quoted for a message, at most about *limit* characters."""
-    text = str(value)
+    text = redact(str(value))
     return f'"{text[: limit - 1]}…"' if len(text) > limit else f'"{text}"'
 
 
@@ -132,7 +134,7 @@ class Problems:
     def add(self, span: Span, code: str, message: str, hint: str = "", severity: Severity = "error") -> None:
         """Keeps the problem; a second one of the same place, code and text (an alias met twice) is dropped."""
         self.errors += severity == "error"
-        text = printable(message)
+        text = redact(printable(message))
         if len(text) > _MESSAGE_MAX:
             text = text[: _MESSAGE_MAX - 1] + "…"
         key = (span.line, span.column, code, text)
@@ -146,7 +148,7 @@ class Problems:
             end_column=max(span.end_column, span.column + 1),
             code=code,
             message=text,
-            hint=printable(hint)[:_MESSAGE_MAX],
+            hint=redact(printable(hint))[:_MESSAGE_MAX],
             severity=severity,
         )
 

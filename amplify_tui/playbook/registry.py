@@ -39,12 +39,13 @@ class CheckContext(Protocol):
 class VerbSpec(Struct, frozen=True, kw_only=True):
     """One verb: its fields, and what its outputs are.
 
-    fields: a msgspec Struct; kinds of strings and numbers are the aliases of model.py. A field whose type is
-    annotated with `Meta(extra={"late": "instance"})` is checked (with the names of a wave) but stays as
-    written when the fields are resolved: the verb resolves it itself with `resolve_value` or `resolve_argv`.
-    Any other word than "instance" adds no names and only defers. outputs: name -> type of an expression:
-    string, int, double, number, bool, list, map or any. The name "*" stands for any further name. check: what
-    types cannot say; called only where the fields are a mapping.
+    fields: a msgspec Struct; kinds of strings and numbers are the aliases of model.py. A field whose type is annotated
+    with `Meta(extra={"late": "instance"})` is checked (with the names of a wave) but stays as written when the fields
+    are resolved: the verb resolves it itself with `resolve_value` or `resolve_argv`. Any other word than "instance"
+    adds no names and only defers.
+    outputs: name -> type of an expression: string, int, double, number, bool, list, map or any. The name "*" stands for
+    any further name.
+    check: what types cannot say; called only where nothing else is wrong with the step.
     """
 
     name: str

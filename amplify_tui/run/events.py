@@ -302,7 +302,7 @@ class RollbackStarted(Data, frozen=True):
 
 class UndoDecided(Data, frozen=True):
     effect: str
-    choice: Literal["restore", "ours", "kill", "waive"]
+    choice: Literal["restore", "ours", "kill", "waive", "retry"]
     reason: str = ""
 
 

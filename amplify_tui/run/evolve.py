@@ -70,7 +70,14 @@ def _started(state: State, data: ev.RunStarted, env: Envelope) -> State:
         starter=env.actor,
         started_at=env.at_s,
     )
-    return replace(state, steps=_instances(state))
+    return replace(state, roles=_roles(state, data), steps=_instances(state))
+
+
+def _roles(state: State, data: ev.RunStarted) -> dict[str, tuple[str, ...]]:
+    """Who holds what: as the playbook names them, and where it names nobody as people took them in the draft."""
+    named = {role: people for role, people in data.plan.roles.items() if people}
+    taken = {role: people for role, people in state.roles.items() if not state.plan.roles.get(role)}
+    return taken | named
 
 
 def _attached(state: State, data: ev.ConductorAttached, env: Envelope) -> State:
@@ -84,7 +91,7 @@ def _attached(state: State, data: ev.ConductorAttached, env: Envelope) -> State:
     lost = {effect.ref for effect in state.effects.values() if effect.status == "intended" and not effect.undoes}
     steps = {
         ref: replace(step, status="stuck", cause="unknown", detail="the conductor ended before an outcome was known")
-        if ref in lost and not step.is_over
+        if ref in lost and step.status == "running"
         else replace(step, accrued_at=env.at_s)
         for ref, step in state.steps.items()
     }
@@ -96,11 +103,17 @@ def _detached(state: State, data: ev.ConductorDetached, env: Envelope) -> State:
     return replace(state, conductor=replace(state.conductor, attached=False, at=env.at_s))
 
 
+def _clock_jumped(state: State, data: ev.ClockJumped, env: Envelope) -> State:
+    """The span that was open when the clock jumped gives no bake credit."""
+    return replace(state, steps={ref: replace(step, accrued_at=env.at_s) for ref, step in state.steps.items()})
+
+
 def _input_given(state: State, data: ev.InputGiven, env: Envelope) -> State:
     if not data.step:
         return replace(state, inputs=state.inputs | data.values)
     step = state.steps[ref_of(data.step, data.key)]
-    answered = replace(step, answers=step.answers | data.values)
+    signed = {"by": env.actor, "at": env.at_s} if "accept" in data.values else {}
+    answered = replace(step, answers=step.answers | data.values | signed)
     return replace(state, steps=state.steps | {step.ref: answered})
 
 
@@ -173,6 +186,7 @@ def _rollback_started(state: State, data: ev.RollbackStarted, env: Envelope) -> 
         phase="rolling_back",
         steps=steps,
         triggers=triggers,
+        holds={},  # in a rollback holds mean nothing, and nobody could release them
         rollback_plan=data.plan,
         force_order=data.force_order,
         rollback_reason=data.reason,
@@ -184,8 +198,12 @@ def _rollback_started(state: State, data: ev.RollbackStarted, env: Envelope) -> 
 
 
 def _mitigation_started(state: State, data: ev.MitigationStarted, env: Envelope) -> State:
-    """Each rollout whose exposure goes is stuck until a person starts it over."""
-    exposing = {e.ref for e in state.effects.values() if e.exposure and not e.undoes and e.exposure.after > 0}
+    """Each rollout whose exposure goes is stuck until a person starts it over, also one that had succeeded."""
+    exposing = {
+        e.ref
+        for e in state.effects.values()
+        if e.exposure and not e.undoes and e.exposure.after > 0 and e.status != "absent"
+    }
     steps = {
         ref: replace(
             step,
@@ -197,8 +215,14 @@ def _mitigation_started(state: State, data: ev.MitigationStarted, env: Envelope)
             phase_at=None,
             accrued=0.0,
             baked=(),
+            verdict=None,
+            overridden=(),
+            overridden_at={},
+            question="",
+            not_before=0.0,
+            ended_at=None,
         )
-        if ref in exposing and step.watch and step.status in ("running", "observing", "stuck")
+        if ref in exposing and step.watch and step.status in ("running", "observing", "stuck", "succeeded")
         else step
         for ref, step in state.steps.items()
     }
@@ -206,10 +230,12 @@ def _mitigation_started(state: State, data: ev.MitigationStarted, env: Envelope)
         name: replace(trigger, answer="mitigate") if trigger.is_open else trigger
         for name, trigger in state.triggers.items()
     }
+    holds = {name: hold for name, hold in state.holds.items() if hold.scope not in exposing}
     return replace(
         state,
         steps=steps,
         triggers=triggers,
+        holds=holds,
         mitigation="running",
         mitigations=state.mitigations + 1,
         mitigation_plan=data.plan,
@@ -243,7 +269,12 @@ def _closed(state: State, data: ev.RunClosed, env: Envelope) -> State:
 
 
 def _undo_decided(state: State, data: ev.UndoDecided, env: Envelope) -> State:
-    decision = Decision(data.choice, data.reason, env.actor)
+    before = state.decisions.get(data.effect)
+    choice = data.choice
+    if choice == "retry":  # another try decides nothing new: what was chosen before stays chosen
+        decision = Decision(before.choice if before else "", data.reason, env.actor, env.seq)
+    else:
+        decision = Decision(choice, data.reason, env.actor, env.seq)
     effects = {
         name: replace(effect, not_before=0.0) if effect.undoes == data.effect else effect
         for name, effect in state.effects.items()
@@ -255,6 +286,11 @@ def _requested(state: State, data: ev.Requested, env: Envelope) -> State:
     return replace(state, requests=state.requests | {data.command: Request(data.by, data.until)})
 
 
+def _trigger_armed(state: State, data: ev.TriggerArmed, env: Envelope) -> State:
+    trigger = replace(state.triggers[data.trigger], fired_at=None, answer_by=None, answer="")
+    return replace(state, triggers=state.triggers | {data.trigger: trigger})
+
+
 def _nothing(state: State, data: ev.EventData, env: Envelope) -> State:
     return state
 
@@ -264,14 +300,14 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.RunStarted: _started,
     ev.ConductorAttached: _attached,
     ev.ConductorDetached: _detached,
-    ev.ClockJumped: _nothing,
+    ev.ClockJumped: _clock_jumped,
     ev.InputGiven: _input_given,
     ev.HoldPlaced: _hold_placed,
     ev.HoldReleased: _hold_released,
     ev.TriggerFired: _trigger_fired,
     ev.TriggerAnswered: _trigger_answered,
     ev.TriggerDisarmed: _nothing,
-    ev.TriggerArmed: _nothing,
+    ev.TriggerArmed: _trigger_armed,
     ev.RollbackStarted: _rollback_started,
     ev.UndoDecided: _undo_decided,
     ev.MitigationStarted: _mitigation_started,

@@ -168,11 +168,12 @@ class ConductorState(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True):
-    """What a person decided about an undo item."""
+    """What a person decided about an undo item. It allows one more try of what was begun before it (*seq*)."""
 
     choice: str
     reason: str
     actor: str
+    seq: int = 0
 
 
 class Request(Struct, frozen=True):
@@ -260,6 +261,11 @@ class State(Struct, frozen=True, kw_only=True):
     def is_held(self) -> bool:
         """A hold on the whole run: nothing goes forward."""
         return any(hold.scope == RUN_SCOPE for hold in self.holds.values())
+
+    @property
+    def is_held_by_person(self) -> bool:
+        """A person (or a mitigation, on behalf of one) holds the run: only a person lets it go on."""
+        return any(hold.kind == "human" and hold.scope == RUN_SCOPE for hold in self.holds.values())
 
     def holds_on(self, ref: StepRef) -> list[Hold]:
         """Holds that keep this step from going forward."""

@@ -85,22 +85,48 @@ def undo_plan(state: State) -> tuple[UndoItem, ...]:
         else:
             items[name] = replace(first, effects=(*first.effects, effect.id), after=effect.after)
     _fold_mitigation(state, items)
-    ordered = _verification(_in_order(items))
-    return tuple(ordered)
+    return tuple(_verification(_reversed_waves(state, _in_order(items))))
+
+
+def _number(effect: str) -> int:
+    return int(effect[1:])
 
 
 def _fold_mitigation(state: State, items: dict[str, UndoItem]) -> None:
     """What a mitigation wrote is our own latest after-image of that flag: a later rollback must know it as ours."""
     for effect in state.effects.values():
-        if effect.undoes and effect.status == "done" and (item := items.get(effect.undoes)) is not None:
-            items[item.id] = replace(item, after=effect.observed if effect.observed is not None else effect.after)
+        item = items.get(effect.undoes)
+        if item is None or effect.status != "done" or _number(effect.id) < max(map(_number, item.effects)):
+            continue
+        items[item.id] = replace(item, after=effect.observed if effect.observed is not None else effect.after)
+
+
+def _reversed_waves(state: State, items: list[UndoItem]) -> list[UndoItem]:
+    """Instances go back wave by wave, the last wave first, and a service after those that require it."""
+    waves = {item.id: state.effects[item.effects[-1]] for item in items if item.target.kind == "instance"}
+
+    def first(item: UndoItem, other: UndoItem) -> bool:
+        """Whether *other* has to be back before *item*."""
+        mine, theirs = waves[item.id], waves[other.id]
+        if mine.ref == theirs.ref:
+            return theirs.phase > mine.phase
+        service = item.target.id.partition("/")[0]
+        dependent = state.services.get(other.target.id.partition("/")[0])
+        return dependent is not None and service in dependent.requires
+
+    return [
+        replace(item, needs=tuple(o.id for o in items if o.id in waves and first(item, o)))
+        if item.id in waves
+        else item
+        for item in items
+    ]
 
 
 def _in_order(items: dict[str, UndoItem]) -> list[UndoItem]:
     """By band; inside a band the latest effect first, so that what was built last is taken down first."""
 
     def latest(item: UndoItem) -> int:
-        return max(int(effect[1:]) for effect in item.effects)
+        return max(map(_number, item.effects))
 
     return sorted(items.values(), key=lambda item: (item.band, -latest(item)))
 

@@ -82,6 +82,7 @@ class Cockpit(App[None]):
         self.feed = Feed(actor, tz)
         self._client = client
         self._called_for: frozenset[str] = frozenset()
+        self.set_class(ascii_only, "-ascii")
 
     @property
     def state(self) -> State:

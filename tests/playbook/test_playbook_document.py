@@ -126,6 +126,15 @@ def test_a_secret_is_hidden_in_the_line_that_is_shown() -> None:
     assert "abcdefghij" not in said
 
 
+def test_a_secret_in_a_wrong_place_is_hidden_in_the_message_too() -> None:
+    leaked = "ghp_" + "0123456789abcdefghij" * 2
+    for place in (f"url: {leaked}", f'"{leaked}": x', f"url: \"${{{{ '{leaked}' + }}}}\"", f"id: {leaked}"):
+        text = SMALLEST.replace("stages:", f"stakeholders: {{a: {{via: webhook, {place}}}}}\nstages:")
+        said = _load(text).render()
+        assert "literal-secret" in said
+        assert leaked not in said.replace("\n", "")
+
+
 def test_no_message_or_line_carries_a_control_character() -> None:
     said = _load('a: "\\e]0;x\\a"\n"\\e[31mkey": 1\n').render()
     assert "\x1b" not in said

@@ -188,7 +188,7 @@ async def test_a_wait_counts_from_the_end_of_what_it_needs(bare_world: RealWorld
     bench.state = replace(
         bench.state,
         plan=replace(bench.state.plan, steps={"before": before, "it": mine}),
-        steps=bench.state.steps | {"before": StepState(step="before", status="succeeded", ended_at=1000.0)},  # type: ignore[dict-item]
+        steps=bench.state.steps | {"before": StepState(step="before", status="succeeded", ended_at=1000.0)},
     )
     early = await bench.verb.prepare(fields, bench.ctx(now=1500.0))
     assert [one.opens_at for one in early.awaits] == [1900.0]

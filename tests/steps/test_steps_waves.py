@@ -238,7 +238,7 @@ async def test_what_is_over_is_no_longer_walked(sandbox_world: RealWorld) -> Non
     bench.state = replace(
         bench.state,
         plan=replace(plan, steps=plan.steps | {"bare": StepPlan(id="bare", stage="s", verb="command")}),
-        steps=bench.state.steps | {"bare": StepState(step="bare", status="succeeded")},  # type: ignore[dict-item]
+        steps=bench.state.steps | {"bare": StepState(step="bare", status="succeeded")},
     )
     assert (await bench.finish(VerifyFields(rollback="ready"))).ok
 

@@ -295,8 +295,8 @@ async def test_the_probe_of_a_request_tells_done_from_absent(bare_world: RealWor
         )
         [made] = await bench.drive(fields)
         assert made.effect is not None
-        for answer, result in (((200, {}), "done"), ((404, {}), "absent"), ((500, {}), "unreachable")):
-            server.answers["GET /state"] = answer
+        for status, result in ((200, "done"), (404, "absent"), (500, "unreachable")):
+            server.answers["GET /state"] = (status, {})
             assert (await bench.probe(made.effect)).result == result
 
 

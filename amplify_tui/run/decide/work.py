@@ -77,7 +77,7 @@ def begin(state: State, order: c.Begin, now: float) -> Result:
                 step=step.step, key=step.key, what=awaits, preview=order.preview, preview_sha=order.preview_sha
             ),
         )
-    if state.holds_on(step.ref):
+    if state.phase == "forward" and state.holds_on(step.ref):
         return refuse(what, "the run is held", f"release {state.holds_on(step.ref)[0].id}")
     return (
         ev.AttemptStarted(
@@ -198,7 +198,7 @@ def _forward_refusal(state: State, order: c.Intend) -> Refusal | None:
         return refuse(what, f"{step.ref} is {step.status}")
     if unknown := unknown_in(state, step):
         return refuse(what, f"nobody knows whether {', '.join(unknown)} happened", f"settle {unknown[0]} first")
-    lowers = order.exposure is not None and order.exposure.after <= order.exposure.before
+    lowers = order.exposure is not None and order.exposure.after < order.exposure.before
     if state.phase == "forward" and not lowers and (holds := state.holds_on(step.ref)):
         return refuse(what, f"held: {holds[0].reason}", f"release {holds[0].id}")
     return None
