@@ -1,31 +1,44 @@
-"""Opening the cockpit on a run, or plain lines where a terminal cannot show it."""
+"""Opening the cockpit on a run or on the home, or plain lines where a terminal cannot show it."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING, Final
 
-from amplify_tui.engine.rundir import RunDir
+from amplify_tui.engine.rundir import RunDir, home
 
+if TYPE_CHECKING:
+    from amplify_tui.tui.app import Cockpit
 
-def is_plain() -> bool:
-    """Whether this terminal cannot place a cursor."""
-    return os.environ.get("TERM", "dumb") in ("dumb", "")
-
-
-def is_ascii() -> bool:
-    """Whether the terminal's encoding cannot show the signs."""
-    encoding = (getattr(sys.__stdout__, "encoding", None) or "ascii").lower().replace("-", "")
-    return encoding != "utf8" or bool(os.environ.get("AMPLIFY_ASCII"))
+LOG: Final = "cockpit.log"
 
 
 def open_cockpit(folder: RunDir, *, actor: str, demo: bool = False) -> int:
     """The cockpit on that run until it is left. Its exit status."""
-    if is_plain():
+    from amplify_tui.tui.plain import why_plain
+
+    if why_plain(os.environ, sys.stdout):
         from amplify_tui.cli.headless import follow_headless
 
         return follow_headless(folder.path, wait=True)
+    from amplify_tui.cli.home import Runs
     from amplify_tui.cli.reader import client_of
-    from amplify_tui.tui.app import run_cockpit
+    from amplify_tui.tui.app import Cockpit
 
-    return run_cockpit(client_of(folder), actor=actor, ascii_only=is_ascii(), demo=demo)
+    runs = None if demo else Runs(actor)
+    return launch(Cockpit(client_of(folder), actor=actor, home=runs, demo=demo, ascii_only=is_ascii()))
+
+
+def is_ascii() -> bool:
+    """Whether the signs have to be ASCII: the terminal's encoding cannot hold the others, or the user says so."""
+    from amplify_tui.tui.plain import needs_ascii
+
+    return needs_ascii(sys.__stdout__) or bool(os.environ.get("AMPLIFY_ASCII"))
+
+
+def launch(app: Cockpit) -> int:
+    """Run the app in this terminal."""
+    from amplify_tui.tui.launch import run_cockpit
+
+    return run_cockpit(app, log=home() / LOG)

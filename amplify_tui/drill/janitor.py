@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import shutil
 import signal
 import time
@@ -63,7 +64,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it goes last
     os.chdir("/")  # its own working directory is about to go
-    os.read(options.lifeline, 1)  # blocks until the parent is gone
+    # Not a plain read: the other children made the pipe non-blocking, and that flag is shared by all who hold it.
+    select.select([options.lifeline], [], [])  # until the parent is gone
     tidy(options.folder, keep=options.keep)
 
 

@@ -56,7 +56,10 @@ def _done(state: State, data: ev.EffectDone, env: Envelope) -> State:
     effect = state.effects[data.effect]
     done = replace(effect, status="done", observed=data.observed, receipt=data.receipt, reason="", ended_at=env.at_s)
     state = _put(state, done)
-    return _expose(state, done, effect.exposure.after, env.at_s) if effect.exposure else state
+    if effect.exposure is None:
+        return state
+    # What was read back counts more than what was intended: a verification may have found, and mended, more.
+    return _expose(state, done, float(data.receipt.get("exposed", effect.exposure.after)), env.at_s)
 
 
 def _accepted(state: State, data: ev.EffectAccepted, env: Envelope) -> State:

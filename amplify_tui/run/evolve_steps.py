@@ -11,6 +11,7 @@ from amplify_tui.run import events as ev
 from amplify_tui.run.events import Envelope
 from amplify_tui.run.shapes import ref_of
 from amplify_tui.run.state import SignedOffBy, State, StepState
+from amplify_tui.verdict.model import Answer
 
 
 def _put(state: State, step: StepState) -> State:
@@ -30,6 +31,10 @@ def _awaiting(state: State, data: ev.StepAwaiting, env: Envelope) -> State:
             awaits=data.what,
             preview=data.preview,
             preview_sha=data.preview_sha,
+            # A ramp that starts over is known by its cause until its attempt begins; any other cause is behind us.
+            cause="undo" if _step(state, data).cause == "undo" else None,
+            detail="",
+            question="",
         ),
     )
 
@@ -84,8 +89,17 @@ def _attempt_started(state: State, data: ev.AttemptStarted, env: Envelope) -> St
         started_at=step.started_at or env.at_s,
     )
     holds = {k: v for k, v in state.holds.items() if not (v.scope == step.ref and v.kind in ("gate", "blind"))}
-    mitigation = "" if step.cause == "undo" else state.mitigation
-    return replace(_put(state, started), holds=holds, mitigation=mitigation)
+    state = replace(_put(state, started), holds=holds)
+    return _exposed_again(state) if step.cause == "undo" else state
+
+
+def _exposed_again(state: State) -> State:
+    """A ramp starts over after a mitigation: nothing is mitigated any more, and every trigger is armed again."""
+    triggers = {
+        name: replace(trigger, fired_at=None, answer_by=None, answer="") if trigger.answer else trigger
+        for name, trigger in state.triggers.items()
+    }
+    return replace(state, mitigation="", triggers=triggers)
 
 
 def _attempt_ended(state: State, data: ev.AttemptEnded, env: Envelope) -> State:
@@ -148,9 +162,14 @@ def _phase_retreated(state: State, data: ev.PhaseRetreated, env: Envelope) -> St
     return replace(_put(state, back), holds=holds)
 
 
+def _kind(answer: Answer) -> Answer:
+    """Blind and error count as one stretch without evidence: by turns they are no shorter."""
+    return "blind" if answer == "error" else answer
+
+
 def _gate_judged(state: State, data: ev.GateJudged, env: Envelope) -> State:
     step = _step(state, data)
-    changed = step.verdict is None or step.verdict.answer != data.verdict.answer
+    changed = step.verdict is None or _kind(step.verdict.answer) != _kind(data.verdict.answer)
     judged = replace(
         step,
         verdict=data.verdict,
@@ -178,9 +197,10 @@ def _succeeded(state: State, data: ev.StepSucceeded, env: Envelope) -> State:
 
 
 def _stuck(state: State, data: ev.StepStuck, env: Envelope) -> State:
-    stuck = replace(
-        _step(state, data), status="stuck", cause=data.cause, detail=data.detail, question=data.question, awaits=()
-    )
+    step = _step(state, data)
+    stuck = replace(step, status="stuck", cause=data.cause, detail=data.detail, question=data.question, awaits=())
+    if data.cause == "gate" and step.verdict is not None and step.verdict.answer == "fail":
+        stuck = replace(stuck, overridden=(), overridden_at={})  # another condition failed: the override is over
     return _put(state, stuck)
 
 

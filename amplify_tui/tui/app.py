@@ -139,12 +139,12 @@ class Cockpit(App[None]):
         if not (self.feed.dirty or now - self.view.at >= 1.0):
             return
         self.view = self.feed.view(now)
-        if self.view.facts and self.message != f"! {self.view.facts}" and not self.message:
-            self.say(f"! {self.view.facts}")
-        calls = frozenset(self.state.holds) | {t.spec.id for t in self.state.open_triggers}
+        calls = {*self.state.holds, *(t.spec.id for t in self.state.open_triggers)}
         if calls - self._called_for and self.rings:
             self.bell()
-        self._called_for = calls
+        if self.view.facts and self.view.facts not in self._called_for:
+            self.say(f"! {self.view.facts}")
+        self._called_for = frozenset({*calls, self.view.facts})
 
     # --- what acts use ----------------------------------------------------------------------------------------------
 

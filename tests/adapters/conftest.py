@@ -1,4 +1,4 @@
-"""Fixtures of the adapters' tests: a flag provider on the real Unleash, somebody else beside it, and a fresh flag name."""
+"""Fixtures of the adapters' tests: a provider on the real Unleash, somebody else beside it, a fresh flag name."""
 
 from __future__ import annotations
 

@@ -131,6 +131,8 @@ def stage_status(state: State, stage: StagePlan) -> StageStatus:
         return "undone"
     if statuses <= {"pending", "canceled"}:
         return "not_reached"
+    if "canceled" in statuses and statuses <= {"succeeded", "skipped", "canceled"}:
+        return "attention"
     if statuses <= {"succeeded", "skipped"}:
         human = any(step.skipped_by in ("human", "failed") or step.overridden_at for step in steps)
         return "done_with_exceptions" if human else "done"
@@ -167,7 +169,8 @@ def _stage_note(state: State, status: StageStatus, steps: list[StepState]) -> st
     match status:
         case "attention":
             worst = next((s for urgent in _URGENCY for s in steps if s.status == urgent), None)
-            return step_note(state, worst) if worst else "held"
+            stopped = any(s.status == "canceled" for s in steps)
+            return step_note(state, worst) if worst else "stopped" if stopped else "held"
         case "done_with_exceptions":
             exceptional = sum(s.skipped_by in ("human", "failed") or bool(s.overridden_at) for s in steps)
             return f"{exceptional} exception" + ("s" if exceptional > 1 else "")

@@ -33,9 +33,12 @@ def step(scene: Scene) -> list[Line]:
         lines += [[], *tree(scene)]
     if plan.verb == "scope":
         lines += [[], *commits(scene)]
-    lines += _tests(scene, found)
-    lines += _output(scene, found)
-    return lines
+    return lines + tests_and_output(scene, found)
+
+
+def tests_and_output(scene: Scene, found: StepState) -> list[Line]:
+    """The test cases and the last lines that the step left on the board."""
+    return _tests(scene, found) + _output(scene, found)
 
 
 def _effects(scene: Scene, found: StepState) -> list[Line]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from amplify_tui.run.select.gate import ConditionRow, condition_rows, gate_line, live, phase_cells
+from amplify_tui.run.select.headline import OUTCOME_WORDS
 from amplify_tui.run.select.stages import StageRow, stage_rows, step_sign, step_title, undo_ready
 from amplify_tui.run.select.words import NO_VALUE, age, clock, safe, short
 from amplify_tui.run.state import StepState
+from amplify_tui.tui.draw.detail import tests_and_output
 from amplify_tui.tui.draw.frame import exposure_line
+from amplify_tui.tui.draw.rollback import plan as undo_plan
 from amplify_tui.tui.draw.scene import Scene, window
 from amplify_tui.tui.text import (
     BAD,
@@ -94,7 +97,16 @@ def _steps_line(scene: Scene, rows: tuple[StageRow, ...], chosen: StepState | No
 
 
 def centre(scene: Scene) -> list[Line]:
-    """The selected step: its phases and gate where it is watched, else what it waits for, did and answered."""
+    """The selected step: its phases and gate where it is watched, else what it waits for, did and answered.
+
+    While the run is being undone, or is over, that comes first; a selected step still shows.
+    """
+    state = scene.state
+    if scene.cursor not in state.steps:
+        if state.phase == "rolling_back" or state.mitigation == "running" or (state.outcome or "").startswith("rolled"):
+            return undo_plan(scene)
+        if state.phase == "closed":
+            return _over(scene)
     step = scene.step
     if step is None:
         return [[("no step yet", DIM)]]
@@ -105,11 +117,25 @@ def centre(scene: Scene) -> list[Line]:
         scene.width,
     )
     body = _watched(scene, step) if step.watch is not None else _plain_step(scene, step)
-    lines = [head, *body, *_trouble(scene, step)]
+    lines = [head, *body, *_trouble(scene, step), *tests_and_output(scene, step)]
     room = scene.height - len(lines)
     if plan.guide and room > 0:
         parts = wrap(safe(plan.guide, 600), scene.width - 9, min(room, 3))
         lines += [[("guide    " if i == 0 else " " * 9, DIM), (part, PLAIN)] for i, part in enumerate(parts)]
+    return lines[: scene.height]
+
+
+def _over(scene: Scene) -> list[Line]:
+    """The end: what it came to, what was out of the ordinary, what is left to do."""
+    state = scene.state
+    took = duration((state.closed_at or scene.view.at) - (state.started_at or state.created_at))
+    words = OUTCOME_WORDS[state.outcome] if state.outcome else "closed"
+    lines: list[Line] = [[(f"{words}, after {took}", STRONG)], exposure_line(scene)]
+    for title, entries in (("exceptions", state.exceptions), ("to do", state.follow_ups)):
+        for i, entry in enumerate(entries):
+            lines.append(
+                [(fit(title if not i else "", 11), DIM), text(entry, WARN if title == "exceptions" else PLAIN)]
+            )
     return lines[: scene.height]
 
 
@@ -141,10 +167,10 @@ def phases(scene: Scene, step: StepState) -> list[Line]:
 
 def gate_table(rows: tuple[ConditionRow, ...], cells: int, cursor: str = "") -> list[Line]:
     """A line per condition: sign, name, value, control, limit, word. The name gives way first."""
-    plain = [row for row in rows if row.sign == "done" and row.value == NO_VALUE and row.id != cursor]
-    rows = tuple(row for row in rows if row not in plain)
+    joined = [row for row in rows if row.sign in ("done", "later") and row.value == NO_VALUE and row.id != cursor]
+    rows = tuple(row for row in rows if row not in joined)
     if not rows:
-        return [_passing(plain)]
+        return _joined(joined)
     value = max(6, *(len(row.value) for row in rows))
     control = max(7, *(len(row.control) for row in rows))
     limit = max(5, *(len(row.limit) for row in rows))
@@ -158,12 +184,16 @@ def gate_table(rows: tuple[ConditionRow, ...], cells: int, cursor: str = "") -> 
         line += [(f"  {row.control.rjust(control)}", PLAIN), (f"  {fit(row.limit, limit)}  ", PLAIN)]
         line.append((row.word, SIGN_STYLES[row.sign]))
         lines.append(line)
-    return [*lines, _passing(plain)] if plain else lines
+    return [*lines, *_joined(joined)]
 
 
-def _passing(rows: list[ConditionRow]) -> Line:
-    """Conditions that pass and have no number to show, on one line."""
-    return [sign("done"), (f" {', '.join(row.id for row in rows)}  ", PLAIN), ("pass", SIGN_STYLES["done"])]
+def _joined(rows: list[ConditionRow]) -> list[Line]:
+    """Conditions that have no number to show, on one line for each word that they have in common."""
+    words = dict.fromkeys((row.sign, row.word) for row in rows)
+    return [
+        [sign(mark), (f" {', '.join(r.id for r in rows if r.word == word)}  ", PLAIN), (word, SIGN_STYLES[mark])]
+        for mark, word in words
+    ]
 
 
 def _armed(scene: Scene) -> list[Line]:

@@ -90,7 +90,7 @@ def plan(scene: Scene) -> list[Line]:
 
 def _item(scene: Scene, row: UndoRow, lead: str, *, on: bool) -> list[Line]:
     line: Line = [(fit(lead, 13), STRONG), sign(row.sign), (" ", PLAIN), (row.target, CURSOR if on else PLAIN)]
-    line += [("  ", PLAIN), (row.change, PLAIN), ("  ", PLAIN), (row.word, SIGN_STYLES[row.sign])]
+    line += [("  ", PLAIN), (row.word, SIGN_STYLES[row.sign]), (f"  {row.change}", PLAIN)]
     lines = [line]
     if row.note and row.note != row.change:
         lines.append([(" " * 15, PLAIN), (safe(row.note, max(20, scene.width - 16)), DIM)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from amplify_tui.tui.example.script import FLAG, SHA, Story
 
 
@@ -42,6 +44,9 @@ def board_of(story: Story, *, slow: bool = False, lost: bool = False) -> dict[st
             "data_at": read, "received_at": read, "window_from": read - 60, "window_to": read,
         }  # fmt: skip
         board[f"signals:{key}:spark"] = [value * (1 + (i % 5) / 20) for i in range(60)]
+    ramp = story.state.step("ramp")
+    if ramp is not None and ramp.verdict is not None and ramp.status in ("observing", "stuck"):
+        board["gate:ramp"] = msgspec.to_builtins(ramp.verdict)
     board["graph"] = {
         "order": ["ledger", "pricing", "checkout"],
         "services": {

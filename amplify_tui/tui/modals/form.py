@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, cast
 
 from msgspec import Struct
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -165,8 +165,3 @@ class FormDialog(ModalScreen[Filled | None]):
     def _pressed(self, event: Button.Pressed) -> None:
         name = event.button.id or CANCEL
         self.dismiss(None if name == CANCEL else Filled(name.removeprefix("do-"), self._values()))
-
-    def on_key(self, event: events.Key) -> None:
-        """A button that is not armed swallows Enter, and says so by its look: nothing behind it may hear the key."""
-        if event.key == "enter" and not isinstance(self.focused, Input):
-            event.stop()
