@@ -21,6 +21,8 @@ from amplify_tui.adapters.ports import FlagState, Invalid, Strategy
 State = dict[str, Any]
 
 EVERYBODY: Final = 100.0
+NAMED_USERS: Final = 1.0  # a list of user ids is some users, and no share of all of them
+_PERSONAL: Final = frozenset({"userId", "sessionId"})
 ROLLOUT: Final = "flexibleRollout"
 # Strategies of older servers that carry a percentage of their own.
 _PERCENT_KEYS: Final = {
@@ -111,6 +113,27 @@ def exposure(state: Mapping[str, Any]) -> float:
         return 0.0
     shares = [EVERYBODY if (share := percent(one)) is None else share for one in active(state)]
     return max(shares, default=EVERYBODY)
+
+
+def exposed(state: Mapping[str, Any]) -> float:
+    """The percent of users who get the flag in *state*; a list of named users counts as 1.
+
+    Every other condition counts as its whole share: who meets it cannot be known from here.
+    """
+    if exposure(state) == 0.0:
+        return 0.0
+    shares = [_share(one) for one in active(state)]
+    return max(shares, default=100.0)
+
+
+def _share(strategy: Mapping[str, Any]) -> float:
+    share = percent(strategy)
+    share = 100.0 if share is None else share
+    named = any(
+        one.get("contextName") in _PERSONAL and one.get("operator") == "IN" and not one.get("inverted")
+        for one in strategy.get("constraints") or []
+    )
+    return min(share, NAMED_USERS) if named else share
 
 
 def active(state: Mapping[str, Any]) -> list[dict[str, Any]]:

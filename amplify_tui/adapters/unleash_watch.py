@@ -15,7 +15,7 @@ from typing import Any, Final
 from amplify_tui.adapters.http import Answer
 from amplify_tui.adapters.ports import AdapterError, FlagState, Invalid, RateLimited
 from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_state import canonical
+from amplify_tui.adapters.unleash_state import canonical, exposed
 from amplify_tui.verdict.model import FlagReading
 
 RESYNC: Final = 60.0
@@ -79,7 +79,7 @@ class FlagWatch:
             data_at=now,
             received_at=now,
             enabled=state.enabled if state.exists else None,
-            percent=state.exposure if state.exists else None,
+            percent=exposed(state.raw) if state.exists else None,
             rules=tuple(f"{one.title}: {one.rule}" if one.title else one.rule for one in state.strategies),
             fingerprint=state.fingerprint,
             revision=revision,

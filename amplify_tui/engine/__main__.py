@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ _log = logging.getLogger("amplify.conductor")
 async def conduct(folder: RunDir, journal: SqliteJournal, death_pipe: int | None) -> None:
     """Take the lease, by takeover where its holder is dead, and drive the run."""
     if death_pipe is not None:
-        watch_parent(death_pipe)
+        watch_parent(death_pipe, parent=os.getppid())
     keeper = await _lease(folder, journal)
     from amplify_tui.engine.conductor import Conductor
 

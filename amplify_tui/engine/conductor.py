@@ -20,8 +20,9 @@ from amplify_tui.adapters.ports import AdapterError
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.desk import Desk
 from amplify_tui.engine.facts import Facts, document_of, explain, input_values, look
+from amplify_tui.engine.herald import Herald
 from amplify_tui.engine.inbox import Inbox
-from amplify_tui.engine.journal import Fenced, Journal, JournalError
+from amplify_tui.engine.journal import Fenced, JournalError, tail_problem
 from amplify_tui.engine.lease import Keeper
 from amplify_tui.engine.locks import Registrar
 from amplify_tui.engine.proc import this_process
@@ -29,6 +30,7 @@ from amplify_tui.engine.rundir import Conductor as Whereabouts
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.scribe import Scribe, load, new_id
 from amplify_tui.engine.server import Server
+from amplify_tui.engine.sqlite_journal import SqliteJournal
 from amplify_tui.engine.ticks import Ticks
 from amplify_tui.engine.watchers import Watchers
 from amplify_tui.engine.worker import Worker
@@ -36,6 +38,7 @@ from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.resolve import Unresolved
 from amplify_tui.run import commands as c
 from amplify_tui.run.agenda import Todo, agenda
+from amplify_tui.run.events import EventData
 from amplify_tui.run.inputs import missing
 from amplify_tui.run.state import State
 
@@ -43,6 +46,8 @@ TICK_S: Final = 0.25
 OBSERVE_S: Final = 0.5
 REFUSED_S: Final = 1.0
 LINGER_S: Final = 5.0
+INBOX_S: Final = 1.0
+UPKEEP_S: Final = 5.0
 OUTPUT_LINES: Final = 200
 
 _log = logging.getLogger(__name__)
@@ -51,7 +56,7 @@ _log = logging.getLogger(__name__)
 class Conductor:
     """Drives one run from whatever state its journal is in to its end."""
 
-    def __init__(self, folder: RunDir, journal: Journal, keeper: Keeper) -> None:
+    def __init__(self, folder: RunDir, journal: SqliteJournal, keeper: Keeper) -> None:
         self.folder = folder
         self.board = Board()
         self.scribe = Scribe(journal, keeper, load(journal), told=self._changed)
@@ -64,6 +69,7 @@ class Conductor:
         self._worker: Worker | None = None
         self.watchers: Watchers | None = None
         self._server: Server | None = None
+        self._herald: Herald | None = None
         self._busy: set[str] = set()
         self._not_before: dict[str, float] = {}
         self._wake = asyncio.Event()
@@ -88,12 +94,15 @@ class Conductor:
                     chores = [
                         group.create_task(self.scribe.keeper.beat_until_lost(), name="lease"),
                         group.create_task(self._read_inbox(), name="inbox"),
+                        group.create_task(self._upkeep(), name="upkeep"),
                     ]
                     if ready is not None:
                         ready.set()
                     await self._work(group)
                     for chore in chores:
                         chore.cancel()
+                    if self._herald is not None:
+                        await self._herald.close()
                     if self.watchers is not None:
                         await self.watchers.stop()
             finally:
@@ -110,7 +119,11 @@ class Conductor:
             pid=os.getpid(),
             lease=self.scribe.keeper.lease.epoch,
         )
+        lost = tail_problem(self._journal, self.folder.head.read())
         self.scribe.submit(order)
+        if lost is not None:
+            _log.error("%s", lost)
+            self.scribe.submit(c.Drifted(id=new_id(), actor="conductor", via="engine", flag="", detail=lost))
         here = self.folder.own_socket()
         self.folder.write_conductor(Whereabouts(mark=this_process(), socket=str(here)))
 
@@ -120,8 +133,10 @@ class Conductor:
         with contextlib.suppress(JournalError):
             self.scribe.keeper.release()
 
-    def _changed(self, state: State) -> None:
+    def _changed(self, state: State, events: tuple[EventData, ...]) -> None:
         self.registrar.told(state)
+        if self._herald is not None:
+            self._herald.told(state, events)
         if self._server is not None:
             self._server.wake(state.seq)
         self._wake.set()
@@ -195,7 +210,8 @@ class Conductor:
                 self.scribe.submit(worker.order(c.Retry, step=step.step, key=step.key, reason="by its retries"))
             case Todo(kind="integrity", name=name):
                 verdict, detail = await worker.integrity(name)
-                self.scribe.submit(worker.order(c.Judged, check=name, verdict=verdict, when="after", detail=detail))
+                when = "baseline" if self.state.phase == "forward" else "after"
+                self.scribe.submit(worker.order(c.Judged, check=name, verdict=verdict, when=when, detail=detail))
             case Todo(kind="expire", name=name):
                 self.scribe.submit(worker.order(c.Expire, what=name))
             case Todo(kind="mitigated"):
@@ -236,6 +252,7 @@ class Conductor:
         self.facts = facts
         self._worker = Worker(self.scribe, facts, world, self.board.evidence, self._say)
         self.watchers = Watchers(facts, world, self.board)
+        self._herald = Herald(world)
         self.watchers.start()
 
     def _say(self, ref: str, line: str) -> None:
@@ -250,14 +267,40 @@ class Conductor:
             self.board.post("conductor", {"at": now, "pid": os.getpid(), "host": socket.gethostname()})
 
     async def _read_inbox(self) -> None:
-        """Commands that were left while nobody conducted, and a slow look for more."""
-        inbox = Inbox.open_or_replace(self.folder.inbox)
-        try:
-            while True:
-                if inbox.changed():
-                    for waiting in inbox.pending():
-                        await self.desk.do(msgspec.json.decode(waiting.body))
-                        inbox.taken(waiting.id)
-                await asyncio.sleep(1.0)
-        finally:
-            inbox.close()
+        """Commands that were left while nobody conducted, and a slow look for more. A broken inbox ends nothing."""
+        while True:
+            try:
+                inbox = Inbox.open_or_replace(self.folder.inbox)
+                try:
+                    while True:
+                        if inbox.changed():
+                            await self._empty(inbox)
+                        await asyncio.sleep(INBOX_S)
+                finally:
+                    inbox.close()
+            except Fenced:
+                raise
+            except JournalError as error:
+                self.board.post("problem", {"what": f"the inbox: {error}", "at": self.scribe.now()})
+                await asyncio.sleep(INBOX_S)
+
+    async def _empty(self, inbox: Inbox) -> None:
+        for waiting in inbox.pending():
+            try:
+                command = msgspec.json.decode(waiting.body, type=dict[str, Any])
+            except msgspec.MsgspecError:
+                _log.warning("the inbox held something that is no command; it was dropped")
+            else:
+                await self.desk.do(command)
+            inbox.taken(waiting.id)
+
+    async def _upkeep(self) -> None:
+        """What cleaners of /tmp and full disks take away is put back: the socket's file, the journal's reserve."""
+        while True:
+            await asyncio.sleep(UPKEEP_S)
+            try:
+                if self._server is not None and await self._server.ensure_reachable():
+                    _log.warning("the socket's file was gone; it is back")
+                self._journal.refill()
+            except (JournalError, OSError) as error:
+                _log.warning("upkeep: %s", error)

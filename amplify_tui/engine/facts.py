@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from amplify_tui.adapters.git.history import notes
 from amplify_tui.adapters.git.repo import GitRepo
 from amplify_tui.adapters.poll import targets
 from amplify_tui.adapters.ports import AdapterError, Invalid, NotFound
@@ -58,27 +60,32 @@ def run_names(state: State) -> dict[str, Any]:
 
 
 async def look(document: Document, state: State) -> Facts:
-    """Resolve the playbook and look at the repository. Raises AdapterError and Unresolved, in words."""
+    """Resolve the playbook; before the start also look at the repository. Raises AdapterError and Unresolved, in words.
+
+    A run that has started needs no repository to be resolved: what was pinned is in its journal, so that it can be
+    taken back even where the working tree is gone.
+    """
     names: dict[str, Any] = {"inputs": input_values(state), "run": run_names(state)}
-    base = Context(names)
-    release = resolve_value(document.raw["release"], base)
-    folder = Path(document.path).parent
-    repo = GitRepo(folder / str(release.get("repo", ".")))
-    found = await repo.facts()
-    root = Path(found.root)
-    pinned = state.subject
-    sha = pinned.sha if pinned else await repo.resolve(str(release.get("ref", "HEAD")))
-    version, prefix = str(release["version"]), str(release.get("tag_prefix", "v"))
-    previous_tag = await _previous(repo, release.get("previous", "auto"), version, sha, prefix)
-    commits = list(await repo.commits(previous_tag, sha) if previous_tag else [])[:MAX_COMMITS]
+    release = resolve_value(document.raw["release"], Context(names))
+    repo = GitRepo(Path(document.path).parent / str(release.get("repo", ".")))
+    commits: list[Any] = []
+    warnings: tuple[str, ...] = state.warnings
+    subject = state.subject
+    notes_text = state.release_notes
+    if subject is None:
+        subject, commits, warnings = await _pin(repo, release)
+        notes_text = notes(commits)
+    elif subject.previous_tag:
+        with contextlib.suppress(AdapterError):
+            commits = list(await repo.commits(subject.previous_tag, subject.sha))[:MAX_COMMITS]
     names["release"] = {
-        "version": version,
-        "previous": previous_tag.removeprefix(prefix) if previous_tag else None,
-        "tag": f"{prefix}{version}",
-        "previous_tag": previous_tag,
-        "sha": sha,
+        "version": subject.version,
+        "previous": subject.previous,
+        "tag": subject.tag,
+        "previous_tag": subject.previous_tag,
+        "sha": subject.sha,
         "environment": str(release["environment"]),
-        "notes": _notes(commits),
+        "notes": notes_text,
         "commits": len(commits),
     }
     services = resolve_value(document.raw.get("services") or {}, Context(names))
@@ -87,16 +94,26 @@ async def look(document: Document, state: State) -> Facts:
         for name, service in services.items()
     }
     playbook = await asyncio.to_thread(resolve, document, Context(names))
+    return Facts(document, playbook, names, repo, Path(subject.repo), subject, commits, warnings)
+
+
+async def _pin(repo: GitRepo, release: Mapping[str, Any]) -> tuple[Subject, list[Any], tuple[str, ...]]:
+    """The subject as the repository has it now, the commits since the release before, and what to be warned of."""
+    found = await repo.facts()
+    sha = await repo.resolve(str(release.get("ref", "HEAD")))
+    version, prefix = str(release["version"]), str(release.get("tag_prefix", "v"))
+    previous_tag = await _previous(repo, release.get("previous", "auto"), version, sha, prefix)
+    commits = list(await repo.commits(previous_tag, sha) if previous_tag else [])[:MAX_COMMITS]
     subject = Subject(
-        repo=str(root),
+        repo=str(found.root),
         sha=sha,
         version=version,
         tag=f"{prefix}{version}",
-        previous=names["release"]["previous"],
+        previous=previous_tag.removeprefix(prefix) if previous_tag else None,
         previous_tag=previous_tag,
     )
-    warnings = ["the working tree has changes that are not committed"] if found.dirty else []
-    return Facts(document, playbook, names, repo, root, subject, commits, tuple(warnings))
+    warnings = ("the working tree has changes that are not committed",) if found.dirty else ()
+    return subject, commits, warnings
 
 
 async def _previous(repo: GitRepo, wanted: Any, version: str, sha: str, prefix: str) -> str | None:
@@ -110,12 +127,6 @@ async def _previous(repo: GitRepo, wanted: Any, version: str, sha: str, prefix: 
         return str(name)
     found = await repo.previous_tag(version, sha, prefix)
     return found.name if found else None
-
-
-def _notes(commits: list[Any]) -> str:
-    from amplify_tui.adapters.git.history import notes
-
-    return notes(commits)
 
 
 def service_facts(playbook: Playbook) -> dict[str, ServiceFacts]:

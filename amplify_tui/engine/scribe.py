@@ -51,7 +51,7 @@ class Scribe:
         state: State,
         *,
         clock: Callable[[], float] = time.time,
-        told: Callable[[State], None] | None = None,
+        told: Callable[[State, tuple[EventData, ...]], None] | None = None,
     ) -> None:
         self.state = state
         self.keeper = keeper
@@ -119,4 +119,4 @@ class Scribe:
         for body in done.bodies:
             self.state = evolve(self.state, ev.decode(body))
         if self._told is not None:
-            self._told(self.state)
+            self._told(self.state, events)

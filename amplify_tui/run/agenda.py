@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from amplify_tui.run.shapes import EXPOSURE_BAND, VERIFY_BAND, UndoItem, ref_of
-from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState
+from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, TriggerState
 from amplify_tui.run.undo import (
     SETTLED_ITEM,
     ItemState,
@@ -77,7 +77,7 @@ def _slots(state: State, step: StepState) -> bool:
     siblings = [s for s in state.steps_of(step.step) if s.ref != step.ref]
     if plan.fail_fast and any(s.status == "stuck" for s in siblings):
         return False
-    busy = sum(s.status in ("running", "observing", "awaiting", "stuck") for s in siblings)
+    busy = sum(s.status in ("running", "observing", "awaiting") for s in siblings)
     earlier = [s for s in siblings if plan.keys.index(s.key) < plan.keys.index(step.key) and s.status == "pending"]
     return busy + len(earlier) < plan.max_parallel
 
@@ -114,12 +114,17 @@ def _effects_todo(state: State, now: float) -> list[Todo]:
     return todo + [Todo(kind="poll", effect=e) for e in state.effects.values() if e.status == "accepted"]
 
 
+def expired_unwatched(state: State, trigger: TriggerState) -> bool:
+    """Whether the time to answer ran out while nobody conducted: then its `then` needs evidence of this moment."""
+    return trigger.answer_by is not None and trigger.answer_by < state.conductor.at
+
+
 def _forward(state: State, now: float) -> list[Todo]:
     todo = _effects_todo(state, now) + _steps_todo(state, now, frozenset({"forward"}))
     todo += [
         Todo(kind="expire", name=trigger.spec.id)
         for trigger in state.open_triggers
-        if trigger.answer_by is not None and now >= trigger.answer_by
+        if trigger.answer_by is not None and now >= trigger.answer_by and not expired_unwatched(state, trigger)
     ]
     if state.is_exposed:
         todo.append(Todo(kind="sense", name="triggers"))
@@ -129,7 +134,8 @@ def _forward(state: State, now: float) -> list[Todo]:
         if all(entry.status in SETTLED_ITEM for entry in items):
             todo.append(Todo(kind="mitigated", name="mitigation"))
     forward = [s for s in state.steps.values() if state.plan_of(s).lane == "forward"]
-    if all(s.is_over for s in forward) and not state.open_effects and state.mitigation != "running":
+    busy = state.open_effects or state.mitigation == "running" or state.is_held
+    if all(s.is_over for s in forward) and not busy:
         todo.append(Todo(kind="close", name=RUN_SCOPE))
     return todo
 

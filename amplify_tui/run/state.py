@@ -40,6 +40,7 @@ EffectStatus = Literal["intended", "accepted", "unknown", "diverged", "absent", 
 
 OVER: Final[frozenset[StepStatus]] = frozenset({"succeeded", "skipped", "canceled"})
 OPEN_EFFECT: Final[frozenset[EffectStatus]] = frozenset({"intended", "accepted", "unknown", "diverged"})
+IN_FLIGHT: Final[frozenset[EffectStatus]] = frozenset({"intended", "accepted"})
 RUN_SCOPE: Final = "run"
 
 

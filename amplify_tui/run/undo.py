@@ -20,7 +20,8 @@ from amplify_tui.run.shapes import (
     Target,
     UndoItem,
 )
-from amplify_tui.run.state import EffectState, State
+from amplify_tui.run.state import Decision, EffectState, State
+from amplify_tui.run.undo_order import with_edges
 
 ItemStatus = Literal["planned", "running", "waiting", "blocked", "done", "waived", "kept", "manual"]
 
@@ -32,6 +33,7 @@ BAND_NAMES: Final = {
     WORDS_BAND: "words",
 }
 ROLLBACK: Final = "rollback"
+PROBES_LIKELY: Final = 7  # 0, 1, 2, 4 ... 30 s: about two minutes of looking
 SETTLED_ITEM: Final[frozenset[ItemStatus]] = frozenset({"done", "waived", "kept"})
 
 
@@ -61,7 +63,10 @@ def item_id(target: Target, band: int) -> str:
 
 
 def undo_plan(state: State) -> tuple[UndoItem, ...]:
-    """The items, in the order in which they would be worked off; what is already taken back is not among them."""
+    """The items, in the order in which they would be worked off; what proved absent is not among them.
+
+    What a mitigation took back is: there may be more to restore than exposure, and else it only reads back.
+    """
     items: dict[str, UndoItem] = {}
     for effect in state.effects.values():
         if not _touched(effect) or effect.undo is None:
@@ -85,7 +90,7 @@ def undo_plan(state: State) -> tuple[UndoItem, ...]:
         else:
             items[name] = replace(first, effects=(*first.effects, effect.id), after=effect.after)
     _fold_mitigation(state, items)
-    return tuple(_verification(_reversed_waves(state, _in_order(items))))
+    return tuple(_verification(with_edges(state, _in_order(items))))
 
 
 def _number(effect: str) -> int:
@@ -99,27 +104,6 @@ def _fold_mitigation(state: State, items: dict[str, UndoItem]) -> None:
         if item is None or effect.status != "done" or _number(effect.id) < max(map(_number, item.effects)):
             continue
         items[item.id] = replace(item, after=effect.observed if effect.observed is not None else effect.after)
-
-
-def _reversed_waves(state: State, items: list[UndoItem]) -> list[UndoItem]:
-    """Instances go back wave by wave, the last wave first, and a service after those that require it."""
-    waves = {item.id: state.effects[item.effects[-1]] for item in items if item.target.kind == "instance"}
-
-    def first(item: UndoItem, other: UndoItem) -> bool:
-        """Whether *other* has to be back before *item*."""
-        mine, theirs = waves[item.id], waves[other.id]
-        if mine.ref == theirs.ref:
-            return theirs.phase > mine.phase
-        service = item.target.id.partition("/")[0]
-        dependent = state.services.get(other.target.id.partition("/")[0])
-        return dependent is not None and service in dependent.requires
-
-    return [
-        replace(item, needs=tuple(o.id for o in items if o.id in waves and first(item, o)))
-        if item.id in waves
-        else item
-        for item in items
-    ]
 
 
 def _in_order(items: dict[str, UndoItem]) -> list[UndoItem]:
@@ -162,14 +146,17 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
     """Where *item* stands, given the undo effects made under *label*: the rollback, or one mitigation."""
     decision = state.decisions.get(item.id)
     choice = decision.choice if decision else ""
-    if choice == "waive" and decision is not None:
-        return ItemState(item, "waived", decision.reason, decision=choice)
+    waiver = _waiver(state, item)
+    if waiver is not None:
+        return ItemState(item, "waived", waiver.reason, decision="waive")
     if item.cls == "none":
         return ItemState(item, "kept", item.says or "declared as not undoable", decision=choice)
     attempts = [e for e in state.effects.values() if e.undoes == item.id and e.step == label]
     tries = len(attempts)
     if not attempts:
-        return ItemState(item, "planned", decision=choice)
+        if all(state.effects[name].status == "absent" for name in item.effects):
+            return ItemState(item, "done", "it never happened: nothing to take back", decision=choice)
+        return ItemState(item, "planned", _in_flight(state, item), decision=choice)
     last = attempts[-1]
     match last.status:
         case "done":
@@ -178,10 +165,35 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
             return ItemState(item, "running", last.reason, effect=last, tries=tries, decision=choice)
         case "unknown":
             return ItemState(item, "waiting", f"no answer, reading back: {last.reason}", 0.0, last, tries, choice)
-        case "absent" if last.retryable or (decision and last.not_before == 0.0):
+        case "absent" if decision is not None and decision.seq > last.seq:
+            return ItemState(item, "waiting", last.reason, 0.0, last, tries, choice)
+        case "absent" if last.retryable:
             return ItemState(item, "waiting", last.reason, last.not_before, last, tries, choice)
         case "absent" | "diverged":
             return ItemState(item, "blocked", last.reason, effect=last, tries=tries, decision=choice)
+
+
+def _waiver(state: State, item: UndoItem) -> Decision | None:
+    """The decision that waives *item*. What nobody takes back is not read back either, so a verification follows."""
+    names = (item.id, *item.needs) if item.band == VERIFY_BAND else (item.id,)
+    decisions = [state.decisions[name] for name in names if name in state.decisions]
+    return next((decision for decision in decisions if decision.choice == "waive"), None)
+
+
+def _in_flight(state: State, item: UndoItem) -> str:
+    """What has to end before *item* is begun, in words; "" where nothing has.
+
+    Exposure waits for nothing. Reading back, and code and data, wait for an effect on its way; code and data also
+    for the probe of an unknown one, as long as it is likely to answer.
+    """
+    if item.band == EXPOSURE_BAND:
+        return ""
+    for effect in (state.effects[name] for name in item.effects):
+        if effect.status in ("intended", "accepted"):
+            return f"waits for the outcome of {effect.id}"
+        if item.band != VERIFY_BAND and effect.status == "unknown" and effect.probes < PROBES_LIKELY:
+            return f"waits for the probe of {effect.id}"
+    return ""
 
 
 def rollback_items(state: State) -> list[ItemState]:
@@ -207,7 +219,7 @@ def unfinished_band(items: list[ItemState]) -> int | None:
 
 
 def ready_items(state: State, items: list[ItemState], now: float) -> list[ItemState]:
-    """Items to act on now: code and later wait for exposure to be verified off, data for code; words wait for nobody.
+    """Items to act on now: code waits until exposure is verified off, data for code, and words for all of them.
 
     Inside a band independent items go on when one fails; an item waits for what it names in `needs`.
     """
@@ -219,7 +231,7 @@ def ready_items(state: State, items: list[ItemState], now: float) -> list[ItemSt
         due = entry.status == "planned" or (
             entry.status == "waiting" and entry.effect is not None and entry.effect.status == "absent"
         )
-        if not due or entry.not_before > now or not set(item.needs) <= done:
+        if not due or entry.not_before > now or not set(item.needs) <= done or _in_flight(state, item):
             continue
         if item.band == WORDS_BAND:
             if band is None:

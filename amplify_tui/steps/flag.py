@@ -13,13 +13,13 @@ import msgspec
 
 from amplify_tui.adapters.ports import FlagState, FlagWrite, Invalid, Outcome, Probe
 from amplify_tui.adapters.unleash_plan import FlagSpec, StrategyChange, StrategySpec, target
-from amplify_tui.adapters.unleash_state import same
+from amplify_tui.adapters.unleash_state import exposed, same
 from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.playbook.model import Base, Name
 from amplify_tui.run.shapes import UndoItem
 from amplify_tui.run.state import EffectState
 from amplify_tui.steps import flag_undo
-from amplify_tui.steps.flag_parts import draft_of, exposed, flag_id, look, state_of, write_now
+from amplify_tui.steps.flag_parts import draft_of, flag_id, look, state_of, write_now
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 

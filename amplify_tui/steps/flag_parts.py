@@ -25,15 +25,13 @@ from amplify_tui.adapters.ports import (
     Probe,
     Unknown,
 )
-from amplify_tui.adapters.unleash_state import active, exposure, fingerprint, percent, same
+from amplify_tui.adapters.unleash_state import exposed, fingerprint, same
 from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.run.shapes import EXPOSURE_BAND, Exposure, Target, Undo
 from amplify_tui.run.state import EffectState
 from amplify_tui.steps.verb import Context, Draft, World
 
 TIMEOUT: Final = 8.0
-NAMED_USERS: Final = 1.0  # a list of user ids is some users, and no share of all of them
-_PERSONAL: Final = frozenset({"userId", "sessionId"})
 
 
 def flag_id(source: str, flag: str) -> str:
@@ -53,27 +51,6 @@ async def state_of(provider: FlagProvider, flag: str) -> FlagState:
     if flag not in found:
         raise NotFound(f"the flag server said nothing of {flag}")
     return found[flag]
-
-
-def exposed(state: dict[str, Any]) -> float:
-    """The percent of users who get the flag in *state*; a list of named users counts as 1.
-
-    Every other condition counts as its whole share: who meets it cannot be known from here.
-    """
-    if exposure(state) == 0.0:
-        return 0.0
-    shares = [_share(one) for one in active(state)]
-    return max(shares, default=100.0)
-
-
-def _share(strategy: dict[str, Any]) -> float:
-    share = percent(strategy)
-    share = 100.0 if share is None else share
-    named = any(
-        one.get("contextName") in _PERSONAL and one.get("operator") == "IN" and not one.get("inverted")
-        for one in strategy.get("constraints") or []
-    )
-    return min(share, NAMED_USERS) if named else share
 
 
 def undo_of(source: str, write: FlagWrite) -> Undo:

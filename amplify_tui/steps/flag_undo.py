@@ -28,9 +28,10 @@ from amplify_tui.adapters.ports import (
     Outcome,
 )
 from amplify_tui.adapters.unleash_plan import switch_off, widens
+from amplify_tui.adapters.unleash_state import exposed
 from amplify_tui.adapters.unleash_undo import Already, Diverged, restore
 from amplify_tui.run.shapes import Exposure, UndoItem
-from amplify_tui.steps.flag_parts import TIMEOUT, blame, exposed, kill_now, state_of, write_now
+from amplify_tui.steps.flag_parts import TIMEOUT, blame, kill_now, state_of, write_now
 from amplify_tui.steps.verb import Context, Draft, Task
 
 VERIFY_AFTER: Final = 1.0  # a write that timed out may still land after ours (unleash.md 1.6)

@@ -1,27 +1,32 @@
-"""The one widget that draws: a fixed-size panel that asks a drawing function for its lines.
+"""The one widget that draws: a panel that asks a drawing function for its lines, and sends only cells that changed.
 
-State reaches it as `var` by data_bind, and an unchanged picture is not sent again: over ssh that is the difference
-between 0.15 and 7 KiB an update (a `reactive` would repaint the screen).
+State reaches it as `var` by data_bind (a `reactive` would repaint the screen), and a picture that is the same is not
+sent again: over ssh, a clock that ticks must not cost more than its digits.
 """
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, cast
 
 from textual import events
 from textual.content import Content
+from textual.geometry import Region
 from textual.reactive import var
-from textual.widgets import Static
+from textual.widget import Widget
 
 from amplify_tui.tui.draw.scene import Draw, Scene
-from amplify_tui.tui.text import content
+from amplify_tui.tui.text import changed_cells, contents
 from amplify_tui.tui.view import View
 
 if TYPE_CHECKING:
     from amplify_tui.tui.app import Cockpit
 
+EMPTY = Content("")
+GROWN = 10_000  # the height that a growing panel offers: all of it
 
-class Panel(Static):
+
+class Panel(Widget):
     """Draws *draw* in the room that the style sheet gives it. With *grows* its height follows its lines."""
 
     view: var[View] = var(View, init=False)
@@ -29,10 +34,13 @@ class Panel(Static):
     extra: var[str] = var("", init=False)
 
     def __init__(self, draw: Draw, *, id: str, grows: bool = False) -> None:  # noqa: A002  # Textual's own name
-        super().__init__("", markup=False, id=id)
+        super().__init__(id=id)
         self._draw = draw
         self._grows = grows
-        self._shown: Content | None = None
+        self._lines: list[Content] = []
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines)
 
     def watch_view(self) -> None:
         self.redraw()
@@ -51,10 +59,15 @@ class Panel(Static):
         cells = self.size.width
         if not cells or not self.display:
             return
-        height = 10_000 if self._grows else self.size.height
-        scene = Scene(self.view, cells, height, self.cursor, self.extra)
-        made = content(self._draw(scene), cells, ascii_only=cast("Cockpit", self.app).ascii_only)
-        if self._shown is not None and self._shown.is_same(made):
+        scene = Scene(self.view, cells, GROWN if self._grows else self.size.height, self.cursor, self.extra)
+        made = contents(self._draw(scene), cells, ascii_only=cast("Cockpit", self.app).ascii_only)
+        pairs = enumerate(zip_longest(self._lines, made, fillvalue=EMPTY))
+        spans = [(y, span) for y, (before, after) in pairs if (span := changed_cells(before, after)) is not None]
+        grew = len(made) != len(self._lines)
+        if not spans and not grew:
             return
-        self._shown = made
-        self.update(made, layout=self._grows)
+        self._lines = made
+        if self._grows and grew:
+            self.refresh(layout=True)
+        else:
+            self.refresh(*(Region(start, y, end - start, 1) for y, (start, end) in spans))

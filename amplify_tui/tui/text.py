@@ -110,11 +110,25 @@ def wrap(value: str, cells: int, most: int) -> list[str]:
     return lines
 
 
-def content(lines: Sequence[Sequence[Piece]], cells: int, *, ascii_only: bool) -> Content:
-    """The lines as Content, each at most *cells* wide. Nothing in them is ever read as markup."""
+def contents(lines: Sequence[Sequence[Piece]], cells: int, *, ascii_only: bool) -> list[Content]:
+    """Each line as Content, at most *cells* wide. Nothing in them is ever read as markup."""
     made = []
     for line in lines:
         parts = [(ascii_twin(safe(part, 4000)) if ascii_only else safe(part, 4000), style) for part, style in line]
         fitting = [(ascii_twin(p) if ascii_only else p, s) for p, s in clip(parts, cells)]  # clip adds an ellipsis
         made.append(Content.assemble(*[(p, s) if s else p for p, s in fitting], end=""))
-    return Content("\n").join(made)
+    return made
+
+
+def changed_cells(before: Content, after: Content) -> tuple[int, int] | None:
+    """From which cell to before which the two lines differ; None where they are the same.
+
+    A line whose styles or length changed counts as a whole: only digits that tick are worth less.
+    """
+    if before.is_same(after):
+        return None
+    old, new = before.plain, after.plain
+    if before.spans != after.spans or len(old) != len(new) or not new.isascii():
+        return 0, max(before.cell_length, after.cell_length)
+    different = [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
+    return different[0], different[-1] + 1

@@ -11,6 +11,7 @@ from amplify_tui.tui.client import Client, HomeError, RunSummary, Startable
 from amplify_tui.tui.example import stories
 from amplify_tui.tui.example.board import board_of
 from amplify_tui.tui.kitty import plain_sequence
+from amplify_tui.tui.panel import Panel
 from amplify_tui.tui.screens.home import HomeScreen
 from amplify_tui.tui.screens.main import MainScreen
 from amplify_tui.tui.screens.rollback import RollbackScreen
@@ -23,7 +24,11 @@ async def test_a_flood_of_updates_is_coalesced_to_a_few_pictures() -> None:
     board = board_of(story)
     async with cockpit(story, board) as world:
         pictures: list[object] = []
-        world.app.watch(world.app, "view", lambda view: pictures.append(view), init=False)
+
+        def drawn(view: object) -> None:
+            pictures.append(view)
+
+        world.app.watch(world.app, "view", drawn, init=False)
         for i in range(500):
             board["git"]["ahead"] = i
             await world.client.more.put(Board({"git": dict(board["git"])}))
@@ -35,11 +40,12 @@ async def test_an_unchanged_picture_is_not_drawn_again() -> None:
     story = stories.running()
     async with cockpit(story, board_of(story)) as world:
         panel = world.app.screen.query_one("#centre")
-        shown = panel._shown  # type: ignore[attr-defined]
+        assert isinstance(panel, Panel)
+        shown = panel._lines
         await world.client.more.put(Board({"nobody:shows": 1}))
         before = world.app.view
         await world.until(lambda: world.app.view is not before)
-        assert panel._shown is shown  # type: ignore[attr-defined]
+        assert panel._lines is shown
 
 
 async def test_a_journal_that_went_back_is_read_again_and_said() -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 from rich.cells import cell_len
+from textual.widgets import Button
 
+from amplify_tui.tui.example import stories
+from amplify_tui.tui.example.board import board_of
 from tests.tui.cockpit_world import World, cockpit
 from tests.tui.conftest import Compare
 from tests.tui.states import STATES, board
+from tests.tui.test_tui_follow import ListHome
 
 SIZES = {"120x40": (120, 40), "80x24": (80, 24)}
 SCREENS = {
@@ -106,6 +110,47 @@ async def test_a_tiny_terminal_keeps_line_two_exposure_and_the_undo_keys(size: t
             assert "HELD BECAUSE" in world.text
             assert "exposure 25 %" in world.text
             assert "M Y" in world.text
+
+
+async def test_the_home_screen_shows_attention_first(snapshot: Compare) -> None:
+    for name, size in SIZES.items():
+        async with cockpit(STATES["held"].story(), {}, size, home=ListHome()) as world:
+            await world.until(lambda world=world: "RECENT" in world.text)
+            whole(world, size)
+            assert "ATTENTION" in world.text
+            snapshot(f"home-{name}", world.text)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "keys"),
+    [
+        ("confirm", "awaiting", ("enter",)),
+        ("sign-off", "signing", ("enter",)),
+        ("inputs", "draft", ("enter",)),
+        ("settle", "unknown", ("u",)),
+        ("override", "held", ("o",)),
+        ("retreat", "held", ("b",)),
+        ("trigger", "asked", ("enter",)),
+        ("full-rollback", "held", ("R", "F")),
+        ("mitigate", "held", ("M",)),
+        ("undo-item", "rolling_back", ("R", "enter")),
+        ("tests-and-output", "stuck", ("enter",)),
+        ("git", "held", ("3",)),
+    ],
+)
+async def test_each_dialog_fits_into_80x24(name: str, state: str, keys: tuple[str, ...], snapshot: Compare) -> None:
+    story = (stories.signing if state == "signing" else STATES[state].story)()
+    async with cockpit(story, board_of(story), (80, 24)) as world:
+        await world.press(*keys)
+        whole(world, (80, 24))
+        armed = getattr(world.app.screen, "arm", None)
+        if armed is not None:
+            armed()  # its timer may or may not have run: the picture is of the armed dialog
+            await world.pilot.pause()
+            assert "Cancel" in world.text
+            box = world.app.screen.query_one("#box").region
+            assert all(box.contains_region(button.region) for button in world.app.screen.query(Button)), world.text
+        snapshot(f"dialog-{name}-80x24", world.text)
 
 
 async def test_a_lost_conductor_says_so_in_line_one_and_two(snapshot: Compare) -> None:

@@ -16,7 +16,7 @@ from amplify_tui.run.decide.guards import (
 )
 from amplify_tui.run.decide.observe import judge_step, next_phase
 from amplify_tui.run.shapes import Refusal
-from amplify_tui.run.state import State, StepState
+from amplify_tui.run.state import IN_FLIGHT, State, StepState
 from amplify_tui.verdict.gate import judge
 
 MIN_REASON = 10
@@ -29,7 +29,7 @@ def _observing(state: State, order: c.Advance | c.Override, what: str) -> StepSt
     if isinstance(step, Refusal):
         return step
     what = f"{step.ref} {what}"
-    if step.watch is None or step.phase_at is None:
+    if step.watch is None or step.phase_at is None or step.status not in ("observing", "stuck"):
         return refuse(what, f"no gate is open: it is {step.status}")
     if order.expect is not None and order.expect != step.phase:
         return refuse(what, f"it is at phase {step.phase + 1}, not {order.expect + 1}", "look again")
@@ -121,6 +121,8 @@ def retreat(state: State, order: c.Retreat, now: float) -> Result:
         return refuse(what, f"it is at phase {step.phase + 1}, not {order.expect + 1}", "look again")
     if unknown := unknown_in(state, step):
         return refuse(what, f"nobody knows whether {', '.join(unknown)} happened", "mitigate instead, or settle it")
+    if any(effect.status in IN_FLIGHT for effect in state.effects_of(step)):
+        return refuse(what, "an effect of it is under way", "mitigate instead, or wait for its outcome")
     lower = [i for i, p in enumerate(step.watch.phases[: step.phase]) if p.percent == order.percent]
     if not lower:
         there = ", ".join(p.target for p in step.watch.phases[: step.phase]) or "none"

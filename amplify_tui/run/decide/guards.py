@@ -8,7 +8,7 @@ from typing import TypeAlias
 from amplify_tui.run import events as ev
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal, ref_of
-from amplify_tui.run.state import State, StepState
+from amplify_tui.run.state import RUN_SCOPE, State, StepState
 from amplify_tui.verdict.model import Expected
 
 Result: TypeAlias = tuple[EventData, ...] | Refusal
@@ -60,6 +60,11 @@ def place(state: State, scope: str, kind: str, reason: str, *, auto_release: boo
         reason=reason,
         auto_release=auto_release,
     )
+
+
+def hold_run(state: State, reason: str) -> tuple[ev.HoldPlaced, ...]:
+    """The event that holds the run on behalf of a person; none where one holds it already: one release is enough."""
+    return () if state.is_held_by_person else (place(state, RUN_SCOPE, "human", reason),)
 
 
 def sha(text: str) -> str:

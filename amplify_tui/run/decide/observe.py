@@ -5,21 +5,26 @@ A pass needs evidence; what is undecided, blind or broken never advances by itse
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
+from amplify_tui.run.agenda import expired_unwatched
 from amplify_tui.run.decide.guards import Result, expected_world, find_step, place, refuse
-from amplify_tui.run.decide.takeback import full_rollback, mitigation
+from amplify_tui.run.decide.takeback import full_rollback, mitigation, unanswered
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import RUN_SCOPE, State, StepState, TriggerState
+from amplify_tui.verdict.conditions import Rule, rule_of
 from amplify_tui.verdict.gate import judge
-from amplify_tui.verdict.model import Evidence, TermVerdict, Verdict
+from amplify_tui.verdict.model import Answer, Evidence, TermVerdict, Verdict
 from amplify_tui.verdict.triggers import fires
 
 JOURNAL_EVERY_S = 30.0
 WORSE = 1.2
+SEVERITY: Final[tuple[Answer, ...]] = ("fail", "error", "blind", "undecided", "pass")
 
 
 def judge_step(state: State, step: StepState, evidence: Evidence, now: float) -> Verdict:
@@ -31,14 +36,28 @@ def judge_step(state: State, step: StepState, evidence: Evidence, now: float) ->
         return verdict
     others = [t for t in verdict.terms if t.id not in step.overridden or _worse(t, step)]
     if any(t.answer != "pass" for t in others):
-        worst = next(t for t in others if t.answer != "pass")
+        worst = min(others, key=lambda t: SEVERITY.index(t.answer))
         return replace(verdict, answer=worst.answer, reason=worst.reason, need=worst.need)
     return replace(verdict, answer="pass", reason=f"overridden: {', '.join(step.overridden)}", need="")
 
 
 def _worse(term: TermVerdict, step: StepState) -> bool:
+    """20 % past what was shown when it was overridden; where nothing was shown, any number that fails."""
     then = step.overridden_at.get(term.id)
-    return then is not None and term.value is not None and term.value > then * WORSE
+    if term.value is None:
+        return False
+    if then is None:
+        return term.answer == "fail"
+    if _wants_more(step, term.id):
+        return term.value < then / WORSE
+    return term.value > then * WORSE
+
+
+def _wants_more(step: StepState, term: str) -> bool:
+    """Whether low is bad: a condition with `below`."""
+    asked = next((t for t in step.watch.gate if t.id == term), None) if step.watch else None
+    rule = rule_of(asked) if asked is not None else ""
+    return isinstance(rule, Rule) and rule.below
 
 
 def next_phase(step: StepState, why: str) -> tuple[EventData, ...]:
@@ -122,7 +141,7 @@ def _passed(state: State, step: StepState, order: c.Observe) -> tuple[EventData,
 
 def _failed(state: State, step: StepState, verdict: Verdict) -> tuple[EventData, ...]:
     assert step.watch is not None
-    on_fail = step.watch.on_fail
+    on_fail = step.watch.on_fail if state.phase == "forward" else "hold"
     if on_fail == "rollback" and not state.automatic_rollbacks:
         return full_rollback(state, f"gate of {step.ref}: {verdict.reason}")
     if on_fail == "retreat" and step.watch.flag and step.phase > 0:
@@ -139,7 +158,12 @@ def _blind(state: State, step: StepState, verdict: Verdict, now: float) -> tuple
     """Blind or broken past `on_blind.after`: hold and ask. Rolling back on it happens only where it is written."""
     if step.verdict is None or step.verdict.answer != verdict.answer or now - step.verdict_at < state.on_blind.after:
         return ()
-    if state.on_blind.do == "rollback" and state.is_exposed and not state.automatic_rollbacks:
+    if (
+        state.on_blind.do == "rollback"
+        and state.phase == "forward"
+        and state.is_exposed
+        and not state.automatic_rollbacks
+    ):
         return full_rollback(state, f"blind at {step.ref}: {verdict.reason}")
     question = "wait, go back, mitigate or roll back?" if state.on_blind.do == "ask" else ""
     stuck = ev.StepStuck(step=step.step, key=step.key, cause="gate", detail=verdict.reason, question=question)
@@ -162,25 +186,32 @@ def _overdue(state: State, step: StepState, verdict: Verdict, now: float) -> tup
 
 def sense(state: State, order: c.Sense, now: float) -> Result:
     """Armed from the first exposure to the close, also during holds and questions. One that fired waits for its answer
-    and fires again only after its condition was good in between (it is judged over its span)."""
+    and is armed again once its condition was good in between, or a ramp starts over (evolve_steps.py)."""
     if not state.is_exposed:
         return ()
     events: list[EventData] = []
     for trigger in state.triggers.values():
-        if trigger.is_open or (trigger.fired_at is not None and now - trigger.fired_at < REFIRE_S):
-            continue
-        if state.exposed_now <= 0 and trigger.fired_at is not None:
-            continue  # answered, and nobody is exposed any more: there is nothing left to protect
         seen = fires(
             trigger.spec.term, order.evidence, expected_world(state, None, state.first_exposure_at or 0.0), now
         )
-        if seen.answer == "fail":
-            events.extend(_fire(state, trigger, seen.reason, now))
+        caused = _sensed(state, trigger, seen, now)
+        events.extend(caused)
+        if any(not isinstance(event, ev.TriggerArmed) for event in caused):
             break  # one at a tick: what it causes changes what the next would see
     return tuple(events)
 
 
-REFIRE_S = 30.0
+def _sensed(state: State, trigger: TriggerState, seen: TermVerdict, now: float) -> tuple[EventData, ...]:
+    if trigger.fired_at is None:
+        return _fire(state, trigger, seen.reason, now) if seen.answer == "fail" else ()
+    if not trigger.is_open:
+        return (ev.TriggerArmed(trigger=trigger.spec.id),) if seen.answer == "pass" else ()
+    if trigger.answer_by is None or now < trigger.answer_by or not expired_unwatched(state, trigger):
+        return ()
+    # Its time ran out while nobody conducted: `then` only where it is bad now (verdicts.md 6).
+    if seen.answer == "fail":
+        return unanswered(state, trigger)
+    return (ev.TriggerAnswered(trigger=trigger.spec.id, answer="unanswered"),) if seen.answer == "pass" else ()
 
 
 def _fire(state: State, trigger: TriggerState, evidence: str, now: float) -> tuple[EventData, ...]:
@@ -196,6 +227,8 @@ def _fire(state: State, trigger: TriggerState, evidence: str, now: float) -> tup
 
 
 def drifted(state: State, order: c.Drifted, now: float) -> Result:
-    if any(h.kind == "drift" for h in state.holds.values()):
+    """A hold that a person answers: a flag is not as we left it, or (no flag named) the journal lost its end."""
+    kind = "drift" if order.flag else "unknown"
+    if any(h.kind == kind for h in state.holds.values()):
         return ()
-    return (place(state, RUN_SCOPE, "drift", f"{order.flag}: {order.detail}"),)
+    return (place(state, RUN_SCOPE, kind, f"{order.flag}: {order.detail}" if order.flag else order.detail),)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.decide.guards import Result, find_step, place, refuse, role_refusal, unknown_in
 from amplify_tui.run.inputs import complaints, missing
-from amplify_tui.run.shapes import Await, Refusal
-from amplify_tui.run.state import RUN_SCOPE, State, StepState
+from amplify_tui.run.shapes import Await, Hold, Refusal
+from amplify_tui.run.state import IN_FLIGHT, RUN_SCOPE, State, StepState
+from amplify_tui.run.undo import PROBES_LIKELY
+
+JUDGED_LATELY_S: Final = 60.0
 
 
 def start(state: State, order: c.Start, now: float) -> Result:
@@ -96,6 +101,8 @@ def reject(state: State, order: c.Reject, now: float) -> Result:
     what = f"{order.actor} cannot reject {step.ref}"
     if step.status != "awaiting" or _sign_off_of(step, order.role) is None:
         return refuse(what, f"it does not wait for {order.role}")
+    if order.expect and order.expect != step.preview_sha:
+        return refuse(what, "the preview has changed since it was shown", "read it again, then reject")
     lacks = role_refusal(state, order.actor, order.role, what)
     if lacks:
         return lacks
@@ -112,15 +119,18 @@ def skip(state: State, order: c.Skip, now: float) -> Result:
         return step
     what = f"{step.ref} cannot be skipped"
     plan = state.plan_of(step)
-    if plan.skippable is False:
+    # A step of the rollback section holds the closing of the run, and nothing else: it is never a dead end.
+    if plan.skippable is False and state.phase == "forward":
         return refuse(what, "the playbook does not say `skippable`", "retry it, settle it, or roll back")
     if isinstance(plan.skippable, tuple):
         refusals = [role_refusal(state, order.actor, role, what) for role in plan.skippable]
         if all(refusals):
             return refusals[0] or refuse(what, "no role may skip it")
+    if state.phase == "rolling_back" and plan.lane == "forward":
+        return refuse(what, "the run is rolling back, and the step is canceled")
     if step.is_over:
         return refuse(what, f"it is {step.status}")
-    if step.status in ("running", "observing"):
+    if step.status in ("running", "observing") or any(e.status in IN_FLIGHT for e in state.effects_of(step)):
         return refuse(what, "it is at work", "wait for it, or hold the run")
     if order.expect is not None and order.expect != step.n:
         return refuse(what, f"it is at attempt {step.n}, not {order.expect}", "look again")
@@ -150,15 +160,33 @@ def retry(state: State, order: c.Retry, now: float) -> Result:
     if unknown := unknown_in(state, step):
         return refuse(what, f"nobody knows whether {', '.join(unknown)} happened", f"settle {unknown[0]} first")
     if state.is_held and state.phase == "forward":
-        return refuse(what, "the run is held", f"release {next(iter(state.holds))} first")
+        held = next(h.id for h in state.holds.values() if h.scope == RUN_SCOPE)
+        return refuse(what, "the run is held", f"release {held} first")
+    if any(e.status in IN_FLIGHT for e in state.effects_of(step)):
+        return refuse(what, "an effect of it is under way", "wait for its outcome")
     if order.via == "engine" and (not step.not_before or now < step.not_before):
         return refuse(what, "its backoff is not over")
-    return (
-        ev.AttemptStarted(
-            step=step.step, key=step.key, n=step.n + 1, preview_sha=step.preview_sha, watch=step.watch, ramp=step.ramp
-        )
-        if step.preview_sha or step.n
-        else ev.StepAwaiting(step=step.step, key=step.key),
+    if _asks_again(state, step):
+        return (ev.StepAwaiting(step=step.step, key=step.key),)
+    return (another_attempt(step),)
+
+
+def _asks_again(state: State, step: StepState) -> bool:
+    """Whether everything that stands before a first effect is checked once more: sign-offs, the window, the fleet.
+
+    Of a step that never began (it was rejected or declined), of a ramp that starts over, and of a signed-off step
+    whose attempt changed nothing: its signatures may have expired, or its preview be another by now.
+    """
+    if step.n == 0 or step.cause == "undo":
+        return True
+    happened = any(effect.status != "absent" for effect in state.effects_of(step))
+    return state.plan_of(step).sign_off is not None and step.phase_at is None and not happened
+
+
+def another_attempt(step: StepState) -> ev.AttemptStarted:
+    """The next attempt of a step: it goes on at the first effect that is not done."""
+    return ev.AttemptStarted(
+        step=step.step, key=step.key, n=step.n + 1, preview_sha=step.preview_sha, watch=step.watch, ramp=step.ramp
     )
 
 
@@ -171,7 +199,7 @@ def settle(state: State, order: c.Settle, now: float) -> Result:
         return refuse(what, f"it is {effect.status}", "only an unknown or diverged effect needs a person's word")
     if order.expect and order.expect != effect.status:
         return refuse(what, f"it is {effect.status}, not {order.expect}", "look again")
-    if effect.status == "unknown" and effect.probes < 7 and not order.reason:
+    if effect.status == "unknown" and effect.probes < PROBES_LIKELY and not order.reason:
         return refuse(what, "its probe may still answer", "wait for it, or say with --reason how you know")
     settled = ev.EffectSettled(effect=effect.id, as_=order.as_, reason=order.reason)
     return (settled, *resume_after(state, effect.id))
@@ -188,15 +216,24 @@ def resume_after(state: State, effect_id: str) -> tuple[ev.AttemptStarted, ...]:
     others = [name for name in unknown_in(state, step) if name != effect_id]
     if others or state.holds_on(step.ref):
         return ()
-    return (
-        ev.AttemptStarted(
-            step=step.step, key=step.key, n=step.n + 1, preview_sha=step.preview_sha, watch=step.watch, ramp=step.ramp
-        ),
+    return (another_attempt(step),)
+
+
+def _resume_released(state: State, hold: Hold) -> tuple[ev.AttemptStarted, ...]:
+    """Steps whose unknown effects were settled while *hold* stood: they go on now, as they would have then."""
+    return tuple(
+        another_attempt(step)
+        for ref, step in state.steps.items()
+        if step.status == "stuck"
+        and step.cause in ("unknown", "drift")
+        and hold.scope in (RUN_SCOPE, ref)
+        and [h.id for h in state.holds_on(ref)] == [hold.id]
+        and not unknown_in(state, step)
     )
 
 
 def place_hold(state: State, order: c.PlaceHold, now: float) -> Result:
-    if any(h.kind == "human" and h.scope == RUN_SCOPE for h in state.holds.values()):
+    if state.is_held_by_person:
         return refuse("the run is held already", "a person holds it", "release it to go on")
     return (place(state, RUN_SCOPE, "human", order.reason or f"held by {order.actor}"),)
 
@@ -207,13 +244,22 @@ def release(state: State, order: c.Release, now: float) -> Result:
         there = ", ".join(state.holds) or "none"
         return refuse(f"no hold {order.hold}", f"holds that are there: {there}", "look again")
     what = f"{hold.id} cannot be released"
-    if hold.kind in ("gate", "blind"):
+    if hold.kind in ("gate", "blind") and not _passes_now(state, hold, now):
         return refuse(what, "a gate holds until its evidence is good", "wait for a pass, or override the condition")
     if hold.kind == "drift" and not order.choice:
         return refuse(what, "somebody else changed the flag", "choose with --choice ours, accept or kill")
     if hold.scope == RUN_SCOPE and state.mitigation == "running":
         return refuse(what, "exposure is being taken away", "wait until it is verified")
-    return (ev.HoldReleased(hold=hold.id, why=order.reason or f"released by {order.actor}", choice=order.choice),)
+    released = ev.HoldReleased(hold=hold.id, why=order.reason or f"released by {order.actor}", choice=order.choice)
+    return (released, *_resume_released(state, hold))
+
+
+def _passes_now(state: State, hold: Hold, now: float) -> bool:
+    """Whether the gate that holds was judged a pass lately: it is judged at each tick, journaled every 30 s."""
+    step = next((s for s in state.steps.values() if s.ref == hold.scope), None)
+    if step is None or step.verdict is None:
+        return False
+    return step.verdict.answer == "pass" and now - step.judged_at <= JUDGED_LATELY_S
 
 
 def abort(state: State, order: c.Abort, now: float) -> Result:
@@ -224,10 +270,11 @@ def abort(state: State, order: c.Abort, now: float) -> Result:
         return refuse(what, "an effect is being made at this moment", "wait for its outcome")
     if open_ := [effect.id for effect in state.open_effects]:
         return refuse(what, f"nobody knows whether {', '.join(open_)} happened", f"settle {open_[0]} first")
-    if 0 < state.exposed_now < 100 and not order.leave_partial:
-        return refuse(
-            what, f"{state.exposed_now:g} % of users would stay exposed", "mitigate first, or --leave-partial"
-        )
+    if state.mitigation == "running":
+        return refuse(what, "exposure is being taken away", "wait until it is verified")
+    partial = max((percent for percent in state.exposure.values() if percent < 100), default=0.0)
+    if partial > 0 and not order.leave_partial:
+        return refuse(what, f"{partial:g} % of users would stay exposed", "mitigate first, or --leave-partial")
     return (ev.RunClosed(outcome="abandoned", reason=order.reason, exceptions=state.exceptions),)
 
 

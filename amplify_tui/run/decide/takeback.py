@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
-from amplify_tui.run.decide.guards import Result, place, refuse
+from amplify_tui.run.agenda import expired_unwatched
+from amplify_tui.run.decide.guards import Result, hold_run, refuse
 from amplify_tui.run.shapes import EXPOSURE_BAND
-from amplify_tui.run.state import RUN_SCOPE, State
+from amplify_tui.run.state import State, TriggerState
 from amplify_tui.run.undo import (
     SETTLED_ITEM,
+    ItemState,
     exposure_plan,
     mitigation_items,
     rollback_items,
@@ -25,7 +27,7 @@ def mitigate(state: State, order: c.Mitigate, now: float) -> Result:
     if state.phase == "rolling_back":
         return ()  # the rollback has the same first bands, and is at them or past them
     if state.mitigation == "running":
-        return refuse(
+        return _again(mitigation_items(state)) or refuse(
             "exposure is being taken away already", "a mitigation is under way", "watch it on the rollback screen"
         )
     return mitigation(state, order.reason or f"mitigate by {order.actor}")
@@ -35,18 +37,12 @@ def mitigation(state: State, reason: str) -> tuple[ev.EventData, ...]:
     """The events of a mitigation: its plan, and a hold that only a person releases."""
     plan = exposure_plan(state)
     started = ev.MitigationStarted(plan=plan, reason=reason)
-    held = any(h.kind == "human" and h.scope == RUN_SCOPE for h in state.holds.values())
-    return (started,) if held else (started, place(state, RUN_SCOPE, "human", f"mitigated: {reason}"))
+    return (started, *hold_run(state, f"mitigated: {reason}"))
 
 
 def rollback(state: State, order: c.Rollback, now: float) -> Result:
     if state.phase == "rolling_back":
-        stuck = tuple(
-            ev.UndoDecided(effect=e.item.id, choice="restore", reason="tried again with all the others")
-            for e in rollback_items(state)
-            if e.status == "blocked"
-        )
-        return stuck or refuse(
+        return _again(rollback_items(state)) or refuse(
             "the run is rolling back already", "nothing of it is stuck", "watch it on the rollback screen"
         )
     if order.force_order and not order.reason:
@@ -58,13 +54,30 @@ def full_rollback(state: State, reason: str, *, force_order: bool = False) -> tu
     return (ev.RollbackStarted(scope="full", reason=reason, plan=undo_plan(state), force_order=force_order),)
 
 
+def _again(items: list[ItemState]) -> tuple[ev.EventData, ...]:
+    """Another try of each item that is stuck. It decides nothing else: what others changed stays guarded."""
+    events: list[ev.EventData] = []
+    for entry in items:
+        if entry.status == "blocked":
+            events += _put_aside(entry, "tried again")
+            events.append(ev.UndoDecided(effect=entry.item.id, choice="retry", reason="tried again"))
+    return tuple(events)
+
+
+def _put_aside(entry: ItemState, why: str) -> tuple[ev.EventData, ...]:
+    """The end of a try that nobody can vouch for, so that another can begin."""
+    if entry.effect is None or entry.effect.status not in ("unknown", "diverged"):
+        return ()
+    return (ev.EffectSettled(effect=entry.effect.id, as_="absent", reason=why),)
+
+
 def retry_item(state: State, name: str) -> Result:
     entry = next((e for e in rollback_items(state) if name in (e.item.id, *e.item.effects)), None)
     if entry is None:
         return refuse(f"no undo item {name}", "the rollback plan has none of that id", "`show RUN` lists them")
     if entry.status != "blocked":
         return refuse(f"{entry.item.id} is not retried", f"it is {entry.status}")
-    return (ev.UndoDecided(effect=entry.item.id, choice="restore", reason="retried"),)
+    return _again([entry])
 
 
 def decide_undo(state: State, order: c.DecideUndo, now: float) -> Result:
@@ -81,10 +94,18 @@ def decide_undo(state: State, order: c.DecideUndo, now: float) -> Result:
     if order.expect and entry.effect is not None and order.expect != entry.effect.status:
         return refuse(what, f"it is {entry.effect.status}, not {order.expect}", "look again")
     decided = ev.UndoDecided(effect=entry.item.id, choice=order.choice, reason=order.reason)
-    if entry.effect is not None and entry.effect.status in ("unknown", "diverged"):
-        as_absent = ev.EffectSettled(effect=entry.effect.id, as_="absent", reason=f"decided: {order.choice}")
-        return (as_absent, decided)
-    return (decided,)
+    aside = _put_aside(entry, f"decided: {order.choice}")
+    return (*aside, *(_left_standing(state, entry, order.reason) if order.choice == "waive" else ()), decided)
+
+
+def _left_standing(state: State, entry: ItemState, reason: str) -> tuple[ev.EventData, ...]:
+    """What nobody could vouch for counts as done once its undo is waived: a person answers for it."""
+    effects = [state.effects[name] for name in entry.item.effects]
+    return tuple(
+        ev.EffectSettled(effect=e.id, as_="done", reason=f"its undo was waived: {reason}")
+        for e in effects
+        if e.status in ("unknown", "diverged")
+    )
 
 
 def answer_trigger(state: State, order: c.AnswerTrigger, now: float) -> Result:
@@ -101,7 +122,7 @@ def answer_trigger(state: State, order: c.AnswerTrigger, now: float) -> Result:
         case "mitigate":
             return (answered, *(() if state.mitigation == "running" else mitigation(state, reason)))
         case "hold":
-            return (answered, place(state, RUN_SCOPE, "human", reason))
+            return (answered, *hold_run(state, reason))
         case "ignore":
             if not order.reason:
                 return refuse("a trigger is not ignored silently", "it needs a reason", "give one with --reason")
@@ -113,10 +134,18 @@ def expire(state: State, order: c.Expire, now: float) -> Result:
     trigger = state.triggers.get(order.what)
     if trigger is None or not trigger.is_open or trigger.answer_by is None or now < trigger.answer_by:
         return refuse(f"{order.what} does not expire", "it asks nothing, or its time is not over")
-    answered = ev.TriggerAnswered(trigger=order.what, answer="unanswered")
-    reason = f"trigger {order.what} unanswered: {trigger.evidence}"
+    if expired_unwatched(state, trigger):
+        why = "its time ran out while nobody conducted"
+        return refuse(f"{order.what} does not expire", why, "it is judged by fresh readings")
+    return unanswered(state, trigger)
+
+
+def unanswered(state: State, trigger: TriggerState) -> tuple[ev.EventData, ...]:
+    """What a trigger that nobody answered was told to do then, and no more than that."""
+    answered = ev.TriggerAnswered(trigger=trigger.spec.id, answer="unanswered")
+    reason = f"trigger {trigger.spec.id} unanswered: {trigger.evidence}"
     if trigger.spec.then == "hold":
-        return (answered, place(state, RUN_SCOPE, "human", reason))
+        return (answered, *hold_run(state, reason))
     if trigger.spec.scope == "full" and not state.automatic_rollbacks:
         return (answered, *full_rollback(state, reason))
     if state.mitigation == "running":

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import lane_done, phase_effects_done, preds_over, undone
-from amplify_tui.run.decide.guards import Result, expected_world, find_step, place, refuse, unknown_in
+from amplify_tui.run.decide.guards import Result, expected_world, find_step, refuse, unknown_in
 from amplify_tui.run.decide.people import resume_after
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Await, Refusal, StepPlan
-from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState
+from amplify_tui.run.state import EffectState, State, StepState
 from amplify_tui.run.undo import (
     ROLLBACK,
     SETTLED_ITEM,
@@ -64,12 +64,13 @@ def begin(state: State, order: c.Begin, now: float) -> Result:
         return refuse(what, f"it is {step.status}")
     if not preds_over(state, step):
         return refuse(what, "what it needs is not done")
+    held = next(iter(state.holds_on(step.ref)), None) if state.phase == "forward" else None
     if order.when is None or order.problem:
         return (ev.StepStuck(step=step.step, key=step.key, cause="failed", detail=order.problem or "no condition"),)
-    if order.when is False:
+    if order.when is False and held is None:
         return (ev.StepSkipped(step=step.step, key=step.key, by="condition", reason="its condition is false"),)
     awaits = _unmet(state, step, plan, order, now)
-    if awaits:
+    if awaits and order.when is True:
         if step.status == "awaiting" and (step.awaits, step.preview_sha) == (awaits, order.preview_sha):
             return ()
         return (
@@ -77,8 +78,8 @@ def begin(state: State, order: c.Begin, now: float) -> Result:
                 step=step.step, key=step.key, what=awaits, preview=order.preview, preview_sha=order.preview_sha
             ),
         )
-    if state.phase == "forward" and state.holds_on(step.ref):
-        return refuse(what, "the run is held", f"release {state.holds_on(step.ref)[0].id}")
+    if held is not None:
+        return refuse(what, f"held: {held.reason}", f"release {held.id}")
     return (
         ev.AttemptStarted(
             step=step.step,
@@ -198,6 +199,8 @@ def _forward_refusal(state: State, order: c.Intend) -> Refusal | None:
         return refuse(what, f"{step.ref} is {step.status}")
     if unknown := unknown_in(state, step):
         return refuse(what, f"nobody knows whether {', '.join(unknown)} happened", f"settle {unknown[0]} first")
+    if taken := next((e for e in state.open_effects if e.target == order.target), None):
+        return refuse(what, f"{taken.id} on {order.target.id} has no outcome yet: {taken.status}", "wait for it")
     lowers = order.exposure is not None and order.exposure.after < order.exposure.before
     if state.phase == "forward" and not lowers and (holds := state.holds_on(step.ref)):
         return refuse(what, f"held: {holds[0].reason}", f"release {holds[0].id}")
@@ -211,7 +214,8 @@ def outcome(state: State, order: c.Outcome, now: float) -> Result:
         return refuse(f"the outcome of {order.effect} is not taken", f"it is {status}")
     match order.result:
         case "done":
-            return (ev.EffectDone(effect=effect.id, observed=order.observed, receipt=order.receipt),)
+            done = ev.EffectDone(effect=effect.id, observed=order.observed, receipt=order.receipt)
+            return (done, *_moot(state, effect))
         case "accepted":
             return (ev.EffectAccepted(effect=effect.id, handle=order.handle, waits_for=order.waits_for, url=order.url),)
         case "absent":
@@ -226,6 +230,23 @@ def outcome(state: State, order: c.Outcome, now: float) -> Result:
             )
         case "unknown":
             return (ev.EffectUnknown(effect=effect.id, cause=order.reason), *_stuck_on(state, effect, order.reason))
+
+
+def _moot(state: State, undo: EffectState) -> tuple[ev.EffectProbed, ...]:
+    """What an undo that is done says of the effects it took back and of its own earlier tries: none of them stands.
+
+    So an unknown effect needs nobody's word once its target was restored.
+    """
+    items = (*state.rollback_plan, *state.mitigation_plan)
+    item = next((i for i in items if i.id == undo.undoes), None)
+    if item is None:
+        return ()
+    seen = [e for e in state.effects.values() if e.id in item.effects or (e.undoes == item.id and e.id != undo.id)]
+    return tuple(
+        ev.EffectProbed(effect=e.id, result="absent", detail=f"taken back by {undo.id}")
+        for e in seen
+        if e.status in ("unknown", "diverged")
+    )
 
 
 def _undo_backoff(state: State, effect: EffectState, now: float) -> float:
@@ -325,6 +346,8 @@ def close(state: State, order: c.Close, now: float) -> Result:
     forward = [s for s in state.steps.values() if state.plan_of(s).lane == "forward"]
     if waiting := [s.ref for s in forward if not s.is_over]:
         return refuse(what, f"{waiting[0]} is not done")
+    if state.is_held:
+        return refuse(what, "the run is held", "release it to end the run")
     if state.mitigation == "running":
         return refuse(what, "exposure is being taken away")
     if state.open_triggers:
@@ -345,7 +368,8 @@ def _close_back(state: State, what: str) -> Result:
     waived = [f"{e.item.target.id} waived: {e.detail}" for e in items if e.status == "waived"]
     broken = [f"integrity check {n}: {v}" for n, v in state.integrity_after.items() if v != "pass"]
     kept = [e.item.says for e in items if e.status == "kept" and e.item.says]
-    outcome_ = "rolled_back_partly" if waived or broken else "rolled_back"
+    skipped = any(state.plan_of(s).lane != "forward" and s.skipped_by == "human" for s in state.steps.values())
+    outcome_ = "rolled_back_partly" if waived or broken or skipped else "rolled_back"
     return (
         ev.RunClosed(
             outcome=outcome_,  # type: ignore[arg-type]  # both are Outcomes
@@ -353,8 +377,3 @@ def _close_back(state: State, what: str) -> Result:
             follow_ups=tuple(kept),
         ),
     )
-
-
-def held(state: State, kind: str, reason: str) -> ev.HoldPlaced:
-    """A hold on the whole run."""
-    return place(state, RUN_SCOPE, kind, reason)

@@ -89,7 +89,7 @@ def aside(run: RunSummary | None, item: Startable | None, cells: int, now: float
     if run is not None:
         lines: list[Line] = [[text(f"{run.run[:8]} {run.playbook}", STRONG)]]
         step = f"{run.previous} → {run.version}" if run.previous else run.version
-        lines += [[text(step)], [text(f"{run.mode}, {run.environment}", DIM)]]
+        lines += [[text(step)], [text(", ".join(part for part in (run.mode, run.environment) if part), DIM)]]
         if run.started_at:
             lines.append([text(f"started {duration(now - run.started_at)} ago by {run.driver or 'nobody known'}")])
         lines.append([text(run.word), text(f", exposure {percent(run.exposure)}" if run.exposure else "", ACTIVE)])

@@ -13,6 +13,17 @@ def board_of(story: Story, *, slow: bool = False, lost: bool = False) -> dict[st
     """The board beside *story*, read a second or two before its last event; *lost*: the metrics stopped 150 s ago."""
     at = story.at
     board: dict[str, Any] = {"conductor": {"at": at - 1, "pid": 4711, "host": "bastion"}}
+    _fleet(board, at)
+    _flag_and_git(board, story, at)
+    _signals(board, at, slow=slow, lost=lost)
+    ramp = story.state.step("ramp")
+    if ramp is not None and ramp.verdict is not None and ramp.status in ("observing", "stuck"):
+        board["gate:ramp"] = msgspec.to_builtins(ramp.verdict)
+    _steps(board, at)
+    return board
+
+
+def _fleet(board: dict[str, Any], at: float) -> None:
     fleet = {"ledger": ("2.3.4", 2), "pricing": ("5.1.0", 2), "checkout": ("3.0.0", 4)}
     for service, (version, count) in fleet.items():
         for i in range(1, count + 1):
@@ -21,6 +32,9 @@ def board_of(story: Story, *, slow: bool = False, lost: bool = False) -> dict[st
                 "service": service, "instance": unit, "url": f"http://10.0.0.{i}", "status": "ok", "ok": True,
                 "data_at": at - 2, "received_at": at - 2, "version": version,
             }  # fmt: skip
+
+
+def _flag_and_git(board: dict[str, Any], story: Story, at: float) -> None:
     share = story.state.exposure.get(FLAG)
     board[f"flag:unleash/{FLAG}"] = {
         "source": "unleash", "flag": FLAG, "status": "ok", "data_at": at - 1, "received_at": at - 1,
@@ -30,6 +44,9 @@ def board_of(story: Story, *, slow: bool = False, lost: bool = False) -> dict[st
         "at": at - 30, "branch": "main", "sha": SHA, "tag": "v3.0.0", "tag_state": "pushed", "ahead": 2, "behind": 0,
         "dirty": False, "tags": [{"name": "v2.9.4", "sha": "77ac01e", "at": at - 9e5}], "status": "ok", "note": "",
     }  # fmt: skip
+
+
+def _signals(board: dict[str, Any], at: float, *, slow: bool, lost: bool) -> None:
     status, read = ("error", at - 150) if lost else ("ok", at - 2)
     values = {
         "errors:treatment": 0.0011,
@@ -44,9 +61,9 @@ def board_of(story: Story, *, slow: bool = False, lost: bool = False) -> dict[st
             "data_at": read, "received_at": read, "window_from": read - 60, "window_to": read,
         }  # fmt: skip
         board[f"signals:{key}:spark"] = [value * (1 + (i % 5) / 20) for i in range(60)]
-    ramp = story.state.step("ramp")
-    if ramp is not None and ramp.verdict is not None and ramp.status in ("observing", "stuck"):
-        board["gate:ramp"] = msgspec.to_builtins(ramp.verdict)
+
+
+def _steps(board: dict[str, Any], at: float) -> None:
     board["graph"] = {
         "order": ["ledger", "pricing", "checkout"],
         "services": {
@@ -74,4 +91,3 @@ def board_of(story: Story, *, slow: bool = False, lost: bool = False) -> dict[st
         ],
     }  # fmt: skip
     board["output:buy[checkout]"] = {"lines": ["suite checkout, tenant e2e", "12 passed, 2 failed"], "at": at - 4}
-    return board

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ARM_AFTER: Final = 0.4
 REPEAT_BEGINS: Final = 0.7  # the slowest first repeat measured is 0.66 s after the press (X11)
 CANCEL: Final = "cancel"
+BUTTON_ROOM: Final = 56  # beside Cancel, in a dialog of 72 cells: what 80 columns leave
 
 
 class Field(Struct, frozen=True):
@@ -82,6 +83,8 @@ class FormDialog(ModalScreen[Filled | None]):
         ("x", "dismiss(None)", "cancel"),
         ("right", "app.focus_next", "next"),
         ("left", "app.focus_previous", "previous"),
+        ("down", "app.focus_next", "next"),
+        ("up", "app.focus_previous", "previous"),
     ]
 
     def __init__(self, form: Form) -> None:
@@ -112,7 +115,8 @@ class FormDialog(ModalScreen[Filled | None]):
                     yield Static(self._text(ask), classes="label", markup=False)
                     yield Input(id="must-type", compact=True)
             yield Static("", id="complaint", markup=False)
-            with Horizontal(id="buttons"):
+            cells = sum(max(8, len(choice.label) + 4) + 2 for choice in self.form.choices)
+            with Horizontal(id="buttons", classes="-stacked" if cells > BUTTON_ROOM else ""):
                 yield Button(Content("Cancel"), id=CANCEL, compact=True)
                 for choice in self.form.choices:
                     label = self._text(choice.label, 40)

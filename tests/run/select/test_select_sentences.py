@@ -1,0 +1,209 @@
+"""The sentences of the views: every event has a line, every state a headline, and nothing reads better than it is."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from amplify_tui.run import events as ev
+from amplify_tui.run.select.gate import condition_rows, live, lower_phases, observed
+from amplify_tui.run.select.headline import headline
+from amplify_tui.run.select.log_lines import SAYERS
+from amplify_tui.run.select.stages import current, stage_rows, undo_ready
+from amplify_tui.run.select.undo_lines import mitigation_preview, undo_rows
+from amplify_tui.run.select.words import ascii_twin, clock, safe, since
+from amplify_tui.run.select.world import flags_panel, git_panel, health_panel, signals_panel, spark
+from amplify_tui.run.state import State
+from amplify_tui.tui.example import stories
+from amplify_tui.tui.example.board import board_of
+
+
+def test_every_event_has_a_line() -> None:
+    assert set(SAYERS) == set(ev.TYPES.values())
+
+
+@pytest.mark.parametrize(
+    ("story", "word"),
+    [
+        (stories.draft, "waiting for you"),
+        (stories.awaiting, "waiting for you"),
+        (stories.running, "going"),
+        (stories.held, "held because"),
+        (stories.unknown, "held because"),
+        (stories.asked, "waiting for you"),
+        (stories.stuck, "waiting for you"),
+        (stories.rolling_back, "undoing"),
+        (stories.rolled_back, "over"),
+        (stories.done, "done"),
+    ],
+)
+def test_one_word_comes_first(story: Any, word: str) -> None:
+    told = story()
+    said = headline(told.state, told.at)
+    assert said.word == word
+    assert said.because
+    assert said.next
+
+
+def test_a_lost_conductor_outranks_all_but_the_end() -> None:
+    held, done = stories.held(), stories.done()
+    said = headline(held.state, held.at, "it is dead")
+    assert said.word == "no conductor"
+    assert "nobody watches at 25 %" in said.because
+    assert "held because" in said.because
+    assert headline(done.state, done.at, "it is dead").word == "done"
+
+
+def test_a_draft_with_its_inputs_asks_to_be_started() -> None:
+    story = stories.draft().tell(ev.InputGiven(step="", values={"version": "3.0.0"}), via="key")
+    assert headline(story.state, story.at).next == "⏎ starts the run"
+
+
+def test_a_hold_that_a_person_must_release_does_not_promise_to_release_itself() -> None:
+    story = stories.running()
+    story.tell(ev.HoldPlaced(hold="h1", scope="ramp", kind="gate", reason="latency", auto_release=False))
+    assert "a person releases it" in headline(story.state, story.at).next
+
+
+def test_stages_read_as_they_stand() -> None:
+    assert [row.status for row in stage_rows(stories.held().state)] == [
+        "done", "done", "done", "done", "attention", "not_reached", "not_reached", "not_reached",
+    ]  # fmt: skip
+    assert stage_rows(stories.done().state)[-1].status == "done_with_exceptions"
+    assert stage_rows(stories.rolled_back().state)[4].status == "undone"
+
+
+def test_the_step_that_matters_is_the_stuck_one_else_the_next_in_the_playbooks_order() -> None:
+    stuck, draft = current(stories.stuck().state), current(stories.draft().state)
+    assert stuck is not None
+    assert stuck.ref == "buy[checkout]"
+    assert draft is not None
+    assert draft.ref == "scope"
+
+
+def test_what_cannot_be_undone_is_counted_and_named() -> None:
+    ready = undo_ready(stories.held().state)
+    assert (ready.ready, ready.total) == (3, 4)
+    assert ready.none == ("expand 42 is kept: 2.9.4 accepts it",)
+
+
+def test_an_item_of_a_later_band_says_which_band_it_waits_for() -> None:
+    story = stories.rolling_back()
+    rows = {row.id: row for row in undo_rows(story.state, story.at)}
+    assert rows["u1:flag:checkout-v3"].word == "waiting"
+    assert rows["u5:tag:v3.0.0"].note == "waits for band 1"
+
+
+def test_mitigation_shows_what_goes_and_nothing_where_nothing_is_exposed() -> None:
+    assert mitigation_preview(stories.held().state) == ("checkout-v3  now 25 %: checkout-v3 off",)
+    assert mitigation_preview(stories.draft().state) == ()
+
+
+def test_a_condition_that_was_never_judged_is_no_pass() -> None:
+    step = observed(stories.at_ramp().state)
+    assert step is not None
+    assert {row.word for row in condition_rows(step)} == {"not judged yet"}
+    assert {row.sign for row in condition_rows(step)} == {"later"}
+
+
+def test_the_last_tick_on_the_board_is_shown_and_nonsense_on_it_is_not() -> None:
+    story = stories.running()
+    step = observed(story.state)
+    assert step is not None
+    fresh = {"gate:ramp": {"answer": "fail", "reason": "latency", "terms": []}}
+    judged = live(step, fresh)
+    assert judged.verdict is not None
+    assert judged.verdict.answer == "fail"
+    assert live(step, {"gate:ramp": {"answer": "splendid"}}) is step
+    assert live(step, {}) is step
+
+
+def test_a_retreat_never_goes_up() -> None:
+    step = observed(stories.held().state)
+    assert step is not None
+    assert lower_phases(step) == (5.0, 1.0)
+
+
+PANELS = [
+    flags_panel,
+    health_panel,
+    git_panel,
+    signals_panel,
+]
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_no_panel_is_good_without_data_with_old_data_or_with_nonsense(panel: Any) -> None:
+    story = stories.running()
+    board = board_of(story)
+    assert panel(story.state, board, story.at).is_good
+    assert not panel(story.state, {}, story.at).is_good
+    assert not panel(State(), {}, story.at).is_good
+    assert not panel(story.state, board, story.at + 3600).is_good
+    nonsense = {key: {"what": "ever"} for key in board}
+    assert not panel(story.state, nonsense, story.at).is_good
+
+
+def test_one_instance_that_is_not_ok_makes_the_panel_not_well() -> None:
+    story = stories.running()
+    board = board_of(story)
+    board["health:checkout/checkout-4"]["ok"] = False
+    panel = health_panel(story.state, board, story.at)
+    assert (panel.word, panel.sign) == ("not well", "failed")
+    row = next(row for row in panel.rows if row.name == "checkout")
+    assert row.text.startswith("3/4")
+    assert "checkout-4 not ok" in row.extra
+
+
+def test_an_instance_that_was_never_read_counts_as_missing() -> None:
+    story = stories.running()
+    board = board_of(story)
+    del board["health:checkout/checkout-4"]
+    row = next(row for row in health_panel(story.state, board, story.at).rows if row.name == "checkout")
+    assert row.text.startswith("3/4")
+    assert row.sign == "unknown"
+
+
+def test_a_flag_that_differs_from_the_run_says_so() -> None:
+    story = stories.running()
+    board = board_of(story)
+    board["flag:unleash/checkout-v3"]["percent"] = 50.0
+    extras = [row.extra for row in flags_panel(story.state, board, story.at).rows]
+    assert "they differ" in extras
+
+
+@given(st.text())
+def test_safe_text_holds_no_control_character(text: str) -> None:
+    assert not [c for c in safe(text) if ord(c) < 32 or 127 <= ord(c) < 160]
+
+
+@given(st.text())
+def test_the_ascii_twin_is_ascii(text: str) -> None:
+    assert ascii_twin(text).isascii()
+
+
+@given(st.lists(st.one_of(st.floats(), st.none(), st.text(max_size=2)), max_size=80))
+def test_a_course_is_drawn_of_whatever_the_board_holds(values: list[Any]) -> None:
+    assert len(spark(values)) <= 12
+
+
+def test_times() -> None:
+    assert clock(0.0, UTC) == "00:00:00"
+    assert (since(291), since(3723)) == ("04:51", "1:02:03")
+
+
+def test_an_unknown_phase_index_in_an_event_still_gives_a_line() -> None:
+    story = stories.running()
+    odd = ev.PhaseAdvanced(step="ramp", from_=7, to=9, why="")
+    sign, words = SAYERS[ev.PhaseAdvanced](replace(story.state, steps={}), odd, _any_envelope(story))
+    assert sign == "active"
+    assert "phase 8 → phase 10" in words
+
+
+def _any_envelope(story: Any) -> ev.Envelope:
+    return ev.decode(story.bodies[-1])
