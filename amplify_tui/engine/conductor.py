@@ -265,6 +265,8 @@ class Conductor:
         last = self.board.values.get("conductor")
         if last is None or now - last["at"] >= 1.0:
             self.board.post("conductor", {"at": now, "pid": os.getpid(), "host": socket.gethostname()})
+            if self.problem:
+                self.board.post("problem", {"what": self.problem, "at": now})
 
     async def _read_inbox(self) -> None:
         """Commands that were left while nobody conducted, and a slow look for more. A broken inbox ends nothing."""

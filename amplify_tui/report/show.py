@@ -97,8 +97,10 @@ def run_text(shown: dict[str, Any]) -> str:
     """The same for a reader of a terminal."""
     release = shown["release"]
     lines = [
-        (f"run {shown['run']}  {shown['phase']}{' ' + shown['outcome'] if shown['outcome'] else ''}  "
-        f"{release['version']} {release['environment']}  conductor {shown['conductor']['state']}")
+        (
+            f"run {shown['run']}  {shown['phase']}{' ' + shown['outcome'] if shown['outcome'] else ''}  "
+            f"{release['version']} {release['environment']}  conductor {shown['conductor']['state']}"
+        )
     ]
     lines += [f"  hold {h['id']} ({h['kind']}): {h['reason']}" for h in shown["holds"]]
     for stage in shown["stages"]:

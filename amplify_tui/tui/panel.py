@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EMPTY = Content("")
 GROWN = 10_000  # the height that a growing panel offers: all of it
+UNCUT = 4_000  # its lines wrap where they are longer than it is wide
 
 
 class Panel(Widget):
@@ -60,14 +61,14 @@ class Panel(Widget):
         if not cells or not self.display:
             return
         scene = Scene(self.view, cells, GROWN if self._grows else self.size.height, self.cursor, self.extra)
-        made = contents(self._draw(scene), cells, ascii_only=cast("Cockpit", self.app).ascii_only)
+        room = UNCUT if self._grows else cells
+        made = contents(self._draw(scene), room, ascii_only=cast("Cockpit", self.app).ascii_only)
         pairs = enumerate(zip_longest(self._lines, made, fillvalue=EMPTY))
         spans = [(y, span) for y, (before, after) in pairs if (span := changed_cells(before, after)) is not None]
-        grew = len(made) != len(self._lines)
-        if not spans and not grew:
+        if not spans and len(made) == len(self._lines):
             return
         self._lines = made
-        if self._grows and grew:
-            self.refresh(layout=True)
+        if self._grows:
+            self.refresh(layout=True)  # its lines wrap: any change may move what follows
         else:
             self.refresh(*(Region(start, y, end - start, 1) for y, (start, end) in spans))

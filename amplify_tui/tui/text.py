@@ -123,12 +123,12 @@ def contents(lines: Sequence[Sequence[Piece]], cells: int, *, ascii_only: bool) 
 def changed_cells(before: Content, after: Content) -> tuple[int, int] | None:
     """From which cell to before which the two lines differ; None where they are the same.
 
-    A line whose styles or length changed counts as a whole: only digits that tick are worth less.
+    A line whose styles or length changed counts as a whole: it is digits that tick which must cost little.
     """
     if before.is_same(after):
         return None
     old, new = before.plain, after.plain
-    if before.spans != after.spans or len(old) != len(new) or not new.isascii():
+    if before.spans != after.spans or len(old) != len(new) or before.cell_length != after.cell_length:
         return 0, max(before.cell_length, after.cell_length)
     different = [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
-    return different[0], different[-1] + 1
+    return cell_len(new[: different[0]]), after.cell_length - cell_len(new[different[-1] + 1 :])

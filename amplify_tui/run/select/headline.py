@@ -22,7 +22,9 @@ from amplify_tui.run.undo import (
 )
 from amplify_tui.verdict.words import duration
 
-Word = Literal["going", "waiting for you", "waiting", "held because", "undoing", "no conductor", "done", "over"]
+Word = Literal[
+    "going", "waiting for you", "waiting", "held because", "undoing", "no conductor", "cannot go on", "done", "over"
+]
 
 OUTCOME_WORDS: Final = {
     "completed": "completed",
@@ -46,8 +48,11 @@ class Headline(Struct, frozen=True):
         return f"{self.word}: {self.because}" + (f"  Next: {self.next}" if self.next else "")
 
 
-def headline(state: State, now: float, lost: str = "") -> Headline:
-    """What happens next. *lost* says why the conductor does not answer; then nothing happens, and that comes first."""
+def headline(state: State, now: float, lost: str = "", problem: str = "") -> Headline:
+    """What happens next. *lost* says why the conductor does not answer; then nothing happens, and that comes first.
+
+    *problem* says what the conductor cannot do at the moment; it tries again by itself.
+    """
     said = _run(state, now)
     if lost and state.phase not in ("closed", "none"):
         at = f" at {percent(state.exposed_now)}" if state.exposed_now else ""
@@ -55,6 +60,10 @@ def headline(state: State, now: float, lost: str = "") -> Headline:
             "no conductor", "unknown", f"nobody watches{at} ({safe(lost)}); last known: {said.word}: {said.because}",
             f"`amplify resume {state.run}`; M Y and R still work",
         )  # fmt: skip
+    if problem and state.phase != "closed":
+        return Headline(
+            "cannot go on", "unknown", f"{safe(problem, 400)}; last known: {said.word}: {said.because}", said.next
+        )
     return said
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from amplify_tui.run.select.headline import Headline, headline
 from amplify_tui.run.select.undo_lines import rollback_state
 from amplify_tui.run.select.words import age, clock, percent, safe, zone
@@ -26,6 +28,8 @@ from amplify_tui.tui.text import (
     wrap,
 )
 from amplify_tui.verdict.words import duration
+
+PROBLEM_S: Final = 15.0
 
 
 def mode_word(scene: Scene) -> tuple[str, str]:
@@ -72,7 +76,15 @@ def identity(scene: Scene) -> list[Line]:
 
 
 def said(scene: Scene) -> Headline:
-    return headline(scene.state, scene.view.at, scene.view.lost)
+    return headline(scene.state, scene.view.at, scene.view.lost, problem_of(scene))
+
+
+def problem_of(scene: Scene) -> str:
+    """What the conductor says that it cannot do; an old word of it no longer counts."""
+    found = scene.view.board.get("problem")
+    if not isinstance(found, dict) or scene.view.at - found.get("at", 0.0) > PROBLEM_S:
+        return ""
+    return str(found.get("what", ""))
 
 
 def next_lines(scene: Scene) -> list[Line]:

