@@ -22,12 +22,14 @@ def open_cockpit(folder: RunDir, *, actor: str, demo: bool = False) -> int:
         from amplify_tui.cli.headless import follow_headless
 
         return follow_headless(folder.path, wait=True)
+    from amplify_tui.cli.doors import doors
     from amplify_tui.cli.home import Runs
     from amplify_tui.cli.reader import client_of
     from amplify_tui.tui.app import Cockpit
 
     runs = None if demo else Runs(actor)
-    return launch(Cockpit(client_of(folder), actor=actor, home=runs, demo=demo, ascii_only=is_ascii()))
+    app = Cockpit(client_of(folder), actor=actor, home=runs, doors=doors(), demo=demo, ascii_only=is_ascii())
+    return launch(app)
 
 
 def is_ascii() -> bool:

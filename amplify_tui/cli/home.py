@@ -119,7 +119,8 @@ def open_home() -> int:
             "the home screen needs a terminal", next_="`amplify runs` lists the runs, --help the commands", code=2
         )
     from amplify_tui.cli.cockpit import is_ascii, launch
+    from amplify_tui.cli.doors import doors
     from amplify_tui.tui.app import Cockpit
 
     actor = default_actor()
-    return launch(Cockpit(None, actor=actor, home=Runs(actor), ascii_only=is_ascii()))
+    return launch(Cockpit(None, actor=actor, home=Runs(actor), doors=doors(), ascii_only=is_ascii()))

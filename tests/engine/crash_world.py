@@ -37,7 +37,11 @@ from amplify_tui.run.state import State
 from amplify_tui.steps.registry import specs
 
 PATIENCE = 60.0  # seconds until a wait is given up; a healthy one takes a few
-SMALL = (Shape("checkout", 2, "2.9.4", 40, "/buy"),)
+SMALL = (
+    Shape("ledger", 1, "2.3.4", 1, "/book"),
+    Shape("pricing", 1, "5.1.0", 1, "/price"),
+    Shape("checkout", 2, "2.9.4", 40, "/buy"),
+)
 ACT = """#!/bin/sh
 # act PLACE NAME [COMMAND...]: notes its key of idempotency, then runs COMMAND; stops where a FIFO says so
 place=$1; name=$2; shift 2
@@ -51,7 +55,7 @@ stop after
 
 @contextlib.contextmanager
 def small_world() -> Iterator[World]:
-    """One service of two instances, a flag server, a repository with its remote. Secrets are in the environment."""
+    """Three services, of which only checkout's two instances are used, a flag server, a repository with its remote. Secrets are in the environment."""
     with start_world(shapes=SMALL) as world:
         before = dict(os.environ)
         os.environ.update(demo_env(world.facts()))
@@ -339,7 +343,7 @@ async def eventually(look: Callable[[], object], what: str) -> None:
 def flag_events(world: World, flag: str = "checkout-v3") -> list[dict[str, Any]]:
     """What the flag server says was done to a flag, oldest first."""
     facts = world.facts()["flags"]
-    found = plainhttp.call(f"{facts['url']}/api/admin/events?limit=1000", token=facts["admin_token"])
+    found = plainhttp.call(f"{facts['url']}/api/admin/search/events?limit=1000", token=facts["admin_token"])
     return [e for e in reversed(found["events"]) if e.get("featureName") == flag]
 
 

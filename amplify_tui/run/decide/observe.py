@@ -202,6 +202,8 @@ def sense(state: State, order: c.Sense, now: float) -> Result:
 
 
 def _sensed(state: State, trigger: TriggerState, seen: TermVerdict, now: float) -> tuple[EventData, ...]:
+    if trigger.fired and not trigger.is_open and state.exposed_now <= 0:
+        return ()  # nobody is exposed any more: there is nothing left to protect
     if trigger.fired_at is None:
         return _fire(state, trigger, seen.reason, now) if seen.answer == "fail" else ()
     if not trigger.is_open:

@@ -49,9 +49,9 @@ ACTS: Final[dict[str, Act]] = {
     "note": run.note,
     "waive": undo.waive,
     "card": go.door(
-        "card", "Break-glass card", "It lies in the run's directory; `amplify report {run} --card` writes it"
+        "card", "Break-glass card", "It lies in the run's directory; `amplify show {run}` lists what is to take back"
     ),
-    "report": go.door("report", "Report", "`amplify report {run}` writes it"),
+    "report": go.door("report", "Report", "`amplify show {run}` tells it"),
     "new": home.new("playbook"),
     "drill": home.new("drill"),
     "check": go.door("check", "Check", "`amplify check PLAYBOOK` lists every problem"),

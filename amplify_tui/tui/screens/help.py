@@ -9,7 +9,7 @@ from textual.binding import ActiveBinding
 from amplify_tui.run.select.words import SIGNS
 from amplify_tui.tui.draw.scene import Draw, Scene
 from amplify_tui.tui.keys import KEY_NAMES
-from amplify_tui.tui.text import DIM, PLAIN, STRONG, Line, fit
+from amplify_tui.tui.text import DIM, PLAIN, STRONG, Line, fit, wrap
 
 SIGN_WORDS = {
     "done": "done, passed, fresh",
@@ -43,9 +43,13 @@ def help_draw(active: Iterable[ActiveBinding]) -> Draw:
 
     def draw(scene: Scene) -> list[Line]:
         lines: list[Line] = [[("KEYS", STRONG)]]
-        lines += [[(fit(f" {key}", 7), STRONG), (fit(label, 16), PLAIN), (tip, DIM)] for key, label, tip in rows]
-        lines += [[(fit(" f9", 7), STRONG), ("mitigate from anywhere, closing any dialog", DIM)]]
-        lines += [[(fit(" f10", 7), STRONG), ("the rollback screen from anywhere", DIM)]]
+        for key, label, tip in rows:
+            lead: Line = [(fit(f" {key}", 6), STRONG), (fit(label, 16), PLAIN)]
+            for part in wrap(tip, max(20, scene.width - 22), 4):
+                lines.append([*lead, (part, DIM)])
+                lead = [(" " * 22, PLAIN)]
+        lines += [[(fit(" f9", 6), STRONG), ("mitigate from anywhere, closing any dialog", DIM)]]
+        lines += [[(fit(" f10", 6), STRONG), ("the rollback screen from anywhere", DIM)]]
         lines += [
             [(fit(" ctrl+p", 7), STRONG), ("  palette: every action, run and panel", DIM)],
             [],

@@ -1,0 +1,67 @@
+"""What the cockpit shows that is not of the run itself: its report, the card for doing it by hand, the playbook's file."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from amplify_tui.cli.common import find_run, load_playbook, replay
+from amplify_tui.engine.sqlite_journal import SqliteReader
+from amplify_tui.report.card import card_text
+from amplify_tui.report.show import run_json, run_text
+from amplify_tui.run import events as ev
+from amplify_tui.run.evolve import evolve
+from amplify_tui.run.select.log_lines import log_line
+from amplify_tui.run.select.words import clock
+from amplify_tui.run.state import State
+from amplify_tui.tui.client import Doors
+
+
+async def report(run: str) -> str:
+    """The state of the run and everything that happened, a line each."""
+    folder = find_run(run)
+    reader = SqliteReader.open(folder.journal)
+    state, lines = State(), []
+    try:
+        head = reader.head().sha
+        while bodies := reader.read(state.seq):
+            for body in bodies:
+                envelope = ev.decode(body)
+                line = log_line(state, envelope)
+                lines.append(f"{clock(line.at, None)} {line.text}")
+                state = evolve(state, envelope)
+    finally:
+        reader.close()
+    return "\n".join([run_text(run_json(state, {"state": "-"}, head)), "", *lines])
+
+
+async def card(run: str) -> str:
+    """How to take the release back by hand."""
+    return card_text(replay(find_run(run)))
+
+
+async def check(run: str) -> str:
+    """The problems of the playbook's file as it is now."""
+    loaded = load_playbook(replay(find_run(run)).playbook)
+    return loaded.render() if loaded.problems else "no problems"
+
+
+async def difference(run: str) -> str:
+    """What the file says now, against what the run pinned. The run goes by what it pinned."""
+    return _difference(replay(find_run(run)))
+
+
+def _difference(state: State) -> str:
+    try:
+        now = Path(state.playbook).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{state.playbook} cannot be read: {error}; the run goes on by what it pinned"
+    lines = difflib.unified_diff(
+        state.bundle_text.splitlines(), now.splitlines(), f"pinned {state.bundle_sha[:4]}", "file", lineterm=""
+    )
+    return "\n".join(lines) or "the file is as it was pinned"
+
+
+def doors() -> Doors:
+    """All of them."""
+    return Doors(report=report, card=card, check=check, difference=difference)
