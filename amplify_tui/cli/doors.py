@@ -1,4 +1,4 @@
-"""What the cockpit shows that is not of the run itself: its report, the card for doing it by hand, the playbook's file."""
+"""What the cockpit shows beside the run itself: its report, the card for doing it by hand, the playbook's file."""
 
 from __future__ import annotations
 
