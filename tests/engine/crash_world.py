@@ -368,3 +368,35 @@ def remote_tags(world: World) -> list[str]:
 
 def pid_of(world: World, name: str) -> int:
     return dict(processes(world.folder))[name]
+
+
+def git(folder: Path, *args: str) -> str:
+    env = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    said = subprocess.run(["git", *args], cwd=folder, env=env, capture_output=True, text=True, check=True, timeout=30)
+    return said.stdout.strip()
+
+
+def plain_repo(folder: Path) -> Path:
+    """A repository with one commit and no remote: enough for a playbook of commands and questions."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "config", "user.email", "sandbox@example.com")
+    git(folder, "config", "user.name", "Sandbox")
+    (folder / "README").write_text("shop\n", encoding="utf-8")
+    git(folder, "add", "README")
+    git(folder, "commit", "-q", "-m", "begin")
+    return folder
+
+
+def plain_playbook(repo: Path, steps: list[dict[str, Any]], **more: Any) -> str:
+    """A playbook that needs nothing but a repository."""
+    release = {"repo": str(repo), "version": "${{ inputs.version }}", "environment": "production"}
+    whole = {
+        "apiVersion": "amplify/v1",
+        "kind": "Playbook",
+        "name": "plain",
+        "inputs": {"version": {"type": "semver", "default": "3.0.0"}},
+        "release": release | more.pop("release", {}),
+        "stages": [{"id": "all", "steps": steps}],
+    }
+    return json.dumps(whole | more, indent=1)
