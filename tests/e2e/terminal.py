@@ -26,7 +26,13 @@ class Terminal:
     """*argv* in a terminal of *columns* x *rows*. `raw` is all that it ever wrote."""
 
     def __init__(
-        self, argv: Sequence[str], env: Mapping[str, str], *, columns: int = 120, rows: int = 40, cwd: Path | None = None
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        columns: int = 120,
+        rows: int = 40,
+        cwd: Path | None = None,
     ) -> None:
         self.raw = ""
         self._screen = pyte.Screen(columns, rows)

@@ -51,7 +51,9 @@ def key_of(state: State) -> Key:
         frozenset((h.scope, h.kind, h.auto_release) for h in state.holds.values()),
         tuple(t.is_open for t in state.triggers.values()) if state.phase == "forward" else (),
         state.exposed_now > 0,
-        tuple((e.item.id, e.status, e.decision) for e in rollback_items(state)) if state.phase == "rolling_back" else (),
+        tuple((e.item.id, e.status, e.decision) for e in rollback_items(state))
+        if state.phase == "rolling_back"
+        else (),
         tuple(sorted(state.integrity_after)),
     )
 
