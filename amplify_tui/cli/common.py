@@ -65,21 +65,14 @@ def read_state(folder: RunDir, at: int | None = None) -> State:
 
 def replay(folder: RunDir, at: int | None = None) -> State:
     """As `read_state`, but raises JournalError."""
+    from amplify_tui.engine.scribe import load as fold
     from amplify_tui.engine.sqlite_journal import SqliteReader
-    from amplify_tui.run.events import decode
-    from amplify_tui.run.evolve import evolve
 
     reader = SqliteReader.open(folder.journal)
-    state = State()
     try:
-        while bodies := reader.read(state.seq):
-            for body in bodies:
-                if at is not None and state.seq >= at:
-                    return state
-                state = evolve(state, decode(body))
+        return fold(reader, at)
     finally:
         reader.close()
-    return state
 
 
 def load_playbook(path: str) -> Loaded:

@@ -54,12 +54,22 @@ def known(error: BaseException) -> Failure | None:
             return Failure(error.what, where=error.where, next_=error.fix)
         case UnreachableError():
             return Failure(str(error), next_="`amplify resume RUN` gives the run a new conductor")
-        case WorldError() | NotStartedError():
+        case WorldError():
             return Failure(str(error))
+        case NotStartedError():
+            return _not_started(str(error))
         case OSError():
-            return Failure(error.strerror or str(error), where=str(error.filename or ""))
+            return Failure(error.strerror or str(error), where=str(error.filename or ""), next_="mend it and try again")
         case _:
             return None
+
+
+def _not_started(text: str) -> Failure:
+    """The end of the log without the lines of a traceback: its last line says what went wrong."""
+    what, _, log = text.partition("; its log ")
+    path, _, tail = log.partition(" ends with:\n")
+    why = tail.strip().rpartition("\n")[2]
+    return Failure(f"no conductor: {what}", where=path, why=why, next_="mend that, then `amplify resume RUN`")
 
 
 def tell(error: Exception) -> int:

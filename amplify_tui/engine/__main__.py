@@ -11,12 +11,14 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from amplify_tui.engine.journal import Fenced, JournalError, LeaseHeld
 from amplify_tui.engine.lease import Keeper, acquire, take_over
 from amplify_tui.engine.proc import FileLock
-from amplify_tui.engine.rundir import RunDir, private_umask
+from amplify_tui.engine.rundir import PlaceError, RunDir, private_umask
+from amplify_tui.engine.server import SocketTakenError
 from amplify_tui.engine.spawn import watch_parent
 from amplify_tui.engine.sqlite_journal import SqliteJournal
 
@@ -69,18 +71,31 @@ def main() -> int:
         _log.error("%s", error)
         return 1
     with contextlib.closing(journal):
-        try:
-            asyncio.run(conduct(folder, journal, death_pipe))
-        except asyncio.CancelledError:
-            return 0
-        except (LeaseHeld, Fenced) as error:
-            _log.warning("%s", error)
+        return _status_of(lambda: asyncio.run(conduct(folder, journal, death_pipe)))
+
+
+def _status_of(work: Callable[[], None]) -> int:
+    """The exit status that *work* comes to; what ended it is in the log, in words, with a traceback only for a bug."""
+    try:
+        work()
+    except asyncio.CancelledError:
+        return 0
+    except (LeaseHeld, Fenced, SocketTakenError) as error:
+        _log.warning("%s", error)
+        return REPLACED
+    except (JournalError, PlaceError, OSError) as error:
+        _log.error("%s", error)
+        return 1
+    except BaseExceptionGroup as group:
+        leaves = _leaves(group)
+        if any(isinstance(leaf, Fenced) for leaf in leaves):
+            _log.warning("another conductor took the run over")
             return REPLACED
-        except BaseExceptionGroup as group:
-            if any(isinstance(leaf, Fenced) for leaf in _leaves(group)):
-                _log.warning("another conductor took the run over")
-                return REPLACED
+        if not all(isinstance(leaf, (JournalError, OSError)) for leaf in leaves):
             raise
+        for leaf in leaves:
+            _log.error("%s", leaf)
+        return 1
     return 0
 
 

@@ -75,6 +75,7 @@ class Conductor:
         self._wake = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._seen_inputs: dict[str, Any] | None = None
+        self._looking = asyncio.Lock()  # a Start looks again while the draft may still be looked at
 
     @property
     def state(self) -> State:
@@ -168,10 +169,19 @@ class Conductor:
             return
         for todo in agenda(self.state, now):
             if todo.kind in ("observe", "sense"):
-                self.ticks.tick(todo, now, OBSERVE_S)
+                self._tick(todo, now)
             elif todo.id not in self._busy and now >= self._not_before.get(todo.id, 0.0):
                 self._busy.add(todo.id)
                 group.create_task(self._carry_out(todo, self._worker), name=todo.id)
+
+    def _tick(self, todo: Todo, now: float) -> None:
+        """A full disk ends no conductor: the next tick may be written again."""
+        try:
+            self.ticks.tick(todo, now, OBSERVE_S)
+        except Fenced:
+            raise
+        except JournalError as error:
+            self.board.post("problem", {"what": str(error), "at": now})
 
     async def _carry_out(self, todo: Todo, worker: Worker) -> None:
         """One todo, to its end. What it could not do is tried again a little later; a lost lease ends everything."""
@@ -226,6 +236,10 @@ class Conductor:
 
     async def look(self, *, again: bool = False) -> None:
         """Resolve the playbook as soon as its inputs are complete, so that a draft's panels live already."""
+        async with self._looking:
+            await self._look(again=again)
+
+    async def _look(self, *, again: bool) -> None:
         values = input_values(self.state)
         if again:
             self._seen_inputs = None

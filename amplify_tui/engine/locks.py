@@ -12,9 +12,8 @@ from pathlib import Path
 from amplify_tui.engine.index import Index, RunSummary
 from amplify_tui.engine.journal import Head, Journal, JournalError
 from amplify_tui.engine.rundir import RunDir
+from amplify_tui.engine.scribe import load
 from amplify_tui.engine.sqlite_journal import SqliteReader
-from amplify_tui.run import events as ev
-from amplify_tui.run.evolve import evolve
 from amplify_tui.run.state import State
 
 _log = logging.getLogger(__name__)
@@ -45,11 +44,7 @@ def read_summary(path: Path) -> RunSummary:
     """The line of a run from its own journal: how a lost index is made again. Raises JournalError."""
     reader = SqliteReader.open(RunDir(path).journal)
     try:
-        state = State()
-        while bodies := reader.read(state.seq):
-            for body in bodies:
-                state = evolve(state, ev.decode(body))
-        return summary_of(state, reader.head())
+        return summary_of(load(reader), reader.head())
     finally:
         reader.close()
 

@@ -16,13 +16,29 @@ def _put(state: State, effect: EffectState) -> State:
     return replace(state, effects=state.effects | {effect.id: effect})
 
 
-def _expose(state: State, effect: EffectState, percent: float, at: float) -> State:
+def _settle(state: State, effect: EffectState, at: float) -> State:
+    """The state with *effect* as it is now, and what that means for the exposure of its flag."""
+    state = _put(state, effect)
     if effect.exposure is None:
         return state
+    flag = effect.exposure.flag
+    percent = _exposed(state, flag)
     first = state.first_exposure_at
     if first is None and percent > 0:
         first = at
-    return replace(state, exposure=state.exposure | {effect.exposure.flag: percent}, first_exposure_at=first)
+    return replace(state, exposure=state.exposure | {flag: percent}, first_exposure_at=first)
+
+
+def _exposed(state: State, flag: str) -> float:
+    """What the last effect that is done left, or more where one is open: never reported lower than it may be."""
+    mine = [(e, e.exposure) for e in state.effects.values() if e.exposure is not None and e.exposure.flag == flag]
+    done = [(e, x) for e, x in mine if e.status == "done"]
+    known = mine[0][1].before
+    if done:
+        last, exposure = max(done, key=lambda pair: (pair[0].ended_at or 0.0, pair[0].seq))
+        # What was read back counts more than what was intended: a verification may have found, and mended, more.
+        known = float(last.receipt.get("exposed", exposure.after))
+    return max(known, *(max(x.before, x.after) for e, x in mine if e.is_open), 0.0)
 
 
 def _intended(state: State, data: ev.EffectIntended, env: Envelope) -> State:
@@ -45,21 +61,13 @@ def _intended(state: State, data: ev.EffectIntended, env: Envelope) -> State:
         undoes=data.undoes,
         exposure=data.exposure,
     )
-    state = replace(_put(state, effect), next_effect=state.next_effect + 1)
-    if data.exposure is None:
-        return state
-    # Until the outcome is known the higher of the two counts: exposure is never reported lower than it may be.
-    return _expose(state, effect, max(data.exposure.before, data.exposure.after), env.at_s)
+    return replace(_settle(state, effect, env.at_s), next_effect=state.next_effect + 1)
 
 
 def _done(state: State, data: ev.EffectDone, env: Envelope) -> State:
     effect = state.effects[data.effect]
     done = replace(effect, status="done", observed=data.observed, receipt=data.receipt, reason="", ended_at=env.at_s)
-    state = _put(state, done)
-    if effect.exposure is None:
-        return state
-    # What was read back counts more than what was intended: a verification may have found, and mended, more.
-    return _expose(state, done, float(data.receipt.get("exposed", effect.exposure.after)), env.at_s)
+    return _settle(state, done, env.at_s)
 
 
 def _accepted(state: State, data: ev.EffectAccepted, env: Envelope) -> State:
@@ -78,8 +86,7 @@ def _failed(state: State, data: ev.EffectFailed, env: Envelope) -> State:
         not_before=data.not_before or 0.0,
         ended_at=env.at_s,
     )
-    state = _put(state, absent)
-    return _expose(state, absent, effect.exposure.before, env.at_s) if effect.exposure else state
+    return _settle(state, absent, env.at_s)
 
 
 def _unknown(state: State, data: ev.EffectUnknown, env: Envelope) -> State:
@@ -100,21 +107,13 @@ def _probed(state: State, data: ev.EffectProbed, env: Envelope) -> State:
         return _put(state, probed)
     ended_at = None if data.result == "diverged" else env.at_s
     settled = replace(probed, status=data.result, retryable=data.result == "absent", ended_at=ended_at)
-    return _settle_exposure(_put(state, settled), settled, env)
+    return _settle(state, settled, env.at_s)
 
 
 def _settled(state: State, data: ev.EffectSettled, env: Envelope) -> State:
     effect = replace(state.effects[data.effect], status=data.as_, human=True, reason=data.reason, ended_at=env.at_s)
     words = f"{effect.id} settled as {data.as_} by {env.actor}" + (f": {data.reason}" if data.reason else "")
-    state = replace(_put(state, effect), exceptions=(*state.exceptions, words))
-    return _settle_exposure(state, effect, env)
-
-
-def _settle_exposure(state: State, effect: EffectState, env: Envelope) -> State:
-    if effect.exposure is None or effect.status not in ("done", "absent"):
-        return state
-    percent = effect.exposure.after if effect.status == "done" else effect.exposure.before
-    return _expose(state, effect, percent, env.at_s)
+    return replace(_settle(state, effect, env.at_s), exceptions=(*state.exceptions, words))
 
 
 EFFECT_FOLDS: Final[dict[type, Callable[[State, Any, Envelope], State]]] = {

@@ -20,7 +20,7 @@ from amplify_tui.run.shapes import (
     Target,
     UndoItem,
 )
-from amplify_tui.run.state import Decision, EffectState, State
+from amplify_tui.run.state import IN_FLIGHT, Decision, EffectState, State
 from amplify_tui.run.undo_order import with_edges
 
 ItemStatus = Literal["planned", "running", "waiting", "blocked", "done", "waived", "kept", "manual"]
@@ -60,6 +60,11 @@ def _touched(effect: EffectState) -> bool:
 
 def item_id(target: Target, band: int) -> str:
     return f"u{band}:{target.kind}:{target.id}"
+
+
+def is_verification(effect: EffectState) -> bool:
+    """Whether *effect* is only a look at what another took back: no state of the target proves that it was taken."""
+    return effect.undoes.startswith(f"u{VERIFY_BAND}:")
 
 
 def undo_plan(state: State) -> tuple[UndoItem, ...]:
@@ -154,7 +159,7 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
     attempts = [e for e in state.effects.values() if e.undoes == item.id and e.step == label]
     tries = len(attempts)
     if not attempts:
-        if all(state.effects[name].status == "absent" for name in item.effects):
+        if all(state.effects[name].status == "absent" for name in item.effects) and not _try_under_way(state, item.id):
             return ItemState(item, "done", "it never happened: nothing to take back", decision=choice)
         return ItemState(item, "planned", _in_flight(state, item), decision=choice)
     last = attempts[-1]
@@ -180,6 +185,11 @@ def _waiver(state: State, item: UndoItem) -> Decision | None:
     return next((decision for decision in decisions if decision.choice == "waive"), None)
 
 
+def _try_under_way(state: State, item: str) -> bool:
+    """Whether any undo of *item* is being made now, also one of a mitigation before this rollback."""
+    return any(effect.undoes == item and effect.status in IN_FLIGHT for effect in state.effects.values())
+
+
 def _in_flight(state: State, item: UndoItem) -> str:
     """What has to end before *item* is begun, in words; "" where nothing has.
 
@@ -188,8 +198,10 @@ def _in_flight(state: State, item: UndoItem) -> str:
     """
     if item.band == EXPOSURE_BAND:
         return ""
+    if item.band == VERIFY_BAND and any(_try_under_way(state, name) for name in item.needs):
+        return "waits for an earlier try to take exposure away"
     for effect in (state.effects[name] for name in item.effects):
-        if effect.status in ("intended", "accepted"):
+        if effect.status in IN_FLIGHT:
             return f"waits for the outcome of {effect.id}"
         if item.band != VERIFY_BAND and effect.status == "unknown" and effect.probes < PROBES_LIKELY:
             return f"waits for the probe of {effect.id}"

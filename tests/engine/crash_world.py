@@ -14,6 +14,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -400,3 +401,30 @@ def plain_playbook(repo: Path, steps: list[dict[str, Any]], **more: Any) -> str:
         "stages": [{"id": "all", "steps": steps}],
     }
     return json.dumps(whole | more, indent=1)
+
+
+def amplify(*args: str, cwd: Path | None = None, stdin: str = "", **env: str | None) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, without a terminal. A variable given as None is not there."""
+    merged = {**os.environ, "AMPLIFY_ACTOR": "captain", **env}
+    said = subprocess.run(
+        [sys.executable, "-m", "amplify_tui", *args],
+        capture_output=True,
+        text=True,
+        input=stdin,
+        cwd=cwd,
+        env={name: value for name, value in merged.items() if value is not None},
+        timeout=100,
+        check=False,
+    )
+    assert "Traceback" not in said.stderr + said.stdout, said.stderr
+    assert "bug of ours" not in said.stderr, said.stderr
+    return said
+
+
+def assert_clear(said: subprocess.CompletedProcess[str], *words: str, code: int | None = None) -> None:
+    """A failure in words: what, and what next."""
+    assert said.returncode != 0, said.stdout
+    assert code is None or said.returncode == code, (said.returncode, said.stderr)
+    assert said.stderr.startswith("amplify: "), said.stderr
+    for word in words:
+        assert word in said.stderr, (word, said.stderr)

@@ -48,6 +48,8 @@ TRIGGER = TriggerSpec(id="errors", term=ERRORS, answer_within=30.0)
 CONFIRM = Await(kind="confirm", detail="a yes")
 SHA = "preview-1"
 
+ON_BLIND = OnBlindPlan(after=20.0)
+
 STEPS = {
     "agree": StepPlan(id="agree", stage="go", verb="confirm", sign_off=SignOffPlan(roles={"qa": 1}), skippable=True),
     "deploy": StepPlan(id="deploy", stage="go", verb="command", needs=("agree",), skippable=True),
@@ -110,7 +112,7 @@ class Run:
         plan: Plan = PLAN,
         *,
         triggers: tuple[TriggerSpec, ...] = (TRIGGER,),
-        on_blind: OnBlindPlan = OnBlindPlan(after=20.0),
+        on_blind: OnBlindPlan = ON_BLIND,
         integrity: tuple[str, ...] = ("orders",),
         started: bool = True,
         state: State | None = None,
@@ -131,7 +133,7 @@ class Run:
     def facts(
         self,
         triggers: tuple[TriggerSpec, ...] = (TRIGGER,),
-        on_blind: OnBlindPlan = OnBlindPlan(after=20.0),
+        on_blind: OnBlindPlan = ON_BLIND,
         integrity: tuple[str, ...] = ("orders",),
     ) -> ev.RunStarted:
         return ev.RunStarted(
@@ -232,7 +234,7 @@ class Run:
             phase = state.phase_plan
             assert phase is not None
             assert phase.percent is not None
-            was = self.state.exposure.get(FLAG.id, 0.0)
+            was = self.live()
             fields |= {"target": FLAG, "before": {"percent": was}, "after": {"percent": phase.percent}}
             fields |= {"undo": flag_undo(), "ordinal": f"{state.ramp}.{state.phase}", "phase": state.phase}
             fields["exposure"] = Exposure(flag=FLAG.id, before=was, after=phase.percent)
@@ -242,12 +244,21 @@ class Run:
         intent: c.Intend = self.make(c.Intend, **(fields | more))
         return intent
 
+    def live(self) -> float:
+        """What the flag server would answer now: the percentage of the last write that is known to have arrived."""
+        done = [e for e in self.state.effects.values() if e.exposure is not None and e.status == "done"]
+        if not done:
+            return 0.0
+        last = max(done, key=lambda e: (e.ended_at or 0.0, e.seq))
+        assert last.exposure is not None
+        return last.exposure.after
+
     def undo_intent(self, item: str) -> c.Intend:
         plan = (*self.state.rollback_plan, *self.state.mitigation_plan)
         found = next(i for i in plan if i.id == item)
         exposure = None
         if found.target.kind == "flag":
-            was = self.state.exposure.get(FLAG.id, 0.0)
+            was = self.live()
             # Reading back changes nothing; taking back ends at nobody.
             exposure = Exposure(flag=FLAG.id, before=was, after=was if found.spec.get("verify") else 0.0)
         intent: c.Intend = self.make(

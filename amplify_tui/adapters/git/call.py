@@ -155,9 +155,10 @@ class Caller:
         A cancelled caller does not stop git: it ends by itself or at its timeout (a thread cannot be
         interrupted).
         """
-        work = asyncio.to_thread(self._run, tuple(args), timeout, stdin)
         try:
-            return await asyncio.wait_for(work, timeout + _DETACHED_GRACE)
+            # Not `wait_for`: before Python 3.12 it swallows a cancellation that meets the end of the call.
+            async with asyncio.timeout(timeout + _DETACHED_GRACE):
+                return await asyncio.to_thread(self._run, tuple(args), timeout, stdin)
         except TimeoutError:
             return Answer(status=-1, out=b"", err="", is_timed_out=True, timeout=timeout)
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from amplify_tui.run import events as ev
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal, ref_of
-from amplify_tui.run.state import RUN_SCOPE, State, StepState
+from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState
 from amplify_tui.verdict.model import Expected
 
 Result: TypeAlias = tuple[EventData, ...] | Refusal
@@ -45,6 +45,23 @@ def role_refusal(state: State, actor: str, role: str, what: str) -> Refusal | No
 def unknown_in(state: State, step: StepState) -> list[str]:
     """Effects of the step that nobody can vouch for: nothing acts on top of them."""
     return [e.id for e in state.effects_of(step) if e.status in ("unknown", "diverged")]
+
+
+def moot(state: State, undo: EffectState) -> tuple[ev.EffectProbed, ...]:
+    """What an undo that is done says of the effects it took back and of its own earlier tries: none of them stands.
+
+    So an unknown effect needs nobody's word once its target was restored.
+    """
+    items = (*state.rollback_plan, *state.mitigation_plan)
+    item = next((i for i in items if i.id == undo.undoes), None)
+    if item is None:
+        return ()
+    seen = [e for e in state.effects.values() if e.id in item.effects or (e.undoes == item.id and e.id != undo.id)]
+    return tuple(
+        ev.EffectProbed(effect=e.id, result="absent", detail=f"taken back by {undo.id}")
+        for e in seen
+        if e.status in ("unknown", "diverged")
+    )
 
 
 def next_hold_id(state: State) -> str:

@@ -6,11 +6,11 @@ from typing import Final
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
-from amplify_tui.run.decide.guards import Result, find_step, place, refuse, role_refusal, unknown_in
+from amplify_tui.run.decide.guards import Result, find_step, moot, place, refuse, role_refusal, unknown_in
 from amplify_tui.run.inputs import complaints, missing
 from amplify_tui.run.shapes import Await, Hold, Refusal
 from amplify_tui.run.state import IN_FLIGHT, RUN_SCOPE, State, StepState
-from amplify_tui.run.undo import PROBES_LIKELY
+from amplify_tui.run.undo import PROBES_LIKELY, is_verification
 
 JUDGED_LATELY_S: Final = 60.0
 
@@ -199,10 +199,13 @@ def settle(state: State, order: c.Settle, now: float) -> Result:
         return refuse(what, f"it is {effect.status}", "only an unknown or diverged effect needs a person's word")
     if order.expect and order.expect != effect.status:
         return refuse(what, f"it is {effect.status}, not {order.expect}", "look again")
+    if is_verification(effect) and order.as_ == "done":
+        return refuse(what, "it only reads back what was taken away", "settle it as absent: it looks again by itself")
     if effect.status == "unknown" and effect.probes < PROBES_LIKELY and not order.reason:
         return refuse(what, "its probe may still answer", "wait for it, or say with --reason how you know")
     settled = ev.EffectSettled(effect=effect.id, as_=order.as_, reason=order.reason)
-    return (settled, *resume_after(state, effect.id))
+    moved = moot(state, effect) if order.as_ == "done" else ()
+    return (settled, *moved, *resume_after(state, effect.id))
 
 
 def resume_after(state: State, effect_id: str) -> tuple[ev.AttemptStarted, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import lane_done, phase_effects_done, preds_over, undone
-from amplify_tui.run.decide.guards import Result, expected_world, find_step, refuse, unknown_in
+from amplify_tui.run.decide.guards import Result, expected_world, find_step, moot, refuse, unknown_in
 from amplify_tui.run.decide.people import resume_after
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Await, Refusal, StepPlan
@@ -19,6 +19,7 @@ from amplify_tui.run.undo import (
     ROLLBACK,
     SETTLED_ITEM,
     ItemState,
+    is_verification,
     mitigation_items,
     mitigation_label,
     ready_items,
@@ -215,7 +216,7 @@ def outcome(state: State, order: c.Outcome, now: float) -> Result:
     match order.result:
         case "done":
             done = ev.EffectDone(effect=effect.id, observed=order.observed, receipt=order.receipt)
-            return (done, *_moot(state, effect))
+            return (done, *moot(state, effect))
         case "accepted":
             return (ev.EffectAccepted(effect=effect.id, handle=order.handle, waits_for=order.waits_for, url=order.url),)
         case "absent":
@@ -230,23 +231,6 @@ def outcome(state: State, order: c.Outcome, now: float) -> Result:
             )
         case "unknown":
             return (ev.EffectUnknown(effect=effect.id, cause=order.reason), *_stuck_on(state, effect, order.reason))
-
-
-def _moot(state: State, undo: EffectState) -> tuple[ev.EffectProbed, ...]:
-    """What an undo that is done says of the effects it took back and of its own earlier tries: none of them stands.
-
-    So an unknown effect needs nobody's word once its target was restored.
-    """
-    items = (*state.rollback_plan, *state.mitigation_plan)
-    item = next((i for i in items if i.id == undo.undoes), None)
-    if item is None:
-        return ()
-    seen = [e for e in state.effects.values() if e.id in item.effects or (e.undoes == item.id and e.id != undo.id)]
-    return tuple(
-        ev.EffectProbed(effect=e.id, result="absent", detail=f"taken back by {undo.id}")
-        for e in seen
-        if e.status in ("unknown", "diverged")
-    )
 
 
 def _undo_backoff(state: State, effect: EffectState, now: float) -> float:
@@ -267,12 +251,17 @@ def probed(state: State, order: c.Probed, now: float) -> Result:
     if effect is None or effect.status not in ("unknown", "accepted"):
         status = effect.status if effect else "not there"
         return refuse(f"the probe of {order.effect} is not taken", f"it is {status}")
+    if is_verification(effect) and order.result != "unreachable":
+        # What it would have found is not known, whatever the target looks like now: it looks again.
+        return (ev.EffectProbed(effect=effect.id, result="absent", detail="it is read back again"),)
     seen = ev.EffectProbed(effect=effect.id, result=order.result, observed=order.observed, detail=order.detail)
     step = state.steps.get(effect.ref)
     if order.result == "diverged" and step is not None and not effect.undoes and not step.is_over:
         words = f"{effect.id}: {order.detail or 'the target is neither as before nor as after'}"
         return (seen, ev.StepStuck(step=step.step, key=step.key, cause="drift", detail=words))
-    if order.result in ("done", "absent"):
+    if order.result == "done":
+        return (seen, *moot(state, effect), *resume_after(state, effect.id))
+    if order.result == "absent":
         return (seen, *resume_after(state, effect.id))
     return (seen,)
 
