@@ -37,25 +37,31 @@ class Target(Struct, frozen=True, kw_only=True):
     started: Started | None = None
 
 
-def targets(name: str, service: Service) -> list[Target]:
-    """The instances of a service with a fixed list; ids default to NAME-1, NAME-2 ... Raises Invalid for `discover`."""
-    if isinstance(service.instances, Discover):
+def named(service: str, spec: Service) -> dict[str, Instance]:
+    """id -> instance of a fixed list, in the order of the file; ids default to SERVICE-1, SERVICE-2 ...
+
+    Raises Invalid for `discover`.
+    """
+    if isinstance(spec.instances, Discover):
         raise CANNOT
-    found = []
-    for number, one in enumerate(service.instances, start=1):
-        instance = one if isinstance(one, Instance) else Instance(url=one)
-        found.append(
-            Target(
-                service=name,
-                instance=instance.id or f"{name}-{number}",
-                url=instance.url,
-                health=service.health,
-                version=service.version,
-                schema=service.schema,
-                started=service.started,
-            )
+    given = [one if isinstance(one, Instance) else Instance(url=one) for one in spec.instances]
+    return {one.id or f"{service}-{number}": one for number, one in enumerate(given, start=1)}
+
+
+def targets(name: str, service: Service) -> list[Target]:
+    """How each instance of a service is asked. Raises Invalid for `discover`."""
+    return [
+        Target(
+            service=name,
+            instance=unit,
+            url=instance.url,
+            health=service.health,
+            version=service.version,
+            schema=service.schema,
+            started=service.started,
         )
-    return found
+        for unit, instance in named(name, service).items()
+    ]
 
 
 class InstanceProbe:

@@ -148,6 +148,8 @@ def left_output(log: Path, redact: Redact = str) -> str:
 
     "" where there is none. Call it once the command is gone (`pidfile.wait_gone`).
     """
+    if not any(_raw_path(log, stream).exists() for stream in ("out", "err")):
+        return ""
     with log.open("a", encoding="utf-8") as written:
         collector = Collector(written, None)
         for stream, path in (("out", _raw_path(log, "out")), ("err", _raw_path(log, "err"))):

@@ -17,7 +17,7 @@ from amplify_tui.engine.client import Queued, RunClient
 from amplify_tui.engine.rundir import NoRun, RunDir, home
 from amplify_tui.engine.wire import Answer
 from amplify_tui.playbook.document import Document, Loaded, load
-from amplify_tui.run.inputs import read_value
+from amplify_tui.run.inputs import complaint, read_value
 from amplify_tui.run.state import State
 
 EXIT: Final = {
@@ -116,6 +116,8 @@ def input_values(document: Document, pairs: tuple[str, ...]) -> dict[str, Any]:
             values[name] = read_value(spec, text)
         except ValueError as error:
             raise Failure(f"--set {name} is refused", why=str(error), next_=spec.help, code=2) from error
+        if wrong := complaint(spec, values[name]):
+            raise Failure(f"--set {name} is refused", why=f"{name} {wrong}", next_=spec.help, code=2)
     return values
 
 

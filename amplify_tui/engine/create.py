@@ -54,6 +54,7 @@ def create_run(
         keeper.release()
     finally:
         journal.close()
+        folder.head.close()
     return folder
 
 

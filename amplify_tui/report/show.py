@@ -34,7 +34,7 @@ def run_json(state: State, conductor: dict[str, object], head: str) -> dict[str,
             {
                 "id": stage.id,
                 "state": stage_state(state, stage.steps),
-                "steps": [_step(s) for s in _of(state, stage.steps)],
+                "steps": [_step(state, s) for s in _of(state, stage.steps)],
             }
             for stage in state.plan.stages
         ],
@@ -63,11 +63,11 @@ def _of(state: State, steps: tuple[str, ...]) -> list[StepState]:
     return [instance for step in steps for instance in state.steps_of(step)]
 
 
-def _step(step: StepState) -> dict[str, Any]:
+def _step(state: State, step: StepState) -> dict[str, Any]:
     return {
         "id": step.step,
         "key": step.key,
-        "verb": "",
+        "verb": state.plan_of(step).verb,
         "state": step.status,
         "cause": step.cause,
         "detail": step.detail,

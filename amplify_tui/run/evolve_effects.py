@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from amplify_tui.run import events as ev
 from amplify_tui.run.events import Envelope
 from amplify_tui.run.state import EffectState, State
+from amplify_tui.run.undo import is_verification
 
 
 def _put(state: State, effect: EffectState) -> State:
@@ -31,14 +32,26 @@ def _settle(state: State, effect: EffectState, at: float) -> State:
 
 def _exposed(state: State, flag: str) -> float:
     """What the last effect that is done left, or more where one is open: never reported lower than it may be."""
-    mine = [(e, e.exposure) for e in state.effects.values() if e.exposure is not None and e.exposure.flag == flag]
-    done = [(e, x) for e, x in mine if e.status == "done"]
-    known = mine[0][1].before
-    if done:
-        last, exposure = max(done, key=lambda pair: (pair[0].ended_at or 0.0, pair[0].seq))
-        # What was read back counts more than what was intended: a verification may have found, and mended, more.
-        known = float(last.receipt.get("exposed", exposure.after))
-    return max(known, *(max(x.before, x.after) for e, x in mine if e.is_open), 0.0)
+    # One pass and nothing built: this runs at each event of an effect, over all effects of the run.
+    known, most, last = None, 0.0, (-1.0, -1)
+    looks: list[EffectState] = []
+    for effect in state.effects.values():
+        exposure = effect.exposure
+        if exposure is None or exposure.flag != flag:
+            continue
+        if known is None:
+            known = exposure.before
+        if effect.is_open and is_verification(effect):
+            looks.append(effect)
+        elif effect.is_open:
+            most = max(most, exposure.before, exposure.after)
+        elif effect.status == "done" and (ended := (effect.ended_at or 0.0, effect.seq)) > last:
+            last = ended
+            # What was read back counts more than what was intended: a verification may have found, and mended, more.
+            known = float(effect.receipt.get("exposed", exposure.after))
+    # A look that began before what is known now cannot have seen anything newer.
+    seen = (look.exposure.before for look in looks if look.exposure is not None and look.seq > last[1])
+    return max(known or 0.0, most, *seen)
 
 
 def _intended(state: State, data: ev.EffectIntended, env: Envelope) -> State:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import semver
 
+from amplify_tui.playbook.context import secret_marker, secret_names
 from amplify_tui.playbook.model import Input
+from amplify_tui.playbook.values import BadValue, parse_duration
 
 SECRET_MARK = "\u27e6secret:"  # noqa: S105  # the mark of a reference, not a value
 
@@ -32,6 +35,8 @@ def complaints(specs: Mapping[str, Input], values: Mapping[str, Any]) -> list[st
 
 def complaint(spec: Input, value: Any) -> str:
     """What is wrong with *value*; "" when nothing is."""
+    if spec.type != "secret" and _holds_marker(value):
+        return f"holds {SECRET_MARK}, which would have a secret sent along with it; take it out"
     wrong = _type_problem(spec, value)
     if wrong:
         return wrong
@@ -45,16 +50,24 @@ def complaint(spec: Input, value: Any) -> str:
     return ""
 
 
+def _holds_marker(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_marker, value))
+    return isinstance(value, str) and SECRET_MARK in value
+
+
 def _type_problem(spec: Input, value: Any) -> str:
     match spec.type:
         case "int":
             good = isinstance(value, int) and not isinstance(value, bool)
-        case "number" | "duration":
-            good = isinstance(value, (int, float)) and not isinstance(value, bool)
+        case "number":
+            good = _is_number(value)
+        case "duration":
+            good = _is_duration(value)
         case "bool":
             good = isinstance(value, bool)
         case "list":
-            good = isinstance(value, (list, tuple))
+            return _list_problem(spec, value)
         case "semver":
             good = isinstance(value, str) and semver.Version.is_valid(value)
         case "choice":
@@ -62,19 +75,43 @@ def _type_problem(spec: Input, value: Any) -> str:
                 return f"is {value!r}, not one of {', '.join(spec.choices)}"
             good = True
         case "secret":
-            good = isinstance(value, str) and value.startswith(SECRET_MARK)
+            # What was given is not repeated: it may be the secret itself.
+            is_reference = isinstance(value, str) and {value} == {secret_marker(n) for n in secret_names(value)}
+            return "" if is_reference else f"should name a secret as {secret_marker('NAME')}, never hold its value"
         case "string":
             good = isinstance(value, str)
     return "" if good else f"should be a {spec.type}, got {value!r}"
+
+
+def _list_problem(spec: Input, value: Any) -> str:
+    if not isinstance(value, (list, tuple)):
+        return f"should be a list, got {value!r}"
+    item = Input(type=spec.of or "string")
+    wrong = next((problem for part in value if (problem := _type_problem(item, part))), "")
+    return f"holds one that {wrong}" if wrong else ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_duration(value: Any) -> bool:
+    """Seconds, or a text as a playbook writes it."""
+    if not isinstance(value, str):
+        return _is_number(value) and value >= 0
+    try:
+        return parse_duration(value) >= 0
+    except BadValue:
+        return False
 
 
 def read_value(spec: Input, text: str) -> Any:
     """The typed value of what somebody typed. Raises ValueError with a sentence where it cannot be one."""
     match spec.type:
         case "int":
-            return int(text)
+            return _number(int, text, "whole number")
         case "number":
-            return float(text)
+            return _number(float, text, "number")
         case "bool":
             if text.lower() not in ("true", "false", "yes", "no", "y", "n"):
                 raise ValueError(f"{text!r} is neither true nor false")
@@ -83,17 +120,16 @@ def read_value(spec: Input, text: str) -> Any:
             item = Input(type=spec.of or "string")
             return [read_value(item, part.strip()) for part in text.split(",") if part.strip()]
         case "duration":
-            return duration(text)
+            try:
+                return parse_duration(text.strip())
+            except BadValue as bad:
+                raise ValueError(f"{bad.message}; {bad.hint}") from bad
         case "string" | "semver" | "choice" | "secret":
             return text
 
 
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
-
-
-def duration(text: str) -> float:
-    """Seconds of `90s`, `2h30m`, `1d`. Raises ValueError."""
-    found = _DURATION.fullmatch(text.strip())
-    if not text.strip() or found is None:
-        raise ValueError(f"{text!r} is not a duration such as 90s, 10m or 2h30m")
-    return sum(float(n) * unit for n, unit in zip(found.groups("0"), (86400, 3600, 60, 1), strict=True))
+def _number(kind: Callable[[str], Any], text: str, wanted: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no {wanted}") from None

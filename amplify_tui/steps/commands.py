@@ -12,17 +12,20 @@ A command that outlives its conductor is known by its record; while it runs, its
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import quote, quote_plus
 
 from msgspec import Meta, Struct, field
 
 from amplify_tui.adapters import pidfile, process
 from amplify_tui.adapters.clean import clean
-from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, Outcome, Unknown
+from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, NotFound, Outcome, Unknown
 from amplify_tui.playbook.context import Context as Names
 from amplify_tui.playbook.context import defuse, secret_marker, secret_names
 from amplify_tui.playbook.model import Base, Dur
@@ -35,6 +38,8 @@ MARGIN: Final = process.GRACE + 3.0  # what ending a command may take beyond its
 TEXT_KEPT: Final = 8 * 1024
 _ENV_KEPT: Final = 4 * 1024
 _ABSENT: Final = 1
+_SHORT: Final = 4  # bytes: the base64 of less is likely to be a part of something else
+_SECRET: Final = re.compile(r"secrets\.([A-Za-z_][A-Za-z0-9_]*)")
 
 LateArgv = Annotated[tuple[str, ...], Meta(extra={"late": "instance"})]
 LateEnv = Annotated[dict[str, str], Meta(extra={"late": "instance"})]
@@ -136,14 +141,19 @@ async def ask(work: Work, ctx: Context) -> bool | str:
 
 
 def at_work(ctx: Context, slot: str = "") -> str:
-    """In words, that the command of an earlier conductor still runs, or may; "" where it surely does not."""
-    record = pidfile.read(record_path(log_path(ctx, slot)))
-    if record is None:
-        return ""
-    if not record.is_of_this_host:
+    """In words, that the command of an earlier conductor still runs, or may; "" where it surely does not.
+
+    What it printed unwatched is then put into its log, without secrets, and its raw output is removed.
+    """
+    log = log_path(ctx, slot)
+    record = pidfile.read(record_path(log))
+    if record is not None and not record.is_of_this_host:
         over = record.deadline is not None and ctx.now() > record.deadline
         return "" if over else f"it was started on {record.host}, and may still run there"
-    return f"it still runs, as process {record.pid}" if record.is_running() else ""
+    if record is not None and record.is_running():
+        return f"it still runs, as process {record.pid}"
+    process.left_output(log, _redacted(set(_SECRET.findall(ctx.state.bundle_text)), ctx.world))
+    return ""
 
 
 def log_path(ctx: Context, slot: str = "") -> Path:
@@ -201,15 +211,32 @@ def _flat(prefix: str, tree: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _redactor(work: Work, world: World) -> Callable[[str], str]:
     """Puts the marker back in place of every secret that the command was given."""
-    names = {name for value in work.env.values() for name in secret_names(value)}
-    known = [(value, secret_marker(name)) for name in names if (value := world.reveal(secret_marker(name)))]
+    return _redacted({name for value in work.env.values() for name in secret_names(value)}, world)
+
+
+def _redacted(names: Iterable[str], world: World) -> Callable[[str], str]:
+    """As `_redactor`, for secrets by name. One that has no value here has none to hide."""
+    known: list[tuple[str, str]] = []
+    for name in names:
+        marker = secret_marker(name)
+        with contextlib.suppress(NotFound):
+            known += [(form, marker) for form in _forms(world.reveal(marker))]
+    known.sort(key=lambda pair: -len(pair[0]))
 
     def redact(text: str) -> str:
-        for value, marker in known:
-            text = text.replace(value, marker)
+        for form, marker in known:
+            text = text.replace(form, marker)
         return text
 
     return redact
+
+
+def _forms(value: str) -> set[str]:
+    """A secret as programs print it: as it is, as a part of a URL, in base64."""
+    raw = value.encode()
+    coded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+    bare = {form.rstrip("=") for form in coded if len(raw) > _SHORT}
+    return {form for form in {value, quote(value), quote(value, safe=""), quote_plus(value), *coded, *bare} if form}
 
 
 def _parsed(ended: process.Finished) -> Any:

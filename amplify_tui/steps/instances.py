@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from amplify_tui.adapters.poll import named
 from amplify_tui.adapters.ports import Invalid
-from amplify_tui.playbook.model import Discover, Instance, Playbook
+from amplify_tui.playbook.model import Instance, Playbook
 from amplify_tui.steps.verb import World
 from amplify_tui.verdict.model import InstanceReading
 
@@ -21,17 +22,11 @@ class Live(Struct, frozen=True, kw_only=True):
 
 
 def instances_of(service: str, playbook: Playbook) -> dict[str, Instance]:
-    """id -> instance, in the order of the file; ids default to SERVICE-1, SERVICE-2. Raises Invalid."""
+    """id -> instance, in the order of the file, as the poller numbers them. Raises Invalid."""
     found = playbook.services.get(service)
     if found is None:
         raise Invalid(f"there is no service {service}", fix=f"known are {', '.join(playbook.services) or 'none'}")
-    if isinstance(found.instances, Discover):
-        raise Invalid(f"the instances of {service} are discovered, which is not built yet", fix="list their URLs")
-    named: dict[str, Instance] = {}
-    for number, instance in enumerate(found.instances, 1):
-        given = Instance(url=instance) if isinstance(instance, str) else instance
-        named[given.id or f"{service}-{number}"] = given
-    return named
+    return named(service, found)
 
 
 def names_of(id_: str, instance: Instance, before: str | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import App, ComposeResult
-from textual.binding import BindingType, Binding
+from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Header, Static
 
 

@@ -81,6 +81,13 @@ class Terminal:
         """What stands on the screen, as far as it was emulated."""
         return "\n".join(self._screen.display)
 
+    def marked(self, columns: int) -> tuple[str, ...]:
+        """The lines that have an inverted cell within the first *columns*: where a selection stands."""
+        cells = self._screen.buffer
+        return tuple(
+            line for y, line in enumerate(self._screen.display) if any(cells[y][x].reverse for x in range(columns))
+        )
+
     def press(self, key: bytes) -> float:
         """Send a key; the moment of sending."""
         at = time.perf_counter()
@@ -97,16 +104,6 @@ class Terminal:
                 moment = self._emulate(seen)
                 if moment is not None:
                     return moment
-        raise NotSeenError(self.text)
-
-    def soon(self, seen: Seen, within: float = 10.0) -> float:
-        """As `when`, but looks after each chunk: for small changes, where no flood of output is to come."""
-        end = time.perf_counter() + within
-        while time.perf_counter() < end and self._is_open:
-            self._read(QUIET)
-            moment = self._emulate(seen)
-            if moment is not None:
-                return moment
         raise NotSeenError(self.text)
 
     def settle(self, seconds: float) -> None:

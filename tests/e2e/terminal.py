@@ -9,17 +9,30 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pexpect
 import pyte
 
 WITHIN = 30.0  # seconds; what takes longer says so itself
+AGAIN = 1.0  # after that long an Enter is no repeat of the one before
+ALTERNATE = 1049
 LOOK = 0.05  # how long one read of the terminal blocks
 KEYS = {"enter": "\r", "escape": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "ctrl+p": "\x10"}
+GONE = re.match("", "")  # a match, for what is waited for by its absence
+
+
+class _Screen(pyte.Screen):
+    """pyte has one screen alone: leaving the alternate one clears it, so that nothing old is taken for shown."""
+
+    def reset_mode(self, *modes: int, **options: Any) -> None:
+        super().reset_mode(*modes, **options)
+        if ALTERNATE in modes:
+            self.reset()
 
 
 class Terminal:
@@ -35,7 +48,7 @@ class Terminal:
         cwd: Path | None = None,
     ) -> None:
         self.raw = ""
-        self._screen = pyte.Screen(columns, rows)
+        self._screen = _Screen(columns, rows)
         self._stream = pyte.Stream(self._screen)
         self._child = pexpect.spawn(
             argv[0],
@@ -48,7 +61,6 @@ class Terminal:
             timeout=None,
         )
         self._child.delaybeforesend = None
-        self._child.ptyproc.delayafterclose = self._child.ptyproc.delayafterterminate = 0.02
 
     @property
     def pid(self) -> int:
@@ -70,7 +82,7 @@ class Terminal:
 
     def lacks(self, pattern: str, *, within: float = WITHIN) -> None:
         """Wait until the screen does not match *pattern* any more."""
-        self._until(f"not {pattern}", lambda: None if re.search(pattern, self.text) else _GONE, within)
+        self._until(f"not {pattern}", lambda: None if re.search(pattern, self.text) else GONE, within)
 
     def printed(self, pattern: str, *, within: float = WITHIN) -> re.Match[str]:
         """Wait until *pattern* is anywhere in all that was written: for plain lines that scroll away."""
@@ -78,10 +90,60 @@ class Terminal:
 
     def ends(self, *, within: float = WITHIN) -> int:
         """Wait until the program ends. Its exit status; negative: the number of the signal."""
-        self._until("its end", lambda: None if self._read() else _GONE, within)
+        self._until("its end", lambda: None if self._read() else GONE, within)
         self._child.close()
         code = self._child.exitstatus
         return int(code) if code is not None else -int(self._child.signalstatus or 0)
+
+    def answer(self, title: str, label: str) -> None:
+        """Press the button *label* (a regular expression) in the dialog *title*, as a person does: wait for it, walk
+        to it, Enter, and again where the dialog took the Enter for the repeat of a held key.
+        """
+        self.shows(title)
+        deadline = time.monotonic() + WITHIN
+        while not any(
+            re.fullmatch(label, run) for run in self._reversed()
+        ):  # a button that is not armed yet is walked over
+            assert time.monotonic() < deadline, f"the focus never came to {label!r}:\n{self.text}"
+            before = self._reversed()
+            self.press("tab")
+            self._soon(lambda seen=before: self._reversed() != seen)  # type: ignore[misc]
+        while re.search(title, self.text):
+            assert time.monotonic() < deadline, f"{label!r} did not close {title!r}:\n{self.text}"
+            self.press("enter")
+            self._soon(lambda: not re.search(title, self.text))
+
+    def type_into(self, label: str, words: str) -> None:
+        """Walk to the field under *label* (a regular expression) and type *words* into it."""
+        self.shows(label)
+        deadline = time.monotonic() + WITHIN
+        while not re.search(label, self._above_cursor()):
+            assert time.monotonic() < deadline, f"the cursor never came to {label!r}:\n{self.text}"
+            before = self._above_cursor()
+            self.press("tab")
+            self._soon(lambda seen=before: self._above_cursor() != seen)  # type: ignore[misc]
+        self.press(words)
+        self.shows(label + r".*\n.*" + re.escape(words))
+
+    def _above_cursor(self) -> str:
+        """The line above the one where the terminal's cursor is: the label of the field that has the focus."""
+        return str(self._screen.display[max(0, self._screen.cursor.y - 1)])
+
+    def _reversed(self) -> list[str]:
+        """The runs of cells that are drawn reversed, without their blanks: among them the focused button's label."""
+        runs = []
+        for y in range(self._screen.lines):
+            row = [self._screen.buffer[y][x] for x in range(self._screen.columns)]
+            runs += [
+                "".join(c.data for c in run) for is_reversed, run in groupby(row, lambda c: c.reverse) if is_reversed
+            ]
+        return [run.strip() for run in runs]
+
+    def _soon(self, look: Callable[[], bool]) -> None:
+        """Read on until *look* is true, or for AGAIN seconds: the caller looks again, and has a deadline."""
+        until = time.monotonic() + AGAIN
+        while not look() and time.monotonic() < until and self._read():
+            pass
 
     def kill(self, number: signal.Signals) -> None:
         self._child.kill(number)
@@ -90,17 +152,18 @@ class Terminal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self._child.close(force=True)
+        if self._child.isalive():
+            self._child.kill(signal.SIGKILL)
+            self._child.wait()
+        self._child.close()
 
-    def _until(self, what: str, look: object, within: float) -> re.Match[str]:
-        assert callable(look)
+    def _until(self, what: str, look: Callable[[], re.Match[str] | None], within: float) -> re.Match[str]:
         deadline = time.monotonic() + within
         alive = True
         while (found := look()) is None:
             assert alive, f"it ended before {what!r} was seen:\n{self.text}"
             assert time.monotonic() < deadline, f"no {what!r} after {within:g} s:\n{self.text}"
             alive = self._read()
-        assert isinstance(found, re.Match)
         return found
 
     def _read(self) -> bool:
@@ -114,6 +177,3 @@ class Terminal:
         self.raw += new
         self._stream.feed(new)
         return True
-
-
-_GONE = re.compile("").match("")

@@ -403,7 +403,9 @@ def plain_playbook(repo: Path, steps: list[dict[str, Any]], **more: Any) -> str:
     return json.dumps(whole | more, indent=1)
 
 
-def amplify(*args: str, cwd: Path | None = None, stdin: str = "", **env: str | None) -> subprocess.CompletedProcess[str]:
+def amplify(
+    *args: str, cwd: Path | None = None, stdin: str = "", **env: str | None
+) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own, without a terminal. A variable given as None is not there."""
     merged = {**os.environ, "AMPLIFY_ACTOR": "captain", **env}
     said = subprocess.run(

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from amplify_tui.engine.proc import FileLock
 from amplify_tui.engine.lease import acquire
+from amplify_tui.engine.proc import FileLock
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteJournal
 from tests.engine.crash_world import (

@@ -51,7 +51,7 @@ SHA = "preview-1"
 ON_BLIND = OnBlindPlan(after=20.0)
 
 STEPS = {
-    "agree": StepPlan(id="agree", stage="go", verb="confirm", sign_off=SignOffPlan(roles={"qa": 1}), skippable=True),
+    "agree": StepPlan(id="agree", stage="go", verb="confirm", sign_off=SignOffPlan(roles={"qa": 1})),
     "deploy": StepPlan(id="deploy", stage="go", verb="command", needs=("agree",), skippable=True),
     "ramp": StepPlan(id="ramp", stage="go", verb="rollout", needs=("deploy",), skippable=True),
     "tell": StepPlan(id="tell", stage="rollback", verb="notify", lane="after"),

@@ -1,0 +1,97 @@
+"""The real binary in a terminal, by keys alone: what a new user does with `amplify demo`."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sandbox_home import AMPLIFY, Place, alive, until
+from terminal import Terminal
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+WORLD = {"owner", "janitor", "traffic", "flagserver", "services", "sink", "conductor"}
+DRAFT = "a draft: nothing has been done yet"
+AT_10 = r"10 % (settles|bakes)"
+SLOW = 120.0  # seconds: a ramp of four phases on a busy machine
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def demo(place: Place) -> Iterator[Terminal]:
+    with Terminal([*AMPLIFY, "demo"], place.env) as terminal:
+        yield terminal
+
+
+def start(terminal: Terminal) -> None:
+    """From the draft to the first phase: the two answers that stand before it."""
+    terminal.shows(DRAFT)
+    terminal.press("enter")
+    terminal.answer(r"Start Checkout on four", "Start")
+    terminal.shows(r"Go or no go: Release 3\.0\.0")
+    terminal.press("enter")
+    terminal.answer(r"note +\(may stay empty\)", "Go")
+    terminal.shows(AT_10, within=SLOW)
+
+
+def leave(terminal: Terminal) -> int:
+    terminal.press("q")
+    terminal.answer(r"End the demo\?", "End it")
+    return terminal.ends()
+
+
+def test_the_whole_demo_goes_by_keys_from_the_draft_to_completed(place: Place, demo: Terminal) -> None:
+    start(demo)
+    processes = place.processes()
+    assert {name for name, _pid, _start in processes} == WORLD
+    for key, screen in (("g", r"GATE ramp, "), ("R", r"ROLLBACK: "), ("?", r"── Help ──"), ("ctrl+p", r"Search for")):
+        demo.press(key)
+        demo.shows(screen)
+        demo.press("escape")
+        demo.lacks(screen)
+        demo.shows(r"LOG ")
+    demo.shows(r"WAITING FOR YOU Sure: ", within=SLOW)
+    demo.press("enter")
+    demo.answer(r"note +\(may stay empty\)", "Go|Close it")
+    demo.shows(r"DONE completed")
+    demo.shows(r"closed: completed")
+
+    assert leave(demo) == 0
+    assert alive(processes) == []
+    assert place.worlds() == []
+    shown = place.amplify("show", place.run(), "--verify")
+    assert shown.returncode == 0, shown.stderr
+    assert "closed completed" in place.amplify("show", place.run()).stdout
+
+
+def test_injected_errors_lose_their_exposure_and_the_release_goes_back_by_keys(place: Place) -> None:
+    with Terminal([*AMPLIFY, "demo", "--inject", "errors"], place.env, columns=80, rows=24) as demo:
+        start(demo)
+        demo.shows(r"trigger errors fired", within=SLOW)
+        demo.press("R")
+        demo.shows(r"exposure none|exposure 0 %", within=SLOW)
+        demo.press("F")
+        demo.shows(r"Roll everything back\?")
+        demo.type_into("type production to go on", "production")
+        demo.answer(r"Roll everything back\?", "Roll back")
+        demo.shows(r"rolled back$|rolled back ", within=SLOW)
+        assert leave(demo) == 0
+    state = place.amplify("show", place.run()).stdout
+    assert "closed rolled_back" in state.splitlines()[0]
+
+
+def test_killing_the_demo_ends_every_process_of_its_world_within_five_seconds(place: Place, demo: Terminal) -> None:
+    demo.shows(DRAFT)
+    processes = place.processes()
+    assert {name for name, _pid, _start in processes} == WORLD
+    demo.kill(signal.SIGKILL)
+    assert demo.ends() == -signal.SIGKILL
+    until(lambda: not alive(processes) and not place.worlds(), "the end of the world", within=5.0)
+    assert DRAFT not in place.amplify("show", place.run()).stderr
+    assert place.amplify("show", place.run()).returncode == 0

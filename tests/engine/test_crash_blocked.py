@@ -1,0 +1,137 @@
+"""A target that is down blocks what depends on it, and nothing else; when it is back the rest goes on by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amplify_tui.drill.world import World
+from amplify_tui.run.undo import rollback_items
+from tests.engine.crash_world import (
+    Bench,
+    Runs,
+    Watched,
+    amplify,
+    checked,
+    deploy_step,
+    flag_now,
+    flag_steps,
+    kill_conductor,
+    pid_of,
+    playbook,
+    small_world,
+    step,
+    versions,
+)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with small_world() as running:
+        yield running
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "bench")
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
+    made = Runs(tmp_path / "home")
+    yield made
+    made.sweep()
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["one conductor", "a conductor dies meanwhile"])
+async def test_code_is_not_taken_back_before_exposure_is_and_then_it_is_with_no_key_pressed(
+    world: World, bench: Bench, runs: Runs, crash: bool
+) -> None:
+    """The flag server is down when the rollback starts: no revert runs. It comes back: the flag goes off, then they run."""
+    steps = [deploy_step(bench), *flag_steps(), step("go", "confirm", {"ask": "On?"})]
+    folder = runs.create(checked(playbook(world.facts(), steps), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await watched.seen("StepAwaiting", step="go")
+        os.kill(pid_of(world, "flagserver"), signal.SIGSTOP)
+        assert (await watched.do("Rollback", reason="the server is down and we need it back")).ok
+        pressed = watched.state.seq
+        await watched.until(
+            lambda s: any(i.item.band == 1 and i.status == "waiting" and i.tries for i in rollback_items(s)),
+            "the flag is tried in vain",
+        )
+        if crash:
+            assert kill_conductor(folder)
+            assert amplify("resume", folder.run).returncode == 0
+        assert bench.did("revert") == []
+        assert not [e for e in watched.of("EffectIntended") if e.data.target.kind == "instance" and e.data.undoes]
+        os.kill(pid_of(world, "flagserver"), signal.SIGCONT)
+        assert await watched.closed() == "rolled_back"
+        told = [e for e in watched.events if e.seq > pressed]
+        assert {e.actor for e in told} <= {"conductor", "captain"}
+        assert {e.type for e in told if e.actor == "captain"} <= {"RollbackStarted"}
+        verified = [e.seq for e in told if e.type == "EffectIntended" and e.data.undoes.startswith("u2:")]
+        reverts = [e.seq for e in told if e.type == "EffectIntended" and e.data.target.kind == "instance"]
+        assert max(verified) < min(reverts)
+    assert len(bench.did("revert")) == 2
+    assert versions(world) == ["2.9.4", "2.9.4"]
+    assert flag_now(world)[0] is False
+
+
+async def test_mitigate_on_a_run_without_exposure_ends_at_once_with_0(world: World, bench: Bench, runs: Runs) -> None:
+    steps = [step("go", "confirm", {"ask": "On?"}), *flag_steps()]
+    folder = runs.create(checked(playbook(world.facts(), steps), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await watched.seen("StepAwaiting", step="go")
+        said = amplify("mitigate", folder.run)
+        assert said.returncode == 0, said.stderr
+
+
+async def test_mitigate_takes_a_half_ramped_flag_off_without_a_living_conductor(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    folder = runs.create(checked(playbook(world.facts(), flag_steps(bake="30s")), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await watched.seen("PhaseEntered", step="ramp")
+        assert flag_now(world) == (True, [50.0])
+        assert kill_conductor(folder)
+        said = amplify("mitigate", folder.run)
+        assert said.returncode == 0, said.stderr
+        assert flag_now(world)[0] is False
+        assert watched.state.phase == "forward"
+        rolled = amplify("rollback", folder.run, "--yes", "--reason", "it was the release")
+        assert rolled.returncode == 3, rolled.stderr
+
+
+async def test_rollback_by_the_command_line_says_5_and_what_to_do_by_hand_while_a_target_is_stuck(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    """An undo command that fails is no outage: it is not tried for ever, a person decides."""
+    fields = bench.command("work") | {"undo": {"argv": ["/bin/false"]}}
+    steps = [step("work", "command", fields), step("go", "confirm", {"ask": "On?"})]
+    folder = runs.create(checked(playbook(world.facts(), steps), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await watched.seen("StepAwaiting", step="go")
+        said = amplify("rollback", folder.run, "--yes", "--reason", "a test")
+        assert said.returncode == 5
+        assert "/bin/false" in said.stderr
+        blocked: list[str] = []
+        await watched.until(
+            lambda s: blocked.extend(i.item.id for i in rollback_items(s) if i.status == "blocked") or blocked,
+            "blocked",
+        )
+        assert amplify("do", folder.run, "decide-undo", blocked[0], "waive", "--reason", "done by hand").returncode == 0
+        assert await watched.closed() == "rolled_back_partly"
+        assert amplify("show", folder.run, "--json").returncode == 0

@@ -1,0 +1,140 @@
+"""A secret's value reaches no file of ours, no log, no screen and no argv: not as it is, in base64 or in a URL's form."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from amplify_tui.drill.world import World
+from tests.engine.crash_world import (
+    Bench,
+    Runs,
+    Watched,
+    amplify,
+    checked,
+    flag_steps,
+    kill_commands,
+    kill_conductor,
+    playbook,
+    small_world,
+    step,
+)
+
+CANARY = "canary/7f3a+secret value=="
+FORMS = {
+    CANARY,
+    quote(CANARY, safe=""),
+    quote(CANARY),
+    base64.b64encode(CANARY.encode()).decode(),
+    base64.urlsafe_b64encode(CANARY.encode()).decode(),
+}
+SAYS = """
+import base64, os, sys, urllib.parse
+value = os.environ["TOKEN"]
+for form in (value, base64.b64encode(value.encode()).decode(), urllib.parse.quote(value, safe="")):
+    print("using", form)
+    print("failed with", form, file=sys.stderr, flush=True)
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with small_world() as running:
+        yield running
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CANARY", CANARY)
+    made = Runs(tmp_path / "home")
+    yield made
+    made.sweep()
+
+
+def leaks(home: Path, forms: set[str]) -> list[str]:
+    """Files under *home* that hold one of the forms."""
+    found = []
+    for path in (p for p in home.rglob("*") if p.is_file()):
+        raw = path.read_bytes()
+        found += [f"{path.name}: {form}" for form in forms if form.encode() in raw]
+    return found
+
+
+def says(exit_: int, **more: object) -> dict[str, object]:
+    argv = [sys.executable, "-c", SAYS, str(exit_)]
+    return {"argv": argv, "env": {"TOKEN": "${{ secrets.CANARY }}"}, "undo": "none", **more}
+
+
+async def test_a_canary_is_in_no_file_log_or_output(
+    world: World, tmp_path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = world.facts()["sink"]["http"] + "/hook?key=" + quote(CANARY, safe="")
+    monkeypatch.setenv("HOOK", hook)
+    support = {"via": "webhook", "url": "${{ secrets.HOOK }}", "hosts": ["127.0.0.1"]}
+    gone = {"via": "webhook", "url": "${{ secrets.GONE }}", "hosts": ["127.0.0.1"]}
+    monkeypatch.setenv("GONE", "http://127.0.0.1:9/" + quote(CANARY, safe=""))
+    call = {
+        "method": "POST",
+        "url": world.facts()["sink"]["http"] + "/call",
+        "headers": {"X-Token": "${{ secrets.CANARY }}"},
+        "json": {},
+        "undo": "none",
+    }
+    steps = [
+        step("good", "command", says(0)),
+        step("bad", "command", says(1), on_fail="continue"),
+        step("json", "command", says(0, output="json"), on_fail="continue"),
+        step("tell", "notify", {"to": ["support"], "subject": "It starts", "body": "now"}),
+        step("lost", "notify", {"to": ["gone"], "subject": "It starts", "body": "now"}, on_fail="continue"),
+        step("call", "http", call, on_fail="continue"),
+        *flag_steps(),
+    ]
+    text = playbook(world.facts(), steps, stakeholders={"support": support, "gone": gone})
+    folder = runs.create(checked(text, tmp_path / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await watched.until(
+            lambda s: s.phase == "closed" or s.steps["lost"].status in ("stuck", "skipped"), "the webhook is tried"
+        )
+        effects = [e for e in watched.state.effects.values() if e.status == "unknown"]
+        for effect in effects:
+            await watched.do("Settle", effect=effect.id, as_="absent", reason="nobody listens there")
+        await watched.until(lambda s: s.phase == "closed" or s.steps["ramp"].status == "stuck", "it ends")
+        seen = str(watched.board) + str(watched.events)
+    forms = FORMS | {world.facts()["flags"]["admin_token"], world.facts()["flags"]["client_token"]}
+    assert [form for form in forms if form in seen] == []
+    shown = [amplify("show", folder.run), amplify("show", folder.run, "--json"), amplify("runs", "--json")]
+    followed = amplify("attach", folder.run, "--headless")
+    told = "".join(said.stdout + said.stderr for said in (*shown, followed))
+    assert [form for form in forms if form in told] == []
+    assert leaks(runs.home, forms) == []
+
+
+async def test_the_raw_output_of_a_command_whose_conductor_was_killed_does_not_stay(
+    world: World, tmp_path: Path, runs: Runs
+) -> None:
+    bench = Bench(tmp_path / "bench")
+    bench.block("work", "after")
+    fields = {"argv": bench.argv("work", *says(0)["argv"]), "env": {"TOKEN": "${{ secrets.CANARY }}"}, "undo": "none"}  # type: ignore[misc]
+    fields["probe"] = {"argv": ["test", "-s", str(bench.folder / "work.did")]}
+    folder = runs.create(checked(playbook(world.facts(), [step("work", "command", fields)]), tmp_path / "p.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await bench.reached("work", "after")
+        argv = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        assert CANARY not in argv
+        assert kill_conductor(folder)
+        kill_commands(folder)
+        assert amplify("resume", folder.run).returncode == 0
+        assert await watched.closed() == "completed"
+    assert leaks(runs.home, FORMS) == []
