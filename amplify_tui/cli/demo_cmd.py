@@ -40,7 +40,7 @@ def command(inject: str | None, keep: bool, headless: bool, as_json: bool, seed:
             click.echo(f"the world's folder: {world.folder}", err=True)
         folder, conductor = _start_run(world)
         try:
-            code = _follow(folder, as_json=as_json) if quiet else _cockpit(folder)
+            code = _follow(folder, conductor, as_json=as_json) if quiet else _cockpit(folder)
         finally:
             conductor.terminate()
             conductor.wait(10)
@@ -94,11 +94,11 @@ async def _ready(folder: RunDir, process: subprocess.Popen[Any]) -> None:
     raise Failure("the conductor did not start", where=str(folder.log), next_="its log says why")
 
 
-def _follow(folder: RunDir, *, as_json: bool) -> int:
+def _follow(folder: RunDir, conductor: subprocess.Popen[bytes], *, as_json: bool) -> int:
     from amplify_tui.cli.headless import follow_headless
     from amplify_tui.run.autopilot import autopilot
 
-    code = follow_headless(folder.path, autopilot, as_json=as_json)
+    code = follow_headless(folder.path, autopilot, as_json=as_json, alive=lambda: conductor.poll() is None)
     if not as_json:
         sys.stderr.write(f"the journal stays: amplify show {folder.run}\n")
     return code

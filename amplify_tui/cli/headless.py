@@ -42,7 +42,10 @@ def outcome_code(state: State, *, strict: bool = False) -> int:
 class Follower:
     """Folds a run's events as they come, prints them, and gives the orders that *people* would give."""
 
-    def __init__(self, folder: Path, people: People, *, as_json: bool = False) -> None:
+    def __init__(
+        self, folder: Path, people: People, *, as_json: bool = False, alive: Callable[[], bool] | None = None
+    ) -> None:
+        self._alive = alive
         self.state = State()
         self._client = RunClient(folder)
         self._people = people
@@ -85,6 +88,8 @@ class Follower:
             await asyncio.sleep(LOOK_S)
             if self.state.phase == "closed":
                 return ""
+            if self._alive is not None and not self._alive():
+                return "the conductor ended; its log says why"
             now = time.time()
             if await self._order(now):
                 continue
@@ -116,10 +121,19 @@ class Follower:
 
 
 def follow_headless(
-    folder: Path, people: People = nobody, *, as_json: bool = False, wait: bool = False, strict: bool = False
+    folder: Path,
+    people: People = nobody,
+    *,
+    as_json: bool = False,
+    wait: bool = False,
+    strict: bool = False,
+    alive: Callable[[], bool] | None = None,
 ) -> int:
-    """Follow the run to its end, or to where it needs a person. The exit status."""
-    follower = Follower(folder, people, as_json=as_json)
+    """Follow the run to its end, or to where it needs a person. The exit status.
+
+    *alive* tells of a conductor that is our own child: where it ended, nobody will ever move the run on.
+    """
+    follower = Follower(folder, people, as_json=as_json, alive=alive)
     reason = asyncio.run(follower.until_end(wait=wait))
     if reason:
         click.echo(f"waits for a person: {reason}", err=True)

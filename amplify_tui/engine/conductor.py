@@ -183,6 +183,19 @@ class Conductor:
         except JournalError as error:
             self.board.post("problem", {"what": str(error), "at": now})
 
+    def _tick(self, todo: Todo, now: float) -> None:
+        """One look at a gate or at the triggers. One that fails is tried again; it must not end the other looks."""
+        try:
+            self.ticks.tick(todo, now, OBSERVE_S)
+        except Fenced:
+            raise
+        except JournalError as error:
+            self.board.post("problem", {"what": str(error), "at": now})
+        except Exception as error:  # noqa: BLE001  # a bug in one gate must not end the watch over all the others
+            _log.exception("%s failed", todo.id)
+            words = f"a bug of ours stopped {todo.id}: {type(error).__name__}: {error}; the log has the details"
+            self.board.post("problem", {"what": words, "at": now})
+
     async def _carry_out(self, todo: Todo, worker: Worker) -> None:
         """One todo, to its end. What it could not do is tried again a little later; a lost lease ends everything."""
         before = self.state.seq

@@ -55,6 +55,8 @@ class _Case:
             return silence
         if not self.history.marks:
             return self._verdict("undecided", "no reading of this phase yet", self._first_need())
+        if self.history.good is None and self.history.span is None:
+            return self._verdict("undecided", "no reading of this phase counts yet", self._first_need())
         if self.history.good is None:
             return self._bad()
         return self._good()

@@ -156,7 +156,9 @@ def _failed(state: State, step: StepState, verdict: Verdict) -> tuple[EventData,
 
 def _blind(state: State, step: StepState, verdict: Verdict, now: float) -> tuple[EventData, ...]:
     """Blind or broken past `on_blind.after`: hold and ask. Rolling back on it happens only where it is written."""
-    if step.verdict is None or step.verdict.answer != verdict.answer or now - step.verdict_at < state.on_blind.after:
+    if step.verdict is None or step.verdict.answer not in ("blind", "error"):
+        return ()
+    if now - step.verdict_at < state.on_blind.after:
         return ()
     if (
         state.on_blind.do == "rollback"
