@@ -175,15 +175,6 @@ class Conductor:
                 group.create_task(self._carry_out(todo, self._worker), name=todo.id)
 
     def _tick(self, todo: Todo, now: float) -> None:
-        """A full disk ends no conductor: the next tick may be written again."""
-        try:
-            self.ticks.tick(todo, now, OBSERVE_S)
-        except Fenced:
-            raise
-        except JournalError as error:
-            self.board.post("problem", {"what": str(error), "at": now})
-
-    def _tick(self, todo: Todo, now: float) -> None:
         """One look at a gate or at the triggers. One that fails is tried again; it must not end the other looks."""
         try:
             self.ticks.tick(todo, now, OBSERVE_S)

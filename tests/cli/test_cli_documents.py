@@ -59,7 +59,7 @@ def written(path: Path, raw: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["directory", "binary", "empty", "gone", "unreadable text", "huge", "a pipe"])
+@pytest.mark.parametrize("kind", ["directory", "binary", "empty", "gone", "unreadable text", "huge"])
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_file_that_is_no_playbook_is_said_in_words(home: Path, tmp_path: Path, kind: str, command: str) -> None:
     path = tmp_path / "it.yaml"
@@ -74,8 +74,6 @@ def test_a_file_that_is_no_playbook_is_said_in_words(home: Path, tmp_path: Path,
             written(path, b"name: \xff\xfe\x00")
         case "huge":
             written(path, b"x" * (3 * 1024 * 1024))
-        case "a pipe":
-            os.mkfifo(path)
     said = amplify(command, str(path))
     assert said.returncode == 2
     assert said.stdout + said.stderr
@@ -121,7 +119,7 @@ def test_eval_knows_the_inputs_of_a_playbook_and_their_types(home: Path, good: P
     said = amplify("eval", "inputs.version", "--playbook", str(good))
     assert json.loads(said.stdout) == "3.0.0"
     assert amplify("eval", "inputs.version == 3", "--playbook", str(good)).returncode == 1
-    assert "inputs" in amplify("eval", "inputs.nothing", "--playbook", str(good)).stdout
+    assert "nothing" in amplify("eval", "inputs.nothing", "--playbook", str(good)).stdout
 
 
 def test_the_schema_takes_the_shipped_playbooks_and_refuses_nonsense(home: Path) -> None:

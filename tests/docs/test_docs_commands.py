@@ -119,10 +119,6 @@ def files_of(page: Path) -> dict[str, str]:
     return {found[1]: body for body in blocks(page, "yaml") if (found := named.match(body))}
 
 
-def ends(state: dict[str, object]) -> bool:
-    return state["phase"] == "closed"
-
-
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     """Ends what a failed command may have left open, so that no conductor outlives the test."""

@@ -22,7 +22,15 @@ WITHIN = 30.0  # seconds; what takes longer says so itself
 AGAIN = 1.0  # after that long an Enter is no repeat of the one before
 ALTERNATE = 1049
 LOOK = 0.05  # how long one read of the terminal blocks
-KEYS = {"enter": "\r", "escape": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "ctrl+p": "\x10"}
+KEYS = {
+    "enter": "\r",
+    "escape": "\x1b",
+    "tab": "\t",
+    "shift+tab": "\x1b[Z",
+    "up": "\x1b[A",
+    "down": "\x1b[B",
+    "ctrl+p": "\x10",
+}
 GONE = re.match("", "")  # a match, for what is waited for by its absence
 
 
@@ -101,9 +109,7 @@ class Terminal:
         """
         self.shows(title)
         deadline = time.monotonic() + WITHIN
-        while not any(
-            re.fullmatch(label, run) for run in self._reversed()
-        ):  # a button that is not armed yet is walked over
+        while not any(re.fullmatch(label, run) for run in self._reversed()):  # what is not armed yet is walked over
             assert time.monotonic() < deadline, f"the focus never came to {label!r}:\n{self.text}"
             before = self._reversed()
             self.press("tab")
@@ -114,20 +120,17 @@ class Terminal:
             self._soon(lambda: not re.search(title, self.text))
 
     def type_into(self, label: str, words: str) -> None:
-        """Walk to the field under *label* (a regular expression) and type *words* into it."""
+        """Type *words* into the field under *label* (a regular expression), the nearest one to where the focus is."""
         self.shows(label)
+        there = label + r".*\n.*" + re.escape(words)
         deadline = time.monotonic() + WITHIN
-        while not re.search(label, self._above_cursor()):
-            assert time.monotonic() < deadline, f"the cursor never came to {label!r}:\n{self.text}"
-            before = self._above_cursor()
-            self.press("tab")
-            self._soon(lambda seen=before: self._above_cursor() != seen)  # type: ignore[misc]
-        self.press(words)
-        self.shows(label + r".*\n.*" + re.escape(words))
-
-    def _above_cursor(self) -> str:
-        """The line above the one where the terminal's cursor is: the label of the field that has the focus."""
-        return str(self._screen.display[max(0, self._screen.cursor.y - 1)])
+        while True:
+            self.press(words)
+            self._soon(lambda: re.search(there, self.text) is not None)
+            if re.search(there, self.text):
+                return
+            assert time.monotonic() < deadline, f"{words!r} never came under {label!r}:\n{self.text}"
+            self.press("shift+tab")  # a button had the focus, which no letter presses
 
     def _reversed(self) -> list[str]:
         """The runs of cells that are drawn reversed, without their blanks: among them the focused button's label."""
@@ -144,6 +147,11 @@ class Terminal:
         until = time.monotonic() + AGAIN
         while not look() and time.monotonic() < until and self._read():
             pass
+
+    def hang_up(self) -> int:
+        """Close the terminal, as a dropped ssh does, and wait for the program's end; its exit status as of `ends`."""
+        self._child.kill(signal.SIGHUP)
+        return self.ends()
 
     def kill(self, number: signal.Signals) -> None:
         self._child.kill(number)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sandbox_home import AMPLIFY, Place, alive, until
 from terminal import Terminal
+
+from amplify_tui.drill import lifeline
+from amplify_tui.drill.demo import demo_env
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -93,5 +100,79 @@ def test_killing_the_demo_ends_every_process_of_its_world_within_five_seconds(pl
     demo.kill(signal.SIGKILL)
     assert demo.ends() == -signal.SIGKILL
     until(lambda: not alive(processes) and not place.worlds(), "the end of the world", within=5.0)
-    assert DRAFT not in place.amplify("show", place.run()).stderr
-    assert place.amplify("show", place.run()).returncode == 0
+    assert place.amplify("show", place.run(), "--verify").returncode == 0
+
+
+@contextmanager
+def sandbox(place: Place) -> Iterator[tuple[str, dict[str, str]]]:
+    """A world of its own: the path of its playbook, and the secrets that it refers to."""
+    process = subprocess.Popen(
+        [*AMPLIFY, "sandbox"], env=place.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        try:
+            facts = json.loads(process.stdout.readline())
+            yield facts["playbook"], demo_env(facts)
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def conductor(place: Place) -> Iterator[int]:
+    """The pid of the only run's conductor, which is ended at the end: it would outlive the test."""
+    folder = place.home / "runs" / place.run()
+    pid = json.loads((folder / "conductor.json").read_text(encoding="utf-8"))["mark"]["pid"]
+    began = lifeline.start_time(pid)
+    try:
+        yield pid
+    finally:
+        if lifeline.start_time(pid) == began:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_hangup_ends_the_cockpit_alone_and_the_conductor_goes_on(place: Place) -> None:
+    with sandbox(place) as (playbook, secrets):
+        ran = place.amplify("run", playbook, "--headless", **secrets)
+        assert "Go or no go" in ran.stdout, ran.stderr
+        run = place.run()
+        with conductor(place) as pid:
+            began = lifeline.start_time(pid)
+            with Terminal([*AMPLIFY, "attach", run], place.env | secrets, columns=80, rows=24) as cockpit:
+                cockpit.shows(r"WAITING FOR YOU Go or no go")
+                cockpit.hang_up()
+            assert lifeline.start_time(pid) == began
+            noted = place.amplify("do", run, "note", "after the hangup")
+            assert noted.returncode == 0, noted.stderr
+            assert json.loads((place.home / "runs" / run / "conductor.json").read_text())["mark"]["pid"] == pid
+
+
+def test_a_dumb_terminal_gets_plain_lines_and_the_demo_plays_itself(place: Place) -> None:
+    with Terminal([*AMPLIFY, "demo"], place.env | {"TERM": "dumb"}, columns=80, rows=24) as demo:
+        demo.printed(r"the journal stays: amplify show ", within=SLOW)
+        assert demo.ends() == 0
+        assert "closed: completed" in demo.raw
+        assert "\x1b" not in demo.raw
+        assert "Traceback" not in demo.raw
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "more"),
+    [
+        pytest.param(40, 10, {}, id="40x10"),
+        pytest.param(80, 24, {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1"}, id="latin-1"),
+    ],
+)
+def test_a_poor_terminal_shows_what_is_next_and_takes_keys(
+    place: Place, columns: int, rows: int, more: dict[str, str]
+) -> None:
+    with Terminal([*AMPLIFY, "demo"], place.env | more, columns=columns, rows=rows) as demo:
+        start(demo)
+        demo.press("R")
+        demo.shows(r"Touches 1 flag")
+        demo.press("escape")
+        demo.shows(r"\bq quit")
+        assert leave(demo) == 0
+        assert "Traceback" not in demo.raw
+        if more:
+            assert demo.raw.isascii()

@@ -144,7 +144,7 @@ def test_on_fail_rollback_rolls_back_and_ask_asks() -> None:
 
 def test_blind_for_long_enough_holds_and_asks_and_never_advances() -> None:
     run = Run().ramping().wait(60.0)
-    assert kinds(run.observe("missing")) == ["GateJudged"]
+    assert kinds(run.observe("missing", accrued=0.0)) == ["GateJudged"]
     assert "HoldPlaced" not in kinds(run.wait(10.0).observe("missing"))
     assert kinds(run.wait(15.0).observe("missing"))[-2:] == ["StepStuck", "HoldPlaced"]
     assert run.state.holds["h1"].kind == "blind"

@@ -215,7 +215,7 @@ def test_a_drift_hold_asks_whose_change_stays() -> None:
 
 
 def failing(**more: object) -> Run:
-    run = Run(a_plan(deploy=replace(STEPS["deploy"], **more))).agreed()  # type: ignore[arg-type]
+    run = Run(a_plan(deploy=replace(STEPS["deploy"], **more))).agreed()
     run.begin("deploy")
     run.intend("deploy")
     run.outcome("absent", reason="exit 1")

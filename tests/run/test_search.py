@@ -88,9 +88,10 @@ def _effect_keys(state: State) -> Iterator[Key]:
         step = state.steps.get(effect.ref)
         if label == "earlier" and not effect.is_open:
             continue
-        failed_now = effect.status == "absent" and step is not None and step.n == effect.n
+        running = step is not None and step.status == "running"
+        failed_now = running and effect.status == "absent" and step is not None and step.n == effect.n
         retried = bool(effect.undoes) and effect.retryable
-        yield (label, undoes, phase, effect.status, failed_now and step.status == "running", retried)
+        yield (label, undoes, phase, effect.status, failed_now, retried)
 
 
 # --- what can happen next ---------------------------------------------------------------------------------------------
