@@ -145,34 +145,3 @@ def test_a_hangup_ends_the_cockpit_alone_and_the_conductor_goes_on(place: Place)
             noted = place.amplify("do", run, "note", "after the hangup")
             assert noted.returncode == 0, noted.stderr
             assert json.loads((place.home / "runs" / run / "conductor.json").read_text())["mark"]["pid"] == pid
-
-
-def test_a_dumb_terminal_gets_plain_lines_and_the_demo_plays_itself(place: Place) -> None:
-    with Terminal([*AMPLIFY, "demo"], place.env | {"TERM": "dumb"}, columns=80, rows=24) as demo:
-        demo.printed(r"the journal stays: amplify show ", within=SLOW)
-        assert demo.ends() == 0
-        assert "closed: completed" in demo.raw
-        assert "\x1b" not in demo.raw
-        assert "Traceback" not in demo.raw
-
-
-@pytest.mark.parametrize(
-    ("columns", "rows", "more"),
-    [
-        pytest.param(40, 10, {}, id="40x10"),
-        pytest.param(80, 24, {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1"}, id="latin-1"),
-    ],
-)
-def test_a_poor_terminal_shows_what_is_next_and_takes_keys(
-    place: Place, columns: int, rows: int, more: dict[str, str]
-) -> None:
-    with Terminal([*AMPLIFY, "demo"], place.env | more, columns=columns, rows=rows) as demo:
-        start(demo)
-        demo.press("R")
-        demo.shows(r"Touches 1 flag")
-        demo.press("escape")
-        demo.shows(r"\bq quit")
-        assert leave(demo) == 0
-        assert "Traceback" not in demo.raw
-        if more:
-            assert demo.raw.isascii()
