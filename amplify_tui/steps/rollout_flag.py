@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amplify_tui.adapters.ports import FlagState, Invalid
+from amplify_tui.adapters.ports import Conflict, FlagState, Invalid
 from amplify_tui.adapters.unleash_plan import expose, the_rollout
 from amplify_tui.adapters.unleash_state import percent, same
+from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.run.shapes import PhasePlan
 from amplify_tui.steps.flag_parts import draft_of, flag_id, state_of
 from amplify_tui.steps.rollout_fields import RolloutFields, bakes, preview_of, watch_of
@@ -41,18 +42,40 @@ def tasks(fields: RolloutFields, ctx: Context, phase: int) -> Sequence[Sequence[
 
 
 async def intend(task: Task, ctx: Context) -> Draft | None:
-    """Strategy at N %, then the environment on. None where our own effect left exactly that."""
+    """Strategy at N %, then the environment on. None where our own effect left exactly that.
+
+    Raises Conflict where somebody else changed the flag since: a brake that somebody pulled is not released here.
+    """
     fields: RolloutFields = task.data["fields"]
     source, flag = _named(fields)
     live = await state_of(ctx.world.flags(source), flag)
-    write = expose(live, task.data["share"], fields.strategy)
     id_ = flag_id(source, flag)
+    if changed := _changed_since(ctx, id_, live):
+        fix = "ask who changed it; a retry goes on from how it is now"
+        raise Conflict(f"{flag} is not as we left it: {changed}", fix=fix)
+    write = expose(live, task.data["share"], fields.strategy)
     ours = any(effect.target.id == id_ and same(effect.after, live.raw) for effect in ctx.done())
     if ours and same(live.raw, write.after):
         return None
     shown = _ramped(live, write.before, fields), _ramped(live, write.after, fields)
     says = f"{flag} from {shown[0]:g} % to {shown[1]:g} %"
     return draft_of(source, write, shown, says, ctx)
+
+
+def _changed_since(ctx: Context, id_: str, live: FlagState) -> str:
+    """How the flag differs from what this run's last effect on it left; "" where it does not.
+
+    A new attempt that a person asked for starts from what is there: they have read what the last one said.
+    """
+    mine = [e for e in ctx.state.effects.values() if (e.target.kind, e.target.id, e.status) == ("flag", id_, "done")]
+    if not mine:
+        return ""
+    last = max(mine, key=lambda effect: effect.seq)
+    is_of_this_attempt = (last.ref, last.n) == (ctx.step.ref, ctx.step.n)
+    left = last.observed if isinstance(last.observed, dict) else last.after
+    if (ctx.step.n > 1 and not is_of_this_attempt) or same(left, live.raw):
+        return ""
+    return "; ".join(differences(left, live.raw))
 
 
 def _ramped(live: FlagState, state: dict[str, Any], fields: RolloutFields) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from amplify_tui.adapters.ports import Absent, Done, FlagState, Invalid, NotFound
+from amplify_tui.adapters.ports import Absent, Conflict, Done, FlagState, Invalid, NotFound
 from amplify_tui.adapters.unleash import UnleashProvider
 from amplify_tui.adapters.unleash_plan import StrategySpec, Where, expose
 from amplify_tui.drill.world import World
@@ -135,6 +135,22 @@ async def test_a_ramp_of_a_flag_from_before_goes_back_to_where_it_was(sandbox_wo
     await bench.take_all_back()
     after = await live(bench, name)
     assert (after.enabled, after.strategies[0].percent) == (False, 0)
+
+
+async def test_a_flag_that_somebody_changed_between_two_phases_is_not_ramped_on(
+    sandbox: World, sandbox_world: RealWorld, name: str
+) -> None:
+    bench = await ramped(sandbox_world, name, 25)
+    await somebody(sandbox, name, 5)  # a brake that somebody pulled
+    fields = RolloutFields(flag=name, source="flags", phases=(25, 50), bake=1.0, strategy="ramp", gate=("health",))
+    with pytest.raises(Conflict, match="not as we left it"):
+        await bench.drive(fields, 1)
+    assert (await live(bench, name)).exposure == 5.0
+
+    bench.change(n=bench.step.n + 1)  # a person has read it and retries: from how it is now
+    made = await bench.drive(fields, 1)
+    assert [type(one.outcome) for one in made] == [Done]
+    assert (await live(bench, name)).exposure == 50.0
 
 
 async def test_taking_back_twice_writes_nothing_the_second_time(sandbox_world: RealWorld, name: str) -> None:
