@@ -183,8 +183,7 @@ class Conductor:
         except JournalError as error:
             self.board.post("problem", {"what": str(error), "at": now})
         except Exception as error:  # noqa: BLE001  # a bug in one gate must not end the watch over all the others
-            _log.exception("%s failed", todo.id)
-            words = f"a bug of ours stopped {todo.id}: {type(error).__name__}: {error}; the log has the details"
+            words = _bug(todo, error, self.folder)
             self.board.post("problem", {"what": words, "at": now})
 
     async def _carry_out(self, todo: Todo, worker: Worker) -> None:
@@ -198,8 +197,7 @@ class Conductor:
             self.board.post("problem", {"what": str(error), "at": self.scribe.now()})
             moved = False
         except Exception as error:  # noqa: BLE001  # a bug in one step must not end the watch over all the others
-            _log.exception("%s failed", todo.id)
-            words = f"a bug of ours stopped {todo.id}: {type(error).__name__}: {error}; the log has the details"
+            words = _bug(todo, error, self.folder)
             self.board.post("problem", {"what": words, "at": self.scribe.now()})
             moved = False
         finally:
@@ -324,3 +322,9 @@ class Conductor:
                 self._journal.refill()
             except (JournalError, OSError) as error:
                 _log.warning("upkeep: %s", error)
+
+
+def _bug(todo: Todo, error: Exception, folder: RunDir) -> str:
+    """What a cockpit says of a bug of ours; its traceback goes into the log."""
+    _log.error("%s failed", todo.id, exc_info=error)
+    return f"a bug of ours stopped {todo.id}: {type(error).__name__}: {error}; details: {folder.log}"

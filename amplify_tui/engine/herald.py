@@ -53,7 +53,9 @@ class Herald:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def told(self, state: State, events: Sequence[EventData]) -> None:
-        """Send what these events mean to those who asked for it by name."""
+        """Send what these events mean to those who asked for it by name. A dry run tells nobody."""
+        if state.mode == "dry":
+            return
         for data in events:
             message = message_of(state, data)
             if message is None:

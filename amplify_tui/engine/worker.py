@@ -17,9 +17,9 @@ import msgspec
 from amplify_tui.adapters.ports import Absent, Accepted, AdapterError, Done, Outcome, Probe, Unknown
 from amplify_tui.engine.facts import Facts, explain
 from amplify_tui.engine.scribe import Scribe, new_id
+from amplify_tui.engine.setting import Setting
 from amplify_tui.playbook.context import Context as Names
-from amplify_tui.playbook.model import Step
-from amplify_tui.playbook.resolve import Unresolved, resolve_fields, resolve_value
+from amplify_tui.playbook.resolve import Unresolved, resolve_fields
 from amplify_tui.run import commands as c
 from amplify_tui.run.shapes import Refusal, StepPlan, Undo, UndoItem, ref_of
 from amplify_tui.run.state import EffectState, State, StepState
@@ -29,6 +29,7 @@ from amplify_tui.verdict.model import Evidence
 
 GRACE_S: Final = 5.0
 ENGINE: Final = "conductor"
+ONLY_SHOWN: Final = frozenset({"rollout", "monitor", "e2e"})  # a dry run leaves nothing to wait for, or to count
 
 _log = logging.getLogger(__name__)
 
@@ -46,12 +47,9 @@ class Worker:
     ) -> None:
         self.scribe = scribe
         self.facts = facts
-        self.world = world
+        self.setting = Setting(scribe, facts, world, say)
         self._evidence = evidence
         self._say = say
-        self._steps = {s.id: s for stage in facts.playbook.stages for s in stage.steps}
-        self._steps |= {s.id: s for s in (*facts.playbook.rollback.before, *facts.playbook.rollback.after)}
-        self._fields: dict[tuple[str, str, int], Any] = {}
 
     @property
     def state(self) -> State:
@@ -60,60 +58,6 @@ class Worker:
     def order(self, kind: type[Any], **fields: Any) -> Any:
         """A command of the conductor's own."""
         return kind(id=new_id(), actor=ENGINE, via="engine", **fields)
-
-    # --- names and fields -------------------------------------------------------------------------------------------
-
-    def names(self, step: StepState | None) -> dict[str, Any]:
-        """What expressions of this step may use, as of now."""
-        state = self.state
-        names = dict(self.facts.names)
-        names["run"] = {"id": state.run, "mode": state.mode, "actor": state.starter, "started_at": state.started_at}
-        names["steps"] = {name: self._step_names(name) for name in state.plan.steps}
-        names["services"] = {n: v | {"version": self._uniform(n)} for n, v in names.get("services", {}).items()}
-        if step is not None:
-            names["each"] = state.plan_of(step).each.get(step.key, {})
-        names["rollback"] = {"reason": state.rollback_reason, "scope": "full" if state.rollback_at else "exposure"}
-        return names
-
-    def _step_names(self, name: str) -> Any:
-        instances = self.state.steps_of(name)
-        if [s.key for s in instances] == [""]:
-            return _public(instances[0])
-        return {s.key: _public(s) for s in instances}
-
-    def _uniform(self, service: str) -> str | None:
-        versions = set(self.state.baseline.get(service, {}).values())
-        return versions.pop() if len(versions) == 1 else None
-
-    def context(self, step: StepState, effect: str = "") -> Context:
-        """What a verb gets to know."""
-        return self._context(self.state.plan_of(step), step, effect)
-
-    def _context(self, plan: StepPlan, step: StepState, effect: str = "") -> Context:
-        ref = step.ref
-        return Context(
-            world=self.world,
-            state=self.state,
-            plan=plan,
-            step=step,
-            names=self.names(step if step.step in self.state.plan.steps else None),
-            now=self.scribe.now,
-            log=lambda line: self._say(ref, line),
-            effect=effect,
-        )
-
-    def fields(self, step: StepState) -> Any:
-        """The verb's typed fields, resolved once an attempt. Raises Unresolved."""
-        cached = self._fields.get((step.step, step.key, step.n))
-        if cached is None:
-            cached = resolve_fields(
-                self.facts.document, self._typed(step), Names(self.names(step), self.scribe.now()), specs()
-            )
-            self._fields[step.step, step.key, step.n] = cached
-        return cached
-
-    def _typed(self, step: StepState) -> Step:
-        return self._steps[step.step]
 
     # --- beginning --------------------------------------------------------------------------------------------------
 
@@ -125,11 +69,10 @@ class Worker:
     async def _prepared(self, step: StepState) -> c.Begin:
         where = {"step": step.step, "key": step.key}
         try:
-            if not self._condition(step):
+            if not self.setting.holds(step):
                 return self.order(c.Begin, **where, when=False)  # type: ignore[no-any-return]
-            self._fields.pop((step.step, step.key, step.n), None)
-            fields = self.fields(step)
-            found = await verb(self._typed(step).verb).prepare(fields, self.context(step))
+            fields = self.setting.fields(step, fresh=True)
+            found = await self.setting.preview(step, fields)
         except (AdapterError, Unresolved) as error:
             return self.order(c.Begin, **where, when=None, problem=explain(error))  # type: ignore[no-any-return]
         preview = found.preview
@@ -144,30 +87,24 @@ class Worker:
             evidence=self._evidence(),
         )
 
-    def _condition(self, step: StepState) -> bool:
-        plan = self.state.plan_of(step)
-        stage = next((s for s in self.facts.playbook.stages if s.id == plan.stage), None)
-        conditions = [stage.when if stage else True, self._typed(step).when]
-        names = Names(self.names(step), self.scribe.now())
-        values = [resolve_value(w, names) if isinstance(w, str) else w for w in conditions]
-        return all(value is True for value in values)
-
     # --- going forward ----------------------------------------------------------------------------------------------
 
     async def drive(self, step: StepState) -> bool:
         """Make what is missing of the step's current phase, then finish the step or open its gate."""
         try:
-            fields = self.fields(step)
-            word = verb(self._typed(step).verb)
+            fields = self.setting.fields(step)
+            word = verb(self.setting.typed(step).verb)
             failure = await self._make(word, fields, step)
             if failure is None:
                 return False
             if failure:
                 return self._finish(step, "failed", failure, {})
             current = self.state.steps[step.ref]
+            if self.state.mode == "dry" and word.name in ONLY_SHOWN:
+                return self._finish(step, "succeeded", "", {"summary": "a dry run: nothing was done"})
             if current.watch is not None:
                 return not isinstance(self.scribe.submit(self.order(c.Enter, step=step.step, key=step.key)), Refusal)
-            ended = await word.finish(fields, self.context(current))
+            ended = await word.finish(fields, self.setting.context(current))
         except (AdapterError, Unresolved) as error:
             return self._finish(step, "failed", explain(error), {})
         return self._finish(step, "succeeded" if ended.ok else "failed", ended.reason, ended.outputs)
@@ -182,7 +119,7 @@ class Worker:
         """All tasks of the phase. "" when each is done, a reason when one is absent, None when it may not go on."""
         if self.state.mode == "dry":
             return ""
-        groups = await word.tasks(fields, self.context(step), step.phase)
+        groups = await word.tasks(fields, self.setting.context(step), step.phase)
         for group in groups:
             results = await asyncio.gather(*(self._perform(word, task, step) for task in group))
             if any(result is None for result in results):
@@ -196,14 +133,14 @@ class Worker:
         if done is not None:
             return "" if done.status == "done" else None
         step = self.state.steps[step.ref]
-        draft = await word.intend(task, self.context(step))
+        draft = await word.intend(task, self.setting.context(step))
         if draft is None:
             return ""
         order = self._intent(word.name, draft, task.ordinal, step=step.step, key=step.key, phase=step.phase)
         effect = self._journal_intent(order)
         if effect is None:
             return None
-        outcome = await self._act(word, draft, self.context(self.state.steps[step.ref], effect.id))
+        outcome = await self._act(word, draft, self.setting.context(self.state.steps[step.ref], effect.id))
         self._journal_outcome(effect, outcome)
         match outcome:
             case Done():
@@ -277,7 +214,7 @@ class Worker:
     async def probe(self, effect: EffectState) -> bool:
         """Look at the world for an effect whose outcome nobody knows."""
         step = self.state.steps.get(effect.ref)
-        ctx = self.context(step, effect.id) if step else self._undo_context(effect)
+        ctx = self.setting.context(step, effect.id) if step else self.setting.of_undo(effect)
         word = verb(effect.verb)
         try:
             async with asyncio.timeout(30):
@@ -290,15 +227,11 @@ class Worker:
         self.scribe.submit(order)
         return True
 
-    def _undo_context(self, effect: EffectState) -> Context:
-        plan = StepPlan(id=effect.step, stage="rollback", verb=effect.verb)
-        return self._context(plan, StepState(step=effect.step, key=effect.key), effect.id)
-
     async def take_back(self, item: UndoItem) -> bool:
         """One item of the undo plan: its own verb does it, from the journaled data alone."""
         word = verb(item.verb)
         plan = StepPlan(id="undo", stage="rollback", verb=item.verb)
-        ctx = self._context(plan, StepState(step="undo", key=""))
+        ctx = self.setting.of_plan(plan, StepState(step="undo", key=""))
         try:
             task = await word.undo(item, ctx)
             draft = await word.intend(task, ctx) or _already(item)
@@ -310,7 +243,7 @@ class Worker:
         outcome = (
             Done(observed=item.before)
             if draft.data.get("already")
-            else await self._act(word, draft, self._undo_context(effect))
+            else await self._act(word, draft, self.setting.of_undo(effect))
         )
         self._journal_outcome(effect, outcome)
         return True
@@ -336,8 +269,10 @@ class Worker:
         plan = StepPlan(id=check, stage="rollback", verb=step.verb, timeout=step.timeout)
         word = verb(step.verb)
         try:
-            ctx = self._context(plan, state)
-            fields = resolve_fields(self.facts.document, step, Names(self.names(None), self.scribe.now()), specs())
+            ctx = self.setting.of_plan(plan, state)
+            fields = resolve_fields(
+                self.facts.document, step, Names(self.setting.names(None), self.scribe.now()), specs()
+            )
             for group in await word.tasks(fields, ctx, 0):
                 for task in group:
                     draft = await word.intend(task, ctx)
@@ -363,14 +298,6 @@ def _already(item: UndoItem) -> Draft:
         data={"already": True},
         undo=undo,
     )
-
-
-def _public(step: StepState) -> dict[str, Any]:
-    return {
-        "status": step.status,
-        "skipped": step.status == "skipped",
-        "outputs": step.outputs if step.status == "succeeded" else None,
-    }
 
 
 def _sha(text: str) -> str:
