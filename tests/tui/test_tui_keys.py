@@ -20,7 +20,7 @@ from amplify_tui.tui.example.board import board_of
 from amplify_tui.tui.example.script import Story
 from amplify_tui.tui.keys import KEYS
 from amplify_tui.tui.modals.arm import ArmMitigate
-from amplify_tui.tui.modals.form import FormDialog
+from amplify_tui.tui.modals.form import Choice, Form, FormDialog
 from amplify_tui.tui.screens.base import CockpitScreen
 from amplify_tui.tui.screens.gate import GateScreen
 from amplify_tui.tui.screens.home import HomeScreen
@@ -118,6 +118,15 @@ async def test_letters_are_dead_under_a_dialog() -> None:
             await world.press(key)
             assert world.app.screen is dialog
         assert world.ordered == []
+        await world.press("escape")
+        assert isinstance(world.app.screen, MainScreen)
+
+
+async def test_x_leaves_a_dialog_that_has_nothing_to_type_in() -> None:
+    async with cockpit(*start("held")) as world:
+        world.app.ask(Form("Go on?"), lambda filled: None)
+        await world.pilot.pause()
+        await armed(world)
         await world.press("x")
         assert isinstance(world.app.screen, MainScreen)
 
@@ -137,14 +146,28 @@ async def test_a_held_enter_confirms_nothing() -> None:
         assert world.ordered == [("Retry", {"reason": "", "step": "buy", "key": "checkout", "expect": 1})]
 
 
-async def test_a_dangerous_dialog_focuses_cancel_and_enter_leaves_it() -> None:
+async def test_a_dangerous_dialog_focuses_what_has_to_be_typed_and_enter_there_orders_nothing() -> None:
     async with cockpit(*start("held")) as world:
         await world.press("R", "F")
         dialog = await armed(world)
-        assert world.app.focused is dialog.query_one("#cancel")
+        assert world.app.focused is dialog.query_one("#must-type")
         await world.press("enter")
+        assert world.ordered == []
+        await world.press("escape")
         assert isinstance(world.app.screen, RollbackScreen)
         assert world.ordered == []
+
+
+async def test_a_choice_that_does_no_harm_gets_the_focus_once_it_is_armed() -> None:
+    chosen: list[str] = []
+    async with cockpit(*start("held")) as world:
+        form = Form("Start?", choices=(Choice("start", "Start"),), default="start")
+        world.app.ask(form, lambda filled: chosen.append(filled.choice))
+        await world.pilot.pause()
+        dialog = await armed(world)
+        assert world.app.focused is dialog.query_one("#do-start")
+        await world.press("enter")
+        assert chosen == ["start"]
 
 
 async def test_a_full_rollback_asks_to_type_the_environment() -> None:

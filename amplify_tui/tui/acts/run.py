@@ -40,9 +40,11 @@ def inputs(app: Cockpit) -> None:
 def start(app: Cockpit) -> None:
     state = app.state
     given = tuple(f"{name} = {value}" for name, value in state.inputs.items())
-    steps = f"{len(state.steps)} steps in {len(state.plan.stages)} stages, mode {state.mode}"
+    where = "in a sandbox" if state.sandbox else f"mode {state.mode}"
+    steps = f"{len(state.steps)} steps in {len(state.plan.stages)} stages, {where}"
     choices = (Choice("start", "Start"), Choice("inputs", "Change inputs", "default"))
-    form = Form(f"Start {state.plan.title or state.plan.name}?", (steps, *given), (), choices, danger=True)
+    # Starting can be taken back, so Enter, Enter is allowed to do it.
+    form = Form(f"Start {state.plan.title or state.plan.name}?", (steps, *given), (), choices, default="start")
 
     def done(filled: Filled) -> None:
         if filled.choice == "inputs":

@@ -1,7 +1,8 @@
 """The one dialog: a title, sentences, text fields and buttons. What each asks is data (`Form`), see acts/.
 
 It is never confirmed by a held key: buttons that do something arm after 400 ms, the focus starts on Cancel or in a
-field, and an Enter counts only when the one before it is longer ago than a key repeat takes to begin.
+field (where Enter presses nothing), and an Enter counts only when the one before it is longer ago than a key repeat
+takes to begin.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ ARM_AFTER: Final = 0.4
 REPEAT_BEGINS: Final = 0.7  # the slowest first repeat measured is 0.66 s after the press (X11)
 CANCEL: Final = "cancel"
 BUTTON_ROOM: Final = 56  # beside Cancel, in a dialog of 72 cells: what 80 columns leave
+NARROW: Final = 24  # the rest of those 80 columns: margins, border, Cancel
 
 
 class Field(Struct, frozen=True):
@@ -49,7 +51,9 @@ class Choice(Struct, frozen=True):
 
 
 class Form(Struct, frozen=True):
-    """What a dialog asks. `must_type` is a word that somebody must type before any choice is armed."""
+    """What a dialog asks. `must_type` is a word that somebody must type before any choice is armed. `default`: the
+    choice that gets the focus once it is armed, where an Enter too many does no harm.
+    """
 
     title: str
     lines: tuple[str, ...] = ()
@@ -57,6 +61,7 @@ class Form(Struct, frozen=True):
     choices: tuple[Choice, ...] = (Choice("ok", "OK"),)
     must_type: str = ""
     danger: bool = False
+    default: str = ""
 
 
 class Filled(Struct, frozen=True):
@@ -92,6 +97,7 @@ class FormDialog(ModalScreen[Filled | None]):
         self.form = form
         self._armed = False
         self._last_enter = 0.0
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high")]
 
     @property
     def cockpit(self) -> Cockpit:
@@ -116,7 +122,8 @@ class FormDialog(ModalScreen[Filled | None]):
                     yield Input(id="must-type", compact=True)
             yield Static("", id="complaint", markup=False)
             cells = sum(max(8, len(choice.label) + 4) + 2 for choice in self.form.choices)
-            with Horizontal(id="buttons", classes="-stacked" if cells > BUTTON_ROOM else ""):
+            room = min(BUTTON_ROOM, self.app.size.width - NARROW)
+            with Horizontal(id="buttons", classes="-stacked" if cells > room else ""):
                 yield Button(Content("Cancel"), id=CANCEL, compact=True)
                 for choice in self.form.choices:
                     label = self._text(choice.label, 40)
@@ -127,12 +134,16 @@ class FormDialog(ModalScreen[Filled | None]):
         self._last_enter = self.cockpit.monotonic()
         self.set_timer(ARM_AFTER, self.arm)
         first = None if self.form.danger else next(iter(self.query(Input)), None)
+        if self.form.must_type:  # what has to be typed, and an Enter in there presses nothing
+            first = self.query_one("#must-type", Input)
         (first or self.query_one(f"#{CANCEL}", Button)).focus()
 
     def arm(self) -> None:
         """The first 400 ms are over: what opened the dialog cannot confirm it any more."""
         self._armed = True
         self._judge()
+        if self.form.default and self.focused is self.query_one(f"#{CANCEL}", Button):
+            self.query_one(f"#do-{self.form.default}", Button).focus()
 
     def counts_enter(self) -> bool:
         """Whether an Enter is a press of its own and not the repeat of a held key."""
