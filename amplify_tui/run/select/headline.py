@@ -160,6 +160,8 @@ def _hold(state: State, now: float) -> Headline | None:
     after = _RELEASES[hold.kind]
     if hold.kind == "gate" and not hold.auto_release:
         after = "a person releases it: o / b / R"
+    if hold.scope == RUN_SCOPE and any(s.status == "stuck" and s.cause == "undo" for s in state.steps.values()):
+        where, after = "exposure is off; ", f"p releases it, then {_AFTER_STUCK['undo']}"
     more = f" (and {len(state.holds) - 1} more)" if len(state.holds) > 1 else ""
     text = f"{where}{safe(hold.reason)}, for {duration(max(0.0, now - hold.at))}{more}"
     return Headline("held because", "held", text, after)
@@ -241,9 +243,14 @@ def _observing(state: State, now: float) -> Headline | None:
     if step.verdict is None:
         return Headline("going", "active", f"{bake}; not judged yet", after)
     if step.verdict.answer != "pass":
-        needs = safe(step.verdict.need) or safe(step.verdict.reason)
+        needs = safe(_once(step.verdict.need)) or safe(step.verdict.reason)
         return Headline("going", "active", f"{bake}; {step.verdict.answer}: {needs}", after)
     return Headline("going", "active", f"{bake}, all pass", after)
+
+
+def _once(listed: str) -> str:
+    """Two conditions that need the same say it once."""
+    return "; ".join(dict.fromkeys(listed.split("; ")))
 
 
 def _running(state: State, now: float) -> Headline | None:

@@ -94,9 +94,20 @@ def _ended(state: State, data: ev.AttemptEnded, env: Envelope) -> Said:
 
 
 def _intended(state: State, data: ev.EffectIntended, env: Envelope) -> Said:
-    what = data.says or f"{data.target.kind} {data.target.id}"
-    back = f", takes back {data.undoes}" if data.undoes else ""
-    return "active", f"effect {data.effect} {what}: {short(data.before)} → {short(data.after)}{back}"
+    if data.says:  # a verb's own words already say from what to what
+        return "active", f"effect {data.effect} {data.says}"
+    return "active", f"effect {data.effect} {data.target.kind} {data.target.id}: {_change(data)}"
+
+
+def _change(data: ev.EffectIntended) -> str:
+    return f"{short(data.before)} → {short(data.after)}"
+
+
+def _done(state: State, data: ev.EffectDone, env: Envelope) -> Said:
+    """A message that was taken and never answered is done for the run, and nobody may read that as delivered."""
+    if data.receipt.get("sent") == "maybe":
+        return "unknown", f"{_effect(state, data.effect)} PERHAPS SENT{_because(str(data.receipt.get('why', '')))}"
+    return "done", f"{_effect(state, data.effect)} done"
 
 
 def _probed(state: State, data: ev.EffectProbed, env: Envelope) -> Said:
@@ -186,7 +197,7 @@ SAYERS: Final[dict[type, Sayer]] = {
     ev.AttemptStarted: _says("active", lambda _s, d, e: f"{_ref(d)} attempt {d.n} begins{_by(e)}"),
     ev.AttemptEnded: _ended,
     ev.EffectIntended: _intended,
-    ev.EffectDone: _says("done", lambda s, d, _e: f"{_effect(s, d.effect)} done"),
+    ev.EffectDone: _done,
     ev.EffectAccepted: _says("active", lambda s, d, _e: f"{_effect(s, d.effect)} accepted, waits for {d.waits_for}"),
     ev.EffectFailed: _says("failed", lambda s, d, _e: f"{_effect(s, d.effect)} did not happen: {d.reason}"),
     ev.EffectUnknown: _says("unknown", lambda s, d, _e: f"{_effect(s, d.effect)} UNKNOWN: {d.cause}"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from amplify_tui.run.select.stages import step_note, step_sign, step_title
-from amplify_tui.run.select.words import NO_VALUE, Sign, age, safe, short
+from amplify_tui.run.select.words import NO_VALUE, Sign, age, clock, safe, short
 from amplify_tui.run.state import StepState
 from amplify_tui.tui.draw.gate import evidence as gate_evidence
 from amplify_tui.tui.draw.scene import Scene
@@ -54,10 +54,21 @@ def _effects(scene: Scene, found: StepState) -> list[Line]:
 
 
 def _answers(scene: Scene, found: StepState) -> list[Line]:
-    lines: list[Line] = [[text(f"{name}  ", DIM), text(short(value, 300))] for name, value in found.answers.items()]
-    lines += [[text(f"{name}  ", DIM), text(short(value, 300))] for name, value in found.outputs.items()]
+    lines: list[Line] = [[text(f"{name}  ", DIM), text(words)] for name, words in given(scene, found)]
     lines += [[sign("done"), text(f" {s.role} {s.actor}, {age(s.at, scene.view.at)} ago")] for s in found.signed]
     return [[], [("ANSWERS AND OUTPUTS", STRONG)], *lines] if lines else []
+
+
+def given(scene: Scene, found: StepState) -> list[tuple[str, str]]:
+    """The step's answers and outputs, each with its value in words."""
+    values = found.answers | found.outputs
+    if not isinstance(values.get("accept"), bool):
+        return [(name, short(value, 300)) for name, value in values.items()]
+    rest = [(name, short(value, 300)) for name, value in values.items() if name not in ("accept", "by", "at")]
+    at = values.get("at")
+    when = f" at {clock(float(at), scene.view.tz)}" if isinstance(at, (int, float)) else ""
+    said = "yes" if values["accept"] else "no"
+    return [("answer", f"{said}, by {short(values['by'])}{when}" if "by" in values else f"{said}{when}"), *rest]
 
 
 def _preview(scene: Scene, found: StepState) -> list[Line]:

@@ -71,7 +71,7 @@ def conditions(scene: Scene) -> list[Line]:
         lines.append([*lead, (parts[0], PLAIN)])
         lines += [[(" " * (scene.width - room), PLAIN), (part, PLAIN)] for part in parts[1:]]
         if row.need:
-            lines.append([(f"   {' ' * name}", PLAIN), (f" needs {row.need}", DIM)])
+            lines.append([(f"   {' ' * name}", PLAIN), (f" needs {row.need.removeprefix('needs ')}", DIM)])
     if not rows:
         lines.append([(" no conditions: only the bake counts", DIM)])
     lines += _choices(scene, step)

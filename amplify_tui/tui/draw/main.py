@@ -5,9 +5,9 @@ from __future__ import annotations
 from amplify_tui.run.select.gate import ConditionRow, condition_rows, gate_line, live, phase_cells
 from amplify_tui.run.select.headline import OUTCOME_WORDS
 from amplify_tui.run.select.stages import StageRow, stage_rows, step_sign, step_title, undo_ready
-from amplify_tui.run.select.words import NO_VALUE, age, clock, safe, short
+from amplify_tui.run.select.words import NO_VALUE, age, clock, safe
 from amplify_tui.run.state import StepState
-from amplify_tui.tui.draw.detail import tests_and_output
+from amplify_tui.tui.draw.detail import given, tests_and_output
 from amplify_tui.tui.draw.frame import exposure_line
 from amplify_tui.tui.draw.rollback import plan as undo_plan
 from amplify_tui.tui.draw.scene import Scene, window
@@ -229,7 +229,7 @@ def _plain_step(scene: Scene, step: StepState) -> list[Line]:
         lines.append([sign(mark), text(f" {effect.id} {says}  {effect.status} {took}")])  # type: ignore[arg-type]
     now = scene.view.at
     lines += [[sign("done"), text(f" {s.role} {s.actor}, {age(s.at, now)} ago")] for s in step.signed]
-    lines += [[text(f"{name} ", DIM), text(short(v, 200))] for name, v in (step.answers | step.outputs).items()]
+    lines += [[text(f"{name} ", DIM), text(words)] for name, words in given(scene, step)]
     if not lines and step.status == "pending":
         needs = ", ".join(scene.state.plan_of(step).needs)
         lines.append([(f"later{f', after {safe(needs)}' if needs else ''}", DIM)])

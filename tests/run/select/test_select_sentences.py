@@ -207,3 +207,23 @@ def test_an_unknown_phase_index_in_an_event_still_gives_a_line() -> None:
 
 def _any_envelope(story: Any) -> ev.Envelope:
     return ev.decode(story.bodies[-1])
+
+
+def test_a_message_without_an_answer_is_perhaps_sent_and_never_done() -> None:
+    told = stories.running()
+    effect = next(iter(told.state.effects))
+    sayer = SAYERS[ev.EffectDone]
+    maybe = ev.EffectDone(effect=effect, receipt={"sent": "maybe", "why": "no answer within 10 s"})
+    sign, words = sayer(told.state, maybe, None)
+    assert sign == "unknown"
+    assert words.endswith("PERHAPS SENT: no answer within 10 s")
+    assert sayer(told.state, ev.EffectDone(effect=effect), None)[0] == "done"
+
+
+def test_a_hold_after_a_mitigation_says_that_exposure_is_off_and_what_goes_on() -> None:
+    told = stories.held()
+    steps = {ref: replace(step, status="stuck", cause="undo") for ref, step in told.state.steps.items()}
+    holds = {name: replace(hold, scope="run", kind="human") for name, hold in told.state.holds.items()}
+    said = headline(replace(told.state, steps=steps, holds=holds), told.at)
+    assert said.because.startswith("exposure is off; ")
+    assert said.next == "p releases it, then r starts again at the first phase, R rolls back"
