@@ -83,7 +83,6 @@ _simple("reject", "Reject", "Reject a step as ROLE.", step="!", role="!")
 _simple("retry", "Retry", "Try a stuck step (or undo item) again.", step="!")
 _simple("skip", "Skip", "Skip a step that the playbook lets you skip.", step="!")
 _simple("hold", "Hold", "Hold the run: nothing goes forward.")
-_simple("release", "Release", "Release a hold.", hold="!")
 _simple("advance", "Advance", "Go on to the next phase now, on a pass.", step="!")
 _simple("note", "Note", "Write a note into the journal.", text="!")
 _simple("take-role", "TakeRole", "Take a role that nobody was given.", role="!")
@@ -126,6 +125,15 @@ def _typed(state: State, step: str, name: str, text: str) -> Any:
 def settle(ctx: click.Context, effect: str, result: str, **options: Any) -> None:
     """Say how an unknown EFFECT came out."""
     _send(ctx, "Settle", options, effect=effect, as_=result)
+
+
+@command.command("release")
+@click.argument("hold")
+@click.option("--choice", type=click.Choice(["ours", "accept", "kill"]), help="For a hold because of drift.")
+@_common
+def release(ctx: click.Context, hold: str, choice: str | None, **options: Any) -> None:
+    """Release a hold."""
+    _send(ctx, "Release", options, hold=hold, choice=choice or "")
 
 
 @command.command("retreat")

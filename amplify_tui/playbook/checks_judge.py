@@ -27,6 +27,8 @@ def source(rules: Rules, visit: Visit) -> None:
         return
     if found[0] == "use":
         rules.not_yet(node.keys["use"], "a source of another package")
+    if found[0] in ("http", "probes", "flagfile"):
+        rules.not_yet(node.keys[found[0]], f"a source of kind {found[0]}", "use prometheus, scrape or unleash")
     if found[0] in ("scrape", "probes"):
         rules.refer(node.items[found[0]], "services", "service")
     if found[0] == "unleash" and "token" not in node.items:
@@ -110,8 +112,8 @@ def _bounds(rules: Rules, node: Map, *, needed: bool, hint: str) -> None:
 def gate_name(rules: Rules, visit: Visit) -> None:
     """A bare name in a gate: a built-in, or a signal that has a limit."""
     name = text(visit.node)
-    if name == "exposure":
-        rules.not_yet(visit.node, 'the built-in "exposure"', "leave it out, or judge the signals")
+    if name in ("exposure", "drift"):
+        rules.not_yet(visit.node, f'the built-in "{name}"', "leave it out, or judge the signals")
     if name is None or name in BUILTINS:
         return
     signals = rules.bones.section("signals")

@@ -100,7 +100,7 @@ release:
   version: ${{{{ inputs.version }}}}
   tag_prefix: {prefix}
   environment: {environment}
-  {trusted}  # outside the sandbox only what is on this branch may run
+  {trusted}  # recorded; a later version lets only what is on it run
 
 services:
 {services}
