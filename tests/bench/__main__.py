@@ -33,6 +33,7 @@ def main() -> None:
     unknown = [name for name in wanted.names if name not in BENCHES]
     if unknown:
         parser.error(f"there is no bench {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+    before = show.conditions()
     found: list[Table] = []
     for name in wanted.names or BENCHES:
         begun = time.monotonic()
@@ -44,7 +45,7 @@ def main() -> None:
     if wanted.json:
         print(show.as_json(found))
     elif wanted.markdown:
-        print(show.as_markdown(found))
+        print(f"At the start: {before}.\nAt the end: {show.conditions()}.\n\n{show.as_markdown(found)}")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,6 @@ def tables() -> list[Table]:
             "Start to first paint, with data",
             samples,
             (Target(going_on, bare, 2.0), Target(closed, bare, 2.0)),
-            "A fresh process on a 120 x 40 pseudo terminal, warm disk cache; the paint counts that shows the run's state.",
+            "A fresh process on a 120 x 40 pseudo terminal, warm cache; the paint counts that shows the run's state.",
         )
     ]

@@ -42,6 +42,12 @@ class Table:
         return self.median(target.way) / self.median(target.of)
 
 
+def last_to_first(samples: Mapping[str, tuple[float, ...]], most: float) -> Target:
+    """The target of a table whose first way is the measure, and whose last one is ours."""
+    names = list(samples)
+    return Target(names[-1], names[0], most)
+
+
 def timed(work: Callable[[], object]) -> Way:
     """A way that counts all of *work*."""
 

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 
 from tests.bench.measure import Table
 
 HEADINGS = ("way", "min", "median", "max", "n", "x first")
+
+
+def conditions() -> str:
+    """What the figures were made on, as far as it matters for reading them."""
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    return (
+        f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"Textual {version('textual')}; load average (1, 5, 15 minutes) {load}"
+    )
 
 
 def as_text(table: Table) -> str:
@@ -76,7 +88,9 @@ def _targets(table: Table) -> list[str]:
         ratio = table.ratio(target)
         word = "met" if ratio <= target.most else "MISSED"
         why = f" ({target.why})" if target.why else ""
-        lines.append(f"{word}: {target.way} is {_number(ratio)} x {target.of}, at most {target.most:g} x wanted{why}")
+        lines.append(
+            f"{word}: {target.way} is {_number(ratio)} x {target.of}, at most {_number(target.most)} x wanted{why}"
+        )
     return lines
 
 

@@ -54,6 +54,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._waiting: list[tuple[bytes, float]] = []
         self._is_open = True
+        self.received = 0
         full = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env}
         for name in ("LINES", "COLUMNS", "NO_COLOR"):
             full.pop(name, None)
@@ -128,6 +129,7 @@ class Terminal:
         for question, answer in _ANSWERS:
             for _ in question.findall(data):
                 os.write(self._fd, answer)
+        self.received += len(data)
         self._waiting.append((data, at))
         return True
 

@@ -139,6 +139,7 @@ def test_the_guide_does_and_prints_what_it_shows(shell: Shell) -> None:
                 (shell.cwd / name).write_text(text, encoding="utf-8")
 
 
+@pytest.mark.timeout(240)  # a whole demo, beside whatever else the machine does
 def test_the_demo_is_mitigated_from_another_terminal_as_the_guide_says(shell: Shell) -> None:
     start, *others = blocks(GUIDE, "console demo")
     (demo,) = commands(start)

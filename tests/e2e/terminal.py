@@ -148,11 +148,6 @@ class Terminal:
         while not look() and time.monotonic() < until and self._read():
             pass
 
-    def hang_up(self) -> int:
-        """Close the terminal, as a dropped ssh does, and wait for the program's end; its exit status as of `ends`."""
-        self._child.kill(signal.SIGHUP)
-        return self.ends()
-
     def kill(self, number: signal.Signals) -> None:
         self._child.kill(number)
 

@@ -140,8 +140,43 @@ def test_a_hangup_ends_the_cockpit_alone_and_the_conductor_goes_on(place: Place)
             began = lifeline.start_time(pid)
             with Terminal([*AMPLIFY, "attach", run], place.env | secrets, columns=80, rows=24) as cockpit:
                 cockpit.shows(r"WAITING FOR YOU Go or no go")
-                cockpit.hang_up()
+                cockpit.kill(signal.SIGHUP)
+                assert cockpit.ends() == 128 + signal.SIGHUP
             assert lifeline.start_time(pid) == began
             noted = place.amplify("do", run, "note", "after the hangup")
             assert noted.returncode == 0, noted.stderr
             assert json.loads((place.home / "runs" / run / "conductor.json").read_text())["mark"]["pid"] == pid
+
+
+def test_a_dumb_terminal_gets_plain_lines_and_the_demo_plays_itself(place: Place) -> None:
+    with Terminal([*AMPLIFY, "demo"], place.env | {"TERM": "dumb"}, columns=80, rows=24) as demo:
+        demo.printed(r"the journal stays: amplify show ", within=SLOW)
+        assert demo.ends() == 0
+        assert "closed: completed" in demo.raw
+        assert "\x1b" not in demo.raw
+        assert "Traceback" not in demo.raw
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "more"),
+    [
+        pytest.param(40, 10, {}, id="40x10"),
+        pytest.param(80, 24, {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1"}, id="latin-1"),
+    ],
+)
+def test_a_poor_terminal_shows_what_is_next_and_takes_keys(
+    place: Place, columns: int, rows: int, more: dict[str, str]
+) -> None:
+    with Terminal([*AMPLIFY, "demo"], place.env | more, columns=columns, rows=rows) as demo:
+        demo.shows(r"a draft: nothing")
+        demo.press("enter")
+        demo.answer(r"Start Checkout on", "Start")
+        demo.shows(r"WAITING FOR YOU\s+Go or no go")
+        demo.press("R")
+        demo.shows(r"Touches nothing")
+        demo.press("escape")
+        demo.lacks(r"Touches nothing")
+        assert leave(demo) == 0
+        assert "Traceback" not in demo.raw
+        if more:
+            assert demo.raw.isascii()

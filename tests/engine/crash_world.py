@@ -37,6 +37,7 @@ from amplify_tui.run.evolve import evolve
 from amplify_tui.run.state import State
 from amplify_tui.steps.registry import specs
 
+Said = subprocess.CompletedProcess[str]
 PATIENCE = 60.0  # seconds until a wait is given up; a healthy one takes a few
 SMALL = (
     Shape("ledger", 1, "2.3.4", 1, "/book"),
@@ -56,7 +57,10 @@ stop after
 
 @contextlib.contextmanager
 def small_world() -> Iterator[World]:
-    """Three services, of which only checkout's two instances are used, a flag server, a repository with its remote. Secrets are in the environment."""
+    """Three services (only checkout's two instances are used), a flag server, a repository with its remote.
+
+    Its secrets are in the environment meanwhile.
+    """
     with start_world(shapes=SMALL) as world:
         before = dict(os.environ)
         os.environ.update(demo_env(world.facts()))
@@ -116,16 +120,17 @@ def step(name: str, verb: str, fields: Any, **more: Any) -> dict[str, Any]:
 
 def deploy_step(bench: Bench, **more: Any) -> dict[str, Any]:
     """Both instances in two waves, watched for a second each."""
+    ops = ["ops/deploy", "--host", "${{ instance.id }}", "--version"]
     fields = {
         "service": "checkout",
         "waves": [1, 2],
-        "deploy": {"argv": bench.argv("deploy", "ops/deploy", "--host", "${{ instance.id }}", "--version", "${{ release.version }}")},
-        "revert": {"argv": bench.argv("revert", "ops/deploy", "--host", "${{ instance.id }}", "--version", "${{ instance.before }}")},
+        "deploy": {"argv": bench.argv("deploy", *ops, "${{ release.version }}")},
+        "revert": {"argv": bench.argv("revert", *ops, "${{ instance.before }}")},
         "settle": "200ms",
         "bake": "1s",
         "gate": ["health", "fleet"],
         "max_wait": "60s",
-    }  # fmt: skip
+    }
     return step("deploy", "rollout", fields | more)
 
 
@@ -423,7 +428,7 @@ def amplify(
     return said
 
 
-def assert_clear(said: subprocess.CompletedProcess[str], *words: str, code: int | None = None) -> None:
+def assert_clear(said: Said, *words: str, code: int | None = None) -> None:
     """A failure in words: what, and what next."""
     assert said.returncode != 0, said.stdout
     assert code is None or said.returncode == code, (said.returncode, said.stderr)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from amplify_tui.drill.world import World
+from amplify_tui.run.state import State
 from amplify_tui.run.undo import rollback_items
 from tests.engine.crash_world import (
     Bench,
@@ -48,11 +49,12 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     made.sweep()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crash", [False, True], ids=["one conductor", "a conductor dies meanwhile"])
 async def test_code_is_not_taken_back_before_exposure_is_and_then_it_is_with_no_key_pressed(
     world: World, bench: Bench, runs: Runs, crash: bool
 ) -> None:
-    """The flag server is down when the rollback starts: no revert runs. It comes back: the flag goes off, then they run."""
+    """The flag server is down as the rollback starts: no revert runs. It comes back: flag off first, then the reverts."""
     steps = [deploy_step(bench), *flag_steps(), step("go", "confirm", {"ask": "On?"})]
     folder = runs.create(checked(playbook(world.facts(), steps), bench.folder / "playbook.yaml"))
     await runs.conduct(folder)
@@ -111,6 +113,10 @@ async def test_mitigate_takes_a_half_ramped_flag_off_without_a_living_conductor(
         assert watched.state.phase == "forward"
         rolled = amplify("rollback", folder.run, "--yes", "--reason", "it was the release")
         assert rolled.returncode == 3, rolled.stderr
+
+
+def blocked_items(state: State) -> list[str]:
+    return [entry.item.id for entry in rollback_items(state) if entry.status == "blocked"]
 
 
 async def test_rollback_by_the_command_line_says_5_and_what_to_do_by_hand_while_a_target_is_stuck(

@@ -18,6 +18,7 @@ import pytest
 
 from amplify_tui.drill.world import World
 from amplify_tui.engine.rundir import RunDir
+from amplify_tui.playbook.document import Document
 from amplify_tui.run import events as ev
 from tests.engine.crash_world import (
     Bench,
@@ -78,7 +79,7 @@ def assert_nothing_twice(watched: Watched, bench: Bench, *names: str) -> None:
     assert watched.state.open_effects == []
 
 
-def document(world: World, bench: Bench, steps: list[dict[str, object]]):  # type: ignore[no-untyped-def]
+def document(world: World, bench: Bench, steps: list[dict[str, object]]) -> Document:
     return checked(playbook(world.facts(), steps), bench.folder / "playbook.yaml")
 
 
@@ -172,6 +173,7 @@ async def test_without_a_probe_an_unknown_effect_waits_for_a_person_and_is_never
         assert_nothing_twice(watched, bench, "work")
 
 
+@pytest.mark.slow
 async def test_killed_in_a_bake_the_bake_goes_on_and_no_deploy_is_repeated(
     world: World, bench: Bench, runs: Runs
 ) -> None:
@@ -194,10 +196,12 @@ async def test_killed_in_a_bake_the_bake_goes_on_and_no_deploy_is_repeated(
     assert [e["type"] for e in flag_events(world)].count("feature-environment-enabled") == 1
 
 
+@pytest.mark.slow
 async def test_killed_in_a_rollback_each_undo_happens_once_and_all_is_back(
     world: World, bench: Bench, runs: Runs
 ) -> None:
-    steps = [step("work", "command", bench.command("work")), deploy_step(bench), *flag_steps(), step("go", "confirm", {"ask": "On?"})]  # fmt: skip
+    go = step("go", "confirm", {"ask": "On?"})
+    steps = [step("work", "command", bench.command("work")), deploy_step(bench), *flag_steps(), go]
     bench.block("undo_work", "after")
     folder = runs.create(document(world, bench, steps))
     await runs.conduct(folder)
@@ -228,6 +232,7 @@ def point(event: ev.Envelope) -> tuple[object, ...] | None:
     return event.type, getattr(event.data, "step", ""), getattr(event.data, "i", getattr(event.data, "effect", ""))
 
 
+@pytest.mark.slow
 async def test_killed_again_and_again_through_a_whole_run_nothing_happens_twice(
     world: World, bench: Bench, runs: Runs
 ) -> None:
@@ -235,7 +240,8 @@ async def test_killed_again_and_again_through_a_whole_run_nothing_happens_twice(
 
     A flag that was half made is neither as before nor as after; there a person looks and settles it.
     """
-    steps = [step("work", "command", bench.command("work")), *flag_steps((100,)), deploy_step(bench, waves=[2]), tag_step()]  # fmt: skip
+    first, *ramp = step("work", "command", bench.command("work")), *flag_steps((100,))
+    steps = [first, *ramp, deploy_step(bench, waves=[2]), tag_step()]
     folder = runs.create(document(world, bench, steps))
     await runs.conduct(folder)
     met: set[tuple[object, ...]] = set()

@@ -1,4 +1,4 @@
-"""A secret's value reaches no file of ours, no log, no screen and no argv: not as it is, in base64 or in a URL's form."""
+"""A secret's value reaches no file of ours, no log, no screen, no argv: not as it is, in base64 or as a URL has it."""
 
 from __future__ import annotations
 

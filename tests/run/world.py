@@ -6,7 +6,8 @@ effect, a step of the rollback section, an integrity check and a trigger. No tim
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -63,9 +64,8 @@ PLAN = Plan(
     inputs={"ticket": Input(type="string", default="none")},
 )
 
-E = TypeVar("E", bound=ev.Data)
 
-
+@lru_cache(maxsize=64)
 def readings(kind: str, now: float, *, signal: str = "errors", lasting: float = 50.0) -> Evidence:
     """A history of polls up to *now*: `good`, `bad`, or `missing` (nothing at all)."""
     share = {"good": 0.001, "bad": 0.5, "slightly": 0.02, "worse": 0.03}.get(kind)
@@ -121,6 +121,7 @@ class Run:
         self.now = now
         self.state = state or State()
         self.journal: list[bytes] = []
+        self.keeps_journal = True
         self.ids = 0
         if state is not None:
             return
@@ -146,8 +147,9 @@ class Run:
         )
 
     def fork(self) -> Run:
-        """Another run at the same point, to try something from here."""
+        """Another run at the same point, to try something from here. It keeps no journal."""
         other = Run(state=self.state, now=self.now)
+        other.keeps_journal = False
         other.ids = self.ids
         return other
 
@@ -165,8 +167,10 @@ class Run:
                 cmd=cmd,
                 prev=prev,
             )
-            self.journal.append(ev.encode(env))
-            self.state = evolve(self.state, ev.decode(self.journal[-1]))
+            if self.keeps_journal:
+                self.journal.append(ev.encode(env))
+                env = ev.decode(self.journal[-1])
+            self.state = evolve(self.state, env)
 
     def make(self, kind: type[Any], **fields: Any) -> Any:
         self.ids += 1
