@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from amplify_tui.adapters.git import GitRepo
-from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, Outcome, Probe
+from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, NotFound, Outcome, Probe
 from amplify_tui.playbook.model import Base
 from amplify_tui.run.shapes import WORDS_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
@@ -37,7 +37,10 @@ class Tag:
     outputs: ClassVar[dict[str, str]] = {"ref": "string", "sha": "string", "pushed": "bool"}
 
     async def prepare(self, fields: TagFields, ctx: Context) -> Preparation:
+        """Raises NotFound for a remote that is not there, while nothing is tagged yet."""
         sha = await _sha(fields, ctx)
+        if fields.push:
+            await _has_remote(fields, ctx)
         push = f", pushed to {fields.push}" if fields.push else ", not pushed"
         return Preparation(preview=f"tag {fields.name} at {sha[:12]}{' signed' if fields.sign else ''}{push}")
 
@@ -104,6 +107,14 @@ class Tag:
 
     async def undo(self, item: UndoItem, ctx: Context) -> Task:
         return Task(ordinal=item.id, data={"item": item}, label=item.says)
+
+
+async def _has_remote(fields: TagFields, ctx: Context) -> None:
+    repo: GitRepo = ctx.world.git()
+    known = [remote.name for remote in (await repo.facts()).remotes]
+    if fields.push not in known:
+        fix = f"known are {', '.join(known)}" if known else "add it with git remote add, or write push: false"
+        raise NotFound(f"the repository has no remote {fields.push}", where=f"tag {fields.name}", fix=fix)
 
 
 async def _sha(fields: TagFields, ctx: Context) -> str:
