@@ -112,9 +112,10 @@ class Tag:
 async def _has_remote(fields: TagFields, ctx: Context) -> None:
     repo: GitRepo = ctx.world.git()
     known = [remote.name for remote in (await repo.facts()).remotes]
-    if fields.push not in known:
+    wanted = _remote(fields)
+    if wanted not in known:
         fix = f"known are {', '.join(known)}" if known else "add it with git remote add, or write push: false"
-        raise NotFound(f"the repository has no remote {fields.push}", where=f"tag {fields.name}", fix=fix)
+        raise NotFound(f"the repository has no remote {wanted}", where=f"tag {fields.name}", fix=fix)
 
 
 async def _sha(fields: TagFields, ctx: Context) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from amplify_tui.adapters.ports import Absent, Done, Invalid, Unknown
+from amplify_tui.adapters.ports import Absent, Done, Invalid, NotFound, Unknown
 from amplify_tui.drill import plainhttp
 from amplify_tui.drill.world import World
 from amplify_tui.playbook.model import Stakeholder
@@ -140,6 +140,13 @@ async def test_a_tag_on_another_commit_is_never_moved(repo_world: RealWorld) -> 
         await bench_of(repo_world, "tag").drive(TAG)
     git(repo_world.repo_path, "tag", "-f", "v3.0.0")
     assert (await bench.probe(first)).result == "diverged"
+
+
+async def test_a_push_to_a_remote_that_is_not_there_is_refused_before_the_tag_is_made(repo_world: RealWorld) -> None:
+    bench = Bench(repo_world, "tag")
+    assert (await bench.verb.prepare(replace(TAG, push=True), bench.ctx())).preview  # true means origin
+    with pytest.raises(NotFound, match="no remote nowhere"):
+        await bench.verb.prepare(replace(TAG, push="nowhere"), bench.ctx())
 
 
 async def test_an_unexpected_release_before_stops_the_tag(repo_world: RealWorld) -> None:
