@@ -21,8 +21,8 @@ MODULE_LINES, FUNCTION_LINES, CLASS_METHODS = 400, 50, 20
 # What may be larger, up to the size it has now, and why. One that has become smaller than its limit must go.
 LARGER: dict[str, tuple[int, str]] = {
     "run/events.py": (
-        478,
-        "one flat list of 43 event structs and their codec: split, no file would show what can happen",
+        488,
+        "one flat list of 44 event structs and their codec: split, no file would show what can happen",
     ),
 }
 

@@ -110,11 +110,15 @@ Outcome: TypeAlias = Done | Absent | Accepted | Unknown
 
 
 class Probe(Struct, frozen=True, kw_only=True):
-    """What a look at the world says of an effect. `diverged`: neither as before nor as after."""
+    """What a look at the world says of an effect. `diverged`: neither as before nor as after.
+
+    `exposed` is the percent of users that a flag reaches now, where the look was at one.
+    """
 
     result: Literal["done", "absent", "diverged", "unreachable"]
     observed: Any = None
     detail: str = ""
+    exposed: float | None = None
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -213,8 +217,18 @@ class MetricSource(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Attachment(Struct, frozen=True):
+    """A file that goes with a message: plain text under a name."""
+
+    name: str
+    text: str
+
+
 class Announcement(Struct, frozen=True, kw_only=True):
-    """A message to one stakeholder. `parent` is the ref of an earlier one that this corrects or follows."""
+    """A message to one stakeholder. `parent` is the ref of an earlier one that this corrects or follows.
+
+    files: a channel that carries none puts their text below the body (`whole_body`).
+    """
 
     event: str
     run: str
@@ -222,6 +236,12 @@ class Announcement(Struct, frozen=True, kw_only=True):
     body: str
     idem: str
     parent: str = ""
+    files: tuple[Attachment, ...] = ()
+
+    @property
+    def whole_body(self) -> str:
+        """The body with the text of all files below it."""
+        return "\n\n".join([self.body, *(f"--- {file.name} ---\n{file.text}" for file in self.files)])
 
 
 class Notifier(Protocol):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from amplify_tui.engine.rundir import RunDir, home
@@ -22,14 +25,28 @@ def open_cockpit(folder: RunDir, *, actor: str, demo: bool = False) -> int:
         from amplify_tui.cli.headless import follow_headless
 
         return follow_headless(folder.path, wait=True)
-    from amplify_tui.cli.doors import doors
-    from amplify_tui.cli.home import Runs
-    from amplify_tui.cli.reader import client_of
-    from amplify_tui.tui.app import Cockpit
+    with quick_start():
+        from amplify_tui.cli.doors import doors
+        from amplify_tui.cli.home import Runs
+        from amplify_tui.cli.reader import client_of
+        from amplify_tui.tui.app import Cockpit
 
-    runs = None if demo else Runs(actor)
-    app = Cockpit(client_of(folder), actor=actor, home=runs, doors=doors(), demo=demo, ascii_only=is_ascii())
-    return launch(app)
+        runs = None if demo else Runs(actor)
+        app = Cockpit(client_of(folder), actor=actor, home=runs, doors=doors(), demo=demo, ascii_only=is_ascii())
+        return launch(app)
+
+
+@contextmanager
+def quick_start() -> Iterator[None]:
+    """No garbage is looked for until the cockpit has started: imports make next to none, and each look costs time.
+
+    `tui.launch` turns it on again; here it is at the latest when the cockpit is left.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def is_ascii() -> bool:

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,9 +16,10 @@ from amplify_tui.cli.errors import Failure
 from amplify_tui.engine.client import Queued, RunClient
 from amplify_tui.engine.rundir import NoRun, RunDir, home
 from amplify_tui.engine.wire import Answer
-from amplify_tui.playbook.document import Document, Loaded, load
-from amplify_tui.run.inputs import complaint, read_value
 from amplify_tui.run.state import State
+
+if TYPE_CHECKING:  # the YAML reader and every check: only what reads a playbook pays for them
+    from amplify_tui.playbook.document import Document, Loaded
 
 EXIT: Final = {
     "completed": 0,
@@ -65,7 +66,7 @@ def read_state(folder: RunDir, at: int | None = None) -> State:
 
 def replay(folder: RunDir, at: int | None = None) -> State:
     """As `read_state`, but raises JournalError."""
-    from amplify_tui.engine.scribe import load as fold
+    from amplify_tui.engine.replay import load as fold
     from amplify_tui.engine.sqlite_journal import SqliteReader
 
     reader = SqliteReader.open(folder.journal)
@@ -77,6 +78,7 @@ def replay(folder: RunDir, at: int | None = None) -> State:
 
 def load_playbook(path: str) -> Loaded:
     """Read and check a file. Raises Failure where it is no readable file."""
+    from amplify_tui.playbook.document import load
     from amplify_tui.steps.registry import specs
 
     file = Path(path)
@@ -105,6 +107,8 @@ def good_playbook(path: str) -> Document:
 
 def input_values(document: Document, pairs: tuple[str, ...]) -> dict[str, Any]:
     """`--set NAME=VALUE` as typed values. Raises Failure (exit 2)."""
+    from amplify_tui.run.inputs import complaint, read_value
+
     values: dict[str, Any] = {}
     for pair in pairs:
         name, sep, text = pair.partition("=")

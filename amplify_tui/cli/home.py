@@ -12,7 +12,7 @@ from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.reader import client_of
 from amplify_tui.engine import proc
 from amplify_tui.engine.create import create_run, default_actor
-from amplify_tui.engine.locks import open_index
+from amplify_tui.engine.locks import list_runs
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.rundir import home as home_dir
 from amplify_tui.run.select.headline import headline
@@ -58,13 +58,8 @@ class Runs:
 
 
 def _summaries() -> list[RunSummary]:
-    index = open_index(home_dir())
-    try:
-        listed = index.runs(SHOWN)
-    finally:
-        index.close()
     found = []
-    for line in listed:
+    for line in list_runs(home_dir())[:SHOWN]:
         folder = RunDir(home_dir() / "runs" / line.id)
         found.append(_summary(folder, read_state(folder)))
     return [s for s in found if s.run]
@@ -118,9 +113,11 @@ def open_home() -> int:
         raise Failure(
             "the home screen needs a terminal", next_="`amplify runs` lists the runs, --help the commands", code=2
         )
-    from amplify_tui.cli.cockpit import is_ascii, launch
-    from amplify_tui.cli.doors import doors
-    from amplify_tui.tui.app import Cockpit
+    from amplify_tui.cli.cockpit import is_ascii, launch, quick_start
 
-    actor = default_actor()
-    return launch(Cockpit(None, actor=actor, home=Runs(actor), doors=doors(), ascii_only=is_ascii()))
+    with quick_start():
+        from amplify_tui.cli.doors import doors
+        from amplify_tui.tui.app import Cockpit
+
+        actor = default_actor()
+        return launch(Cockpit(None, actor=actor, home=Runs(actor), doors=doors(), ascii_only=is_ascii()))

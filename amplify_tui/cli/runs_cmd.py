@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from amplify_tui.engine.locks import open_index
+from amplify_tui.engine.locks import list_runs
 from amplify_tui.engine.rundir import home
 
 
@@ -15,11 +15,7 @@ from amplify_tui.engine.rundir import home
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def command(as_json: bool) -> None:
     """List the runs."""
-    index = open_index(home())
-    try:
-        runs = index.runs()
-    finally:
-        index.close()
+    runs = list_runs(home())
     if as_json:
         rows = [
             {

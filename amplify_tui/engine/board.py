@@ -36,6 +36,8 @@ class Board:
         self._fleet: dict[tuple[str, str], list[InstanceReading]] = {}
         self._signals: dict[str, deque[Reading]] = {}
         self._flags: dict[str, FlagReading] = {}
+        self._well: dict[str, bool] = {}
+        self._back: dict[str, float] = {}
 
     def connect(self, post: Post) -> None:
         """Followers get what is posted from now on."""
@@ -49,6 +51,7 @@ class Board:
 
     def instance(self, reading: InstanceReading) -> None:
         """What an instance last answered; earlier answers stay as long as they tell a change."""
+        self._answers(f"{reading.service}/{reading.instance}", reading.status == "ok", reading.received_at)
         history = self._fleet.setdefault((reading.service, reading.instance), [])
         history.append(reading)
         if len(history) > PRUNE_AT:
@@ -66,8 +69,21 @@ class Board:
 
     def flag(self, reading: FlagReading) -> None:
         key = f"{reading.source}/{reading.flag}"
+        self._answers(key, reading.status == "ok", reading.received_at)
         self._flags[key] = reading
         self.post(f"flag:{key}", msgspec.to_builtins(reading))
+
+    def _answers(self, target: str, well: bool, at: float) -> None:
+        if well and self._well.get(target) is False:
+            self._back[target] = at
+        self._well[target] = well
+
+    def back_since(self, target: str) -> float:
+        """When an instance or a flag answered again after a silence (Unix seconds); 0.0 where it never fell silent.
+
+        *target* is the id that effects on it have: `service/instance`, or `source/flag`.
+        """
+        return self._back.get(target, 0.0)
 
     def flag_reading(self, key: str) -> FlagReading | None:
         return self._flags.get(key)

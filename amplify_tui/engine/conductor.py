@@ -1,7 +1,7 @@
 """The conductor: one process per run that alone appends. It works off the agenda and answers its clients.
 
-It lives on when every terminal is gone. What it may do is decided in `run/decide`, how it is done is in worker.py, what
-it sees comes from watchers.py. Each todo runs in a task of its own, once at a time.
+It lives on when every terminal is gone. What it may do is decided in `run/decide`, how it is done is in errands.py,
+what it sees comes from watchers.py. Each todo runs in a task of its own, once at a time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ import msgspec
 
 from amplify_tui.adapters.ports import AdapterError
 from amplify_tui.engine.board import Board
+from amplify_tui.engine.clock import ClockWatch
 from amplify_tui.engine.desk import Desk
+from amplify_tui.engine.effects import Effects
+from amplify_tui.engine.errands import Hands, run_errand
 from amplify_tui.engine.facts import Facts, document_of, explain, input_values, look
 from amplify_tui.engine.herald import Herald
 from amplify_tui.engine.inbox import Inbox
@@ -26,14 +29,16 @@ from amplify_tui.engine.journal import Fenced, JournalError, tail_problem
 from amplify_tui.engine.lease import Keeper
 from amplify_tui.engine.locks import Registrar
 from amplify_tui.engine.proc import this_process
+from amplify_tui.engine.recovery import probes_now, retriable_now
+from amplify_tui.engine.replay import load
 from amplify_tui.engine.rundir import Conductor as Whereabouts
 from amplify_tui.engine.rundir import RunDir
-from amplify_tui.engine.scribe import Scribe, load, new_id
+from amplify_tui.engine.scribe import Scribe, new_id
 from amplify_tui.engine.server import Server
+from amplify_tui.engine.setting import Setting
 from amplify_tui.engine.sqlite_journal import SqliteJournal
 from amplify_tui.engine.ticks import Ticks
 from amplify_tui.engine.watchers import Watchers
-from amplify_tui.engine.worker import Worker
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.resolve import Unresolved
 from amplify_tui.run import commands as c
@@ -45,6 +50,8 @@ from amplify_tui.run.state import State
 TICK_S: Final = 0.25
 OBSERVE_S: Final = 0.5
 REFUSED_S: Final = 1.0
+POLL_S: Final = 5.0
+BUG_S: Final = 30.0
 LINGER_S: Final = 5.0
 INBOX_S: Final = 1.0
 UPKEEP_S: Final = 5.0
@@ -66,12 +73,14 @@ class Conductor:
         self._journal = journal
         self.facts: Facts | None = None
         self.problem = ""
-        self._worker: Worker | None = None
+        self._hands: Hands | None = None
         self.watchers: Watchers | None = None
         self._server: Server | None = None
         self._herald: Herald | None = None
         self._busy: set[str] = set()
         self._not_before: dict[str, float] = {}
+        self._bugs: dict[str, int] = {}
+        self._clock = ClockWatch()
         self._wake = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._seen_inputs: dict[str, Any] | None = None
@@ -148,6 +157,7 @@ class Conductor:
         quiet_since: float | None = None
         while True:
             await self.look()
+            self._notice()
             now = self.scribe.now()
             self._post_conductor(now)
             if self.state.phase == "closed":
@@ -161,18 +171,34 @@ class Conductor:
                     await self._wake.wait()
             self._wake.clear()
 
+    def _notice(self) -> None:
+        """What happened to us or to a target since the last pass, and is an order: the clock jumped, one is back."""
+        if self.state.phase == "closed":
+            return
+        try:
+            if delta := self._clock.jumped():
+                self.scribe.submit(c.Jump(id=new_id(), actor="conductor", via="engine", delta=delta))
+            for entry in retriable_now(self.state, self.board):
+                why = f"{entry.item.target.id} answers again"
+                again = c.Retry(id=new_id(), actor="conductor", via="engine", step=entry.item.id, reason=why)
+                self.scribe.submit(again)
+        except Fenced:
+            raise
+        except JournalError as error:
+            self.board.post("problem", {"what": str(error), "at": self.scribe.now()})
+
     def _followed(self) -> bool:
         return self._server is not None and self._server.is_followed()
 
     def _spawn_due(self, group: asyncio.TaskGroup, now: float) -> None:
-        if self._worker is None:
+        if self._hands is None:
             return
-        for todo in agenda(self.state, now):
+        for todo in (*agenda(self.state, now), *probes_now(self.state, self.board)):
             if todo.kind in ("observe", "sense"):
                 self._tick(todo, now)
             elif todo.id not in self._busy and now >= self._not_before.get(todo.id, 0.0):
                 self._busy.add(todo.id)
-                group.create_task(self._carry_out(todo, self._worker), name=todo.id)
+                group.create_task(self._carry_out(todo, self._hands), name=todo.id)
 
     def _tick(self, todo: Todo, now: float) -> None:
         """One look at a gate or at the triggers. One that fails is tried again; it must not end the other looks."""
@@ -186,11 +212,11 @@ class Conductor:
             words = _bug(todo, error, self.folder)
             self.board.post("problem", {"what": words, "at": now})
 
-    async def _carry_out(self, todo: Todo, worker: Worker) -> None:
+    async def _carry_out(self, todo: Todo, hands: Hands) -> None:
         """One todo, to its end. What it could not do is tried again a little later; a lost lease ends everything."""
         before = self.state.seq
         try:
-            moved = await self._do_todo(todo, worker)
+            moved = await run_errand(todo, hands)
         except Fenced:
             raise
         except JournalError as error:
@@ -200,39 +226,16 @@ class Conductor:
             words = _bug(todo, error, self.folder)
             self.board.post("problem", {"what": words, "at": self.scribe.now()})
             moved = False
+            self._bugs[todo.id] = self._bugs.get(todo.id, 0) + 1
         finally:
             self._busy.discard(todo.id)
         if not moved or self.state.seq == before:
-            self._not_before[todo.id] = self.scribe.now() + REFUSED_S
+            pause = POLL_S if todo.kind in ("poll", "stop") else REFUSED_S
+            self._not_before[todo.id] = self.scribe.now() + min(pause * 2 ** self._bugs.get(todo.id, 0), BUG_S)
         else:
             self._not_before.pop(todo.id, None)
+            self._bugs.pop(todo.id, None)
         self._wake.set()
-
-    async def _do_todo(self, todo: Todo, worker: Worker) -> bool:
-        match todo:
-            case Todo(kind="begin", step=step) if step is not None:
-                return await worker.begin(step)
-            case Todo(kind="drive", step=step) if step is not None:
-                return await worker.drive(step)
-            case Todo(kind="probe", effect=effect) if effect is not None:
-                return await worker.probe(effect)
-            case Todo(kind="undo", item=item) if item is not None:
-                return await worker.take_back(item)
-            case Todo(kind="retry", step=step) if step is not None:
-                self.scribe.submit(worker.order(c.Retry, step=step.step, key=step.key, reason="by its retries"))
-            case Todo(kind="integrity", name=name):
-                verdict, detail = await worker.integrity(name)
-                when = "baseline" if self.state.phase == "forward" else "after"
-                self.scribe.submit(worker.order(c.Judged, check=name, verdict=verdict, when=when, detail=detail))
-            case Todo(kind="expire", name=name):
-                self.scribe.submit(worker.order(c.Expire, what=name))
-            case Todo(kind="mitigated"):
-                self.scribe.submit(worker.order(c.Mitigated))
-            case Todo(kind="close"):
-                self.scribe.submit(worker.order(c.Close))
-            case _:
-                return False
-        return True
 
     # --- looking at the world ---------------------------------------------------------------------------------------
 
@@ -266,7 +269,8 @@ class Conductor:
             await self.watchers.stop()
         world = LiveWorld(facts, self.folder.evidence, self.board)
         self.facts = facts
-        self._worker = Worker(self.scribe, facts, world, self.board.evidence, self._say)
+        effects = Effects(self.scribe, Setting(self.scribe, facts, world, self._say), self._say)
+        self._hands = Hands(effects, facts, self.board.evidence)
         self.watchers = Watchers(facts, world, self.board)
         self._herald = Herald(world)
         self.watchers.start()

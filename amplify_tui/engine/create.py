@@ -7,7 +7,7 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amplify_tui.engine.journal import Lease
 from amplify_tui.engine.lease import acquire
@@ -15,11 +15,12 @@ from amplify_tui.engine.proc import FileLock
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.spawn import Child, detach
 from amplify_tui.engine.sqlite_journal import SqliteJournal
-from amplify_tui.playbook.document import Document
 from amplify_tui.run import events as ev
 from amplify_tui.run.events import RunCreated, Via
-from amplify_tui.run.plan import draft_plan
 from amplify_tui.run.shapes import Bundle, File, Mode
+
+if TYPE_CHECKING:
+    from amplify_tui.playbook.document import Document
 
 
 def create_run(
@@ -35,6 +36,8 @@ def create_run(
 ) -> RunDir:
     """A new run under *home*, as a draft; its journal holds the playbook's text. Lease epoch 1 is given back, so that
     the conductor can take it. Raises JournalError and PlaceError."""
+    from amplify_tui.run.plan import draft_plan  # here, for it brings the YAML reader: a cockpit starts without
+
     name = secrets.token_hex(4)
     folder = RunDir.create(home, name)
     path = str(Path(document.path).absolute())

@@ -214,6 +214,12 @@ class Index:
         return [RunSummary(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
 
 
+def newest_first(home: Path, read_summary: ReadSummary) -> list[RunSummary]:
+    """What an index would list, from the run directories alone: for a place where none can be written."""
+    found = [_summary(each, read_summary) for each in RunDir.all(home)]
+    return sorted(found, key=lambda row: (row.started_at is None, row.started_at or 0.0, row.id), reverse=True)
+
+
 def _summary(found: RunDir, read_summary: ReadSummary) -> RunSummary:
     try:
         return read_summary(found.path)

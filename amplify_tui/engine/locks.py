@@ -9,10 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from amplify_tui.engine.index import Index, RunSummary
+from amplify_tui.engine.index import Index, RunSummary, newest_first
 from amplify_tui.engine.journal import Head, Journal, JournalError
+from amplify_tui.engine.replay import load
 from amplify_tui.engine.rundir import RunDir
-from amplify_tui.engine.scribe import load
 from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.run.state import State
 
@@ -52,6 +52,19 @@ def read_summary(path: Path) -> RunSummary:
 def open_index(home: Path) -> Index:
     """The shared index, rebuilt from the runs where it is new or broken."""
     return Index.open(home, read_summary)
+
+
+def list_runs(home: Path) -> list[RunSummary]:
+    """The runs, newest first; from their own files where the index cannot be opened, on a full or read-only disk."""
+    try:
+        index = open_index(home)
+    except (JournalError, OSError) as error:
+        _log.warning("the shared index cannot be used: %s", error)
+        return newest_first(home, read_summary)
+    try:
+        return index.runs()
+    finally:
+        index.close()
 
 
 class Registrar:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from amplify_tui.engine.journal import Corrupt, Head, Journal, ReadsJournal
+from amplify_tui.engine.journal import Head, Journal
 from amplify_tui.engine.lease import Keeper
 from amplify_tui.engine.wire import Answer, decode_answer
 from amplify_tui.engine.wire import Refusal as WireRefusal
@@ -23,35 +23,12 @@ from amplify_tui.run.evolve import evolve
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import State
 
-READ_BATCH: Final = 1000
 REFUSALS_KEPT: Final = 500
 
 
 def new_id() -> str:
     """A command id nobody else has."""
     return secrets.token_hex(8)
-
-
-def load(journal: ReadsJournal, at: int | None = None) -> State:
-    """The state that the journal tells, whole or up to event *at*.
-
-    Raises Corrupt where an event cannot be read or does not fit what came before it, and what the store raises.
-    """
-    state = State()
-    while (at is None or state.seq < at) and (bodies := journal.read(state.seq, READ_BATCH)):
-        for body in bodies[: None if at is None else at - state.seq]:
-            state = _after(state, body)
-    return state
-
-
-def _after(state: State, body: bytes) -> State:
-    try:
-        return evolve(state, ev.decode(body))
-    except ev.UnreadableEvent as error:
-        advice = "Read the run with the amplify that wrote it, or a newer one; nothing was changed"
-        raise Corrupt(str(error).partition(";")[0], advice) from error
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
-        raise Corrupt(f"what follows event {state.seq} does not fit what came before it") from error
 
 
 class Scribe:

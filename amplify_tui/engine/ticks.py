@@ -15,6 +15,8 @@ from amplify_tui.run.agenda import Todo
 from amplify_tui.run.decide.guards import expected_world
 from amplify_tui.run.decide.observe import judge_step
 from amplify_tui.run.state import StepState
+from amplify_tui.steps.registry import verb
+from amplify_tui.steps.verb import watched
 from amplify_tui.verdict.bake import accrue
 from amplify_tui.verdict.model import Evidence
 
@@ -44,6 +46,7 @@ class Ticks:
             return
         evidence = self._board.evidence()
         accrued, broken_by = self._accrued(current, evidence, now)
+        verdict = current.verdict
         if now >= current.settle_until:
             verdict = judge_step(self._scribe.state, current, evidence, now)
             shown = {"verdict": msgspec.to_builtins(verdict), "accrued": accrued, "need": current.need, "at": now}
@@ -58,7 +61,7 @@ class Ticks:
                 evidence=evidence,
                 accrued=accrued,
                 broken_by=broken_by,
-                outputs=_outputs(current),
+                outputs=watched(verb(self._scribe.state.plan_of(current).verb), current, verdict),
             )
         )
 
@@ -76,19 +79,3 @@ class Ticks:
         seconds += found.seconds
         self._bakes[step.ref] = (begun, now, seconds)
         return seconds, found.broken_by or ""
-
-
-def _outputs(step: StepState) -> dict[str, object]:
-    """What a watched step gives to expressions when it succeeds."""
-    verdict = step.verdict
-    worst = next((t.id for t in verdict.terms if t.answer != "pass"), "") if verdict else ""
-    phase = step.phase_plan
-    return {
-        "verdict": verdict.answer if verdict else "",
-        "summary": verdict.reason if verdict else "",
-        "worst": worst,
-        "phase": step.phase + 1,
-        "percent": phase.percent if phase else None,
-        "waves": len(step.watch.phases) if step.watch else 0,
-        "readings": [{"id": t.id, "answer": t.answer, "value": t.value} for t in verdict.terms] if verdict else [],
-    }

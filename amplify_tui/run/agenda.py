@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from amplify_tui.run.rereads import late_writes, looks_due
 from amplify_tui.run.shapes import EXPOSURE_BAND, VERIFY_BAND, UndoItem, ref_of
 from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, TriggerState
 from amplify_tui.run.undo import (
@@ -20,6 +21,7 @@ from amplify_tui.run.undo import (
     rollback_items,
 )
 
+STOP_AFTER = 5.0  # seconds that a rollback leaves to what is under way before it ends it
 PROBE_BACKOFF = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 
@@ -32,6 +34,8 @@ class Todo(Struct, frozen=True, kw_only=True):
         "observe",
         "probe",
         "poll",
+        "stop",
+        "reread",
         "undo",
         "mitigated",
         "integrity",
@@ -120,13 +124,18 @@ def expired_unwatched(state: State, trigger: TriggerState) -> bool:
 
 
 def _forward(state: State, now: float) -> list[Todo]:
-    todo = _effects_todo(state, now) + _steps_todo(state, now, frozenset({"forward"}))
+    todo = (
+        _effects_todo(state, now)
+        + _rereads(state, now)
+        + _baseline(state)
+        + _steps_todo(state, now, frozenset({"forward"}))
+    )
     todo += [
         Todo(kind="expire", name=trigger.spec.id)
         for trigger in state.open_triggers
         if trigger.answer_by is not None and now >= trigger.answer_by and not expired_unwatched(state, trigger)
     ]
-    if state.is_exposed:
+    if state.is_armed:
         todo.append(Todo(kind="sense", name="triggers"))
     if state.mitigation == "running":
         items = mitigation_items(state)
@@ -140,6 +149,33 @@ def _forward(state: State, now: float) -> list[Todo]:
     return todo
 
 
+def _stops(state: State, now: float) -> list[Todo]:
+    """Forward effects that still go on some seconds after the rollback began; the verb knows whether it may end one."""
+    if state.rollback_at is None or now < state.rollback_at + STOP_AFTER:
+        return []
+    under_way = (e for e in state.effects.values() if not e.undoes and e.status in ("intended", "unknown"))
+    return [Todo(kind="stop", effect=effect) for effect in under_way if effect.ref in state.steps]
+
+
+def _rereads(state: State, now: float) -> list[Todo]:
+    return [Todo(kind="reread", effect=look) for look in looks_due(state, now)]
+
+
+def unproven(state: State) -> tuple[str, ...]:
+    """Integrity checks whose baseline is not taken: without one a failure after the rollback would prove nothing."""
+    if state.mode == "dry":
+        return ()
+    return tuple(check for check in state.integrity if check not in state.integrity_baseline)
+
+
+def _baseline(state: State) -> list[Todo]:
+    """The baseline is taken at the last moment before the first rollout, when all that it builds on is there."""
+    ahead = (s for s in state.steps.values() if state.plan_of(s).verb == "rollout")
+    if not any(s.status in ("pending", "awaiting") and preds_over(state, s) for s in ahead):
+        return []
+    return [Todo(kind="integrity", name=check) for check in unproven(state)]
+
+
 def lane_done(state: State, lane: str) -> bool:
     return all(s.is_over for s in state.steps.values() if state.plan_of(s).lane == lane)
 
@@ -151,7 +187,7 @@ def undone(items: list[ItemState]) -> bool:
 def _rolling_back(state: State, now: float) -> list[Todo]:
     items = rollback_items(state)
     todo = _effects_todo(state, now) + [Todo(kind="undo", item=e.item) for e in ready_items(state, items, now)]
-    todo += _steps_todo(state, now, frozenset({"before"}))
+    todo += _stops(state, now) + _steps_todo(state, now, frozenset({"before"})) + _rereads(state, now)
     if not undone(items):
         return todo
     pending = [check for check in state.integrity if check not in state.integrity_after]
@@ -159,7 +195,8 @@ def _rolling_back(state: State, now: float) -> list[Todo]:
     if pending:
         return todo
     todo += _steps_todo(state, now, frozenset({"after"}))
-    if lane_done(state, "after") and lane_done(state, "before") and not state.open_effects:
+    lanes = lane_done(state, "after") and lane_done(state, "before")
+    if lanes and not state.open_effects and not late_writes(state):
         todo.append(Todo(kind="close", name=RUN_SCOPE))
     return todo
 

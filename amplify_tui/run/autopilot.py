@@ -121,19 +121,34 @@ def waits_for_person(state: State, now: float) -> str:
         return f"values for {', '.join(lacking)}" if lacking else ""
     if state.phase == "rolling_back":
         blocked = [entry for entry in rollback_items(state) if entry.status == "blocked"]
-        return f"a decision about {blocked[0].item.target.id}: {blocked[0].detail}" if blocked else ""
+        if blocked:
+            return f"a decision about {blocked[0].item.target.id}: {blocked[0].detail}"
+        return "" if _moves(state, now) else _asked(state, "before", "after") or _diverged(state)
     if state.phase != "forward" or _moves(state, now):
         return ""
     if state.open_triggers:
         return f"an answer to trigger {state.open_triggers[0].spec.id}"
+    held = next(iter(state.holds.values()), None)
+    return _asked(state, "forward") or _diverged(state) or (f"{held.id} to be released: {held.reason}" if held else "")
+
+
+def _diverged(state: State) -> str:
+    """The first effect that only a person can settle, in words; "" where there is none."""
+    found = next((effect for effect in state.effects.values() if effect.status == "diverged"), None)
+    return f"{found.id} on {found.target.id} to be settled: {found.reason or 'it diverged'}" if found else ""
+
+
+def _asked(state: State, *lanes: str) -> str:
+    """The first step of these lanes that waits for a person, in words; "" where none does."""
     for step in state.steps.values():
+        if state.plan_of(step).lane not in lanes:
+            continue
         kinds = {wait.kind for wait in step.awaits}
         if step.status == "awaiting" and kinds & {"confirm", "input", "sign_off"}:
             return f"{step.ref}: {', '.join(w.detail or w.kind for w in step.awaits)}"
         if step.status == "stuck" and not step.not_before:
             return f"{step.ref} is stuck: {step.detail}"
-    held = next(iter(state.holds.values()), None)
-    return f"{held.id} to be released: {held.reason}" if held else ""
+    return ""
 
 
 def _moves(state: State, now: float) -> bool:
@@ -150,6 +165,6 @@ def _moves(state: State, now: float) -> bool:
             return True
         if todo.kind == "begin" and step.status == "pending" and not state.holds_on(step.ref):
             return True
-        if todo.kind == "begin" and {w.kind for w in step.awaits} <= {"window", "lock", "fleet"}:
+        if todo.kind == "begin" and {w.kind for w in step.awaits} <= {"window", "lock", "fleet", "integrity"}:
             return True
     return any(step.not_before > now for step in state.steps.values() if step.status == "stuck")

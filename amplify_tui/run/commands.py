@@ -220,6 +220,16 @@ class Probed(Order, frozen=True, tag=True):
     detail: str = ""
 
 
+class Reread(Order, frozen=True, tag=True):
+    """One more look at the flag behind the verification *effect*; `percent` is the exposure that was seen."""
+
+    effect: str
+    agrees: bool
+    percent: float = 0.0
+    observed: Any = None
+    detail: str = ""
+
+
 class Finish(Order, frozen=True, tag=True):
     step: str
     outcome: Literal["succeeded", "failed"]
@@ -288,8 +298,8 @@ Person: TypeAlias = (
     | Mitigate | Rollback | DecideUndo | Disarm | Arm | Abort | Migrate | AnswerTrigger | Note | TakeRole
 )  # fmt: skip
 Engine: TypeAlias = (
-    TakeLease | LetGo | Begin | Intend | Outcome | Probed | Finish | Enter | Observe | Sense | Drifted | Expire | Jump
-    | Judged | Mitigated | Close
+    TakeLease | LetGo | Begin | Intend | Outcome | Probed | Reread | Finish | Enter | Observe | Sense | Drifted | Expire
+    | Jump | Judged | Mitigated | Close
 )  # fmt: skip
 Command: TypeAlias = Person | Engine
 

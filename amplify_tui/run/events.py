@@ -306,6 +306,16 @@ class UndoDecided(Data, frozen=True):
     reason: str = ""
 
 
+class ExposureReread(Data, frozen=True):
+    """One more look at what the verification *effect* had found off: whether it still is."""
+
+    effect: str
+    agrees: bool
+    percent: float = 0.0
+    observed: Any = None
+    detail: str = ""
+
+
 class MitigationStarted(Data, frozen=True):
     plan: tuple[UndoItem, ...]
     reason: str = ""
@@ -355,8 +365,8 @@ EventData: TypeAlias = (
     | EffectAccepted | EffectFailed | EffectUnknown | EffectProbed | EffectSettled | PhaseEntered | BakeAccrued
     | PhaseAdvanced | PhaseRetreated | GateJudged | StepSucceeded | StepStuck | HoldPlaced | HoldReleased
     | Overridden | TriggerFired | TriggerAnswered | TriggerDisarmed | TriggerArmed | RollbackStarted | UndoDecided
-    | MitigationStarted | MitigationDone | IntegrityJudged | PlaybookMigrated | NoteAdded | RoleTaken | Requested
-    | RunClosed
+    | ExposureReread | MitigationStarted | MitigationDone | IntegrityJudged | PlaybookMigrated | NoteAdded
+    | RoleTaken | Requested | RunClosed
 )  # fmt: skip
 
 TYPES: Final[dict[str, type[Data]]] = {cls.__name__: cls for cls in Data.__subclasses__()}

@@ -16,7 +16,7 @@ from amplify_tui.run.events import Envelope
 from amplify_tui.run.evolve_effects import EFFECT_FOLDS
 from amplify_tui.run.evolve_steps import STEP_FOLDS
 from amplify_tui.run.shapes import Hold, ref_of
-from amplify_tui.run.state import ConductorState, Decision, Request, State, StepState, TriggerState
+from amplify_tui.run.state import RUN_SCOPE, ConductorState, Decision, Request, Reread, State, StepState, TriggerState
 
 Fold = Callable[[State, Any, Envelope], State]
 T = TypeVar("T")
@@ -133,6 +133,8 @@ def _hold_placed(state: State, data: ev.HoldPlaced, env: Envelope) -> State:
 def _hold_released(state: State, data: ev.HoldReleased, env: Envelope) -> State:
     hold = state.holds.get(data.hold)
     state = replace(state, holds={k: v for k, v in state.holds.items() if k != data.hold})
+    if hold is not None and (hold.scope, hold.kind) == (RUN_SCOPE, "human"):
+        state = replace(state, unexplained=False)
     if hold is None or hold.kind not in ("gate", "blind"):
         return state
     steps = {
@@ -238,7 +240,29 @@ def _mitigation_started(state: State, data: ev.MitigationStarted, env: Envelope)
         holds=holds,
         mitigation="running",
         mitigations=state.mitigations + 1,
+        unexplained=state.unexplained or not data.reason,
         mitigation_plan=data.plan,
+    )
+
+
+def _reread(state: State, data: ev.ExposureReread, env: Envelope) -> State:
+    """A look that disagrees starts the looks over: the verification is made again, and counted anew."""
+    before = state.rereads.get(data.effect, Reread())
+    if data.agrees:
+        return replace(state, rereads=state.rereads | {data.effect: replace(before, agreed=before.agreed + 1)})
+    target = state.effects[data.effect].target
+    # A write without an answer was taken for undone with its target; it may be the one that has landed now.
+    late = {
+        name: replace(effect, status="unknown", unknown_since=env.at_s, probes=0, probed_at=0.0, ended_at=None)
+        for name, effect in state.effects.items()
+        if effect.target == target and effect.status == "absent" and effect.unknown_since and not effect.undoes
+    }
+    return replace(
+        state,
+        rereads=state.rereads | {data.effect: Reread(lost=env.seq)},
+        exposure=state.exposure | {target.id: data.percent},
+        effects=state.effects | late,
+        flag_books={},
     )
 
 
@@ -291,6 +315,10 @@ def _trigger_armed(state: State, data: ev.TriggerArmed, env: Envelope) -> State:
     return replace(state, triggers=state.triggers | {data.trigger: trigger})
 
 
+def _note_added(state: State, data: ev.NoteAdded, env: Envelope) -> State:
+    return replace(state, unexplained=False)
+
+
 def _nothing(state: State, data: ev.EventData, env: Envelope) -> State:
     return state
 
@@ -310,11 +338,12 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.TriggerArmed: _trigger_armed,
     ev.RollbackStarted: _rollback_started,
     ev.UndoDecided: _undo_decided,
+    ev.ExposureReread: _reread,
     ev.MitigationStarted: _mitigation_started,
     ev.MitigationDone: _mitigation_done,
     ev.IntegrityJudged: _integrity,
     ev.PlaybookMigrated: _nothing,
-    ev.NoteAdded: _nothing,
+    ev.NoteAdded: _note_added,
     ev.RoleTaken: _role_taken,
     ev.Requested: _requested,
     ev.RunClosed: _closed,
@@ -330,8 +359,11 @@ def evolve(state: State, envelope: Envelope) -> State:
 
 
 def fold(envelopes: Iterable[Envelope], state: State | None = None) -> State:
-    """The state after all of *envelopes*, from *state* (by default from nothing)."""
-    state = state or State()
+    """The state after all of *envelopes*, from *state* (by default from nothing): `evolve` of each, only sooner done.
+
+    The folds go by the envelope, never by the state's own seq and time: so these are set once, at the end.
+    """
+    state, envelope = state or State(), None
     for envelope in envelopes:
-        state = evolve(state, envelope)
-    return state
+        state = FOLDS[type(envelope.data)](state, envelope.data, envelope)
+    return state if envelope is None else replace(state, seq=envelope.seq, last_at=envelope.at_s)

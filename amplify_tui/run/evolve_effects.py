@@ -9,12 +9,20 @@ from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
 from amplify_tui.run.events import Envelope
+from amplify_tui.run.exposure import exposed, kept_up
 from amplify_tui.run.state import EffectState, State
-from amplify_tui.run.undo import is_verification
 
 
 def _put(state: State, effect: EffectState) -> State:
-    return replace(state, effects=state.effects | {effect.id: effect})
+    """The state with *effect* as it is now, and the book of its flag kept up."""
+    before = state.effects.get(effect.id)
+    effects = state.effects | {effect.id: effect}
+    if effect.exposure is None:
+        return replace(state, effects=effects)
+    books = state.flag_books if before is None or before.seq == effect.seq else {}
+    flag = effect.exposure.flag
+    book = kept_up(books.get(flag), effects, effect)
+    return replace(state, effects=effects, flag_books=books | {flag: book})
 
 
 def _settle(state: State, effect: EffectState, at: float) -> State:
@@ -23,35 +31,11 @@ def _settle(state: State, effect: EffectState, at: float) -> State:
     if effect.exposure is None:
         return state
     flag = effect.exposure.flag
-    percent = _exposed(state, flag)
+    percent = exposed(state.flag_books[flag], state.effects)
     first = state.first_exposure_at
     if first is None and percent > 0:
         first = at
     return replace(state, exposure=state.exposure | {flag: percent}, first_exposure_at=first)
-
-
-def _exposed(state: State, flag: str) -> float:
-    """What the last effect that is done left, or more where one is open: never reported lower than it may be."""
-    # One pass and nothing built: this runs at each event of an effect, over all effects of the run.
-    known, most, last = None, 0.0, (-1.0, -1)
-    looks: list[EffectState] = []
-    for effect in state.effects.values():
-        exposure = effect.exposure
-        if exposure is None or exposure.flag != flag:
-            continue
-        if known is None:
-            known = exposure.before
-        if effect.is_open and is_verification(effect):
-            looks.append(effect)
-        elif effect.is_open:
-            most = max(most, exposure.before, exposure.after)
-        elif effect.status == "done" and (ended := (effect.ended_at or 0.0, effect.seq)) > last:
-            last = ended
-            # What was read back counts more than what was intended: a verification may have found, and mended, more.
-            known = float(effect.receipt.get("exposed", exposure.after))
-    # A look that began before what is known now cannot have seen anything newer.
-    seen = (look.exposure.before for look in looks if look.exposure is not None and look.seq > last[1])
-    return max(known or 0.0, most, *seen)
 
 
 def _intended(state: State, data: ev.EffectIntended, env: Envelope) -> State:

@@ -133,7 +133,9 @@ def _phase_entered(state: State, data: ev.PhaseEntered, env: Envelope) -> State:
 
 
 def _bake_accrued(state: State, data: ev.BakeAccrued, env: Envelope) -> State:
-    return _put(state, replace(_step(state, data), accrued=data.accrued, accrued_at=env.at_s))
+    ref = ref_of(data.step, data.key)  # made once: most events of a long run are of this kind
+    step = replace(state.steps[ref], accrued=data.accrued, accrued_at=env.at_s)
+    return replace(state, steps=state.steps | {ref: step})
 
 
 def _phase_advanced(state: State, data: ev.PhaseAdvanced, env: Envelope) -> State:

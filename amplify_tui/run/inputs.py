@@ -1,4 +1,8 @@
-"""Values that people give: checked against what an input or a form's field declares."""
+"""Values that people give: checked against what an input or a form's field declares.
+
+What reads versions, durations and secrets is imported where it is used: it brings the expressions, and a cockpit asks
+`missing` before its first paint.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import semver
-
-from amplify_tui.playbook.context import secret_marker, secret_names
 from amplify_tui.playbook.model import Input
-from amplify_tui.playbook.values import BadValue, parse_duration
 
 SECRET_MARK = "\u27e6secret:"  # noqa: S105  # the mark of a reference, not a value
 
@@ -69,18 +69,26 @@ def _type_problem(spec: Input, value: Any) -> str:
         case "list":
             return _list_problem(spec, value)
         case "semver":
+            import semver
+
             good = isinstance(value, str) and semver.Version.is_valid(value)
         case "choice":
             if value not in spec.choices:
                 return f"is {value!r}, not one of {', '.join(spec.choices)}"
             good = True
         case "secret":
-            # What was given is not repeated: it may be the secret itself.
-            is_reference = isinstance(value, str) and {value} == {secret_marker(n) for n in secret_names(value)}
-            return "" if is_reference else f"should name a secret as {secret_marker('NAME')}, never hold its value"
+            return _secret_problem(value)
         case "string":
             good = isinstance(value, str)
     return "" if good else f"should be a {spec.type}, got {value!r}"
+
+
+def _secret_problem(value: Any) -> str:
+    """What was given is not repeated: it may be the secret itself."""
+    from amplify_tui.playbook.context import secret_marker, secret_names
+
+    is_reference = isinstance(value, str) and {value} == {secret_marker(n) for n in secret_names(value)}
+    return "" if is_reference else f"should name a secret as {secret_marker('NAME')}, never hold its value"
 
 
 def _list_problem(spec: Input, value: Any) -> str:
@@ -100,9 +108,19 @@ def _is_duration(value: Any) -> bool:
     if not isinstance(value, str):
         return _is_number(value) and value >= 0
     try:
-        return parse_duration(value) >= 0
-    except BadValue:
+        return _seconds(value) >= 0
+    except ValueError:
         return False
+
+
+def _seconds(text: str) -> float:
+    """A duration as a playbook writes it. Raises ValueError with a sentence."""
+    from amplify_tui.playbook.values import BadValue, parse_duration
+
+    try:
+        return parse_duration(text)
+    except BadValue as bad:
+        raise ValueError(f"{bad.message}; {bad.hint}") from bad
 
 
 def read_value(spec: Input, text: str) -> Any:
@@ -120,10 +138,7 @@ def read_value(spec: Input, text: str) -> Any:
             item = Input(type=spec.of or "string")
             return [read_value(item, part.strip()) for part in text.split(",") if part.strip()]
         case "duration":
-            try:
-                return parse_duration(text.strip())
-            except BadValue as bad:
-                raise ValueError(f"{bad.message}; {bad.hint}") from bad
+            return _seconds(text.strip())
         case "string" | "semver" | "choice" | "secret":
             return text
 

@@ -53,6 +53,8 @@ def resolved_plan(plan: Plan, structure: Structure, playbook: Playbook, titles: 
         override_roles=playbook.release.override_roles,
         people=playbook.release.people,
         autopilot=playbook.release.autopilot,
+        trusted_ref=playbook.release.trusted_ref or "",
+        complete_within=playbook.rollback.complete_within,
     )
 
 

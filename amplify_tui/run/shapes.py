@@ -95,6 +95,8 @@ class Plan(Value, frozen=True):
     override_roles: tuple[str, ...] = ("captain",)
     people: Literal["team", "solo", "regulated"] = "team"
     autopilot: bool = False
+    trusted_ref: str = ""
+    complete_within: float | None = None
 
 
 class Subject(Value, frozen=True):
@@ -139,13 +141,15 @@ class OnBlindPlan(Value, frozen=True):
 class Await(Value, frozen=True):
     """One thing a step waits for before it may begin, and what would satisfy it."""
 
-    kind: Literal["confirm", "input", "sign_off", "window", "lock", "fleet"]
+    kind: Literal["confirm", "input", "sign_off", "window", "lock", "fleet", "integrity"]
     detail: str = ""
     role: str = ""
     count: int = 1
     fields: dict[str, Input] = {}
     opens_at: float | None = None
     until: float | None = None
+    accept: str = ""
+    decline: str = ""
 
 
 class PhasePlan(Value, frozen=True):

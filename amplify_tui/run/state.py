@@ -177,6 +177,26 @@ class Decision(Struct, frozen=True):
     seq: int = 0
 
 
+class Reread(Struct, frozen=True):
+    """The looks after a verification: how many agreed, and the event at which one found users exposed again."""
+
+    agreed: int = 0
+    lost: int = 0
+
+
+class FlagBook(Struct, frozen=True):
+    """What is known of a flag's exposure: *known* percent left *by* an effect at *last* (when, seq), and what is open.
+
+    Made and kept up by `run.exposure`. Who changes effects otherwise than by their events forgets the books: they are
+    made anew from the effects.
+    """
+
+    known: float
+    last: tuple[float, int]
+    by: str = ""
+    opened: tuple[str, ...] = ()
+
+
 class Request(Struct, frozen=True):
     """An act that needs two people, asked for by the first."""
 
@@ -216,8 +236,10 @@ class State(Struct, frozen=True, kw_only=True):
     holds: dict[str, Hold] = {}
     triggers: dict[str, TriggerState] = {}
     exposure: dict[str, float] = {}
+    flag_books: dict[str, FlagBook] = {}
     mitigation: Literal["", "running", "done"] = ""
     mitigations: int = 0
+    unexplained: bool = False  # exposure was taken away at once, and nobody has said why since
     mitigation_plan: tuple[UndoItem, ...] = ()
     rollback_plan: tuple[UndoItem, ...] = ()
     force_order: bool = False
@@ -225,6 +247,7 @@ class State(Struct, frozen=True, kw_only=True):
     rollback_by: str = ""
     rollback_via: str = ""
     decisions: dict[str, Decision] = {}
+    rereads: dict[str, Reread] = {}
     automatic_rollbacks: int = 0
     requests: dict[str, Request] = {}
     roles: dict[str, tuple[str, ...]] = {}
@@ -277,9 +300,20 @@ class State(Struct, frozen=True, kw_only=True):
         return [effect for effect in self.effects.values() if effect.is_open]
 
     @property
-    def is_exposed(self) -> bool:
-        """Some user may be on the new path: triggers are armed from here to the close."""
-        return self.first_exposure_at is not None
+    def armed_since(self) -> float | None:
+        """From when on users may meet the new code (Unix seconds), and triggers are armed to the close; None: not yet.
+
+        The first exposure of a flag. Without one, the last instance that was deployed: its restart, and what the
+        fleet did before it, are the deploy's own doing.
+        """
+        if self.first_exposure_at is not None:
+            return self.first_exposure_at
+        done = (e for e in self.effects.values() if e.status == "done" and not e.undoes)
+        return max((e.ended_at for e in done if e.target.kind == "instance" and e.ended_at is not None), default=None)
+
+    @property
+    def is_armed(self) -> bool:
+        return self.armed_since is not None
 
     @property
     def exposed_now(self) -> float:

@@ -159,11 +159,13 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
     attempts = [e for e in state.effects.values() if e.undoes == item.id and e.step == label]
     tries = len(attempts)
     if not attempts:
-        if all(state.effects[name].status == "absent" for name in item.effects) and not _try_under_way(state, item.id):
+        if _never_happened(state, item, label):
             return ItemState(item, "done", "it never happened: nothing to take back", decision=choice)
         return ItemState(item, "planned", _in_flight(state, item), decision=choice)
     last = attempts[-1]
     match last.status:
+        case "done" if _came_back(state, item) > last.seq:
+            return ItemState(item, "planned", "it came on again: taken back once more", 0.0, last, tries, choice)
         case "done":
             return ItemState(item, "done", last.reason, effect=last, tries=tries, decision=choice)
         case "intended" | "accepted":
@@ -176,6 +178,21 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
             return ItemState(item, "waiting", last.reason, last.not_before, last, tries, choice)
         case "absent" | "diverged":
             return ItemState(item, "blocked", last.reason, effect=last, tries=tries, decision=choice)
+
+
+def _never_happened(state: State, item: UndoItem, label: str) -> bool:
+    """Whether there is nothing to take back. What was written under *label* is read back, whatever it had to undo."""
+    written = any(e.undoes in item.needs and (e.step, e.status) == (label, "done") for e in state.effects.values())
+    absent = all(state.effects[name].status == "absent" for name in item.effects)
+    return absent and not (item.band == VERIFY_BAND and written) and not _try_under_way(state, item.id)
+
+
+def _came_back(state: State, item: UndoItem) -> int:
+    """The event at which a later look found users exposed by what *item* took back; 0 where none did."""
+    if item.band not in (EXPOSURE_BAND, VERIFY_BAND):
+        return 0
+    found = (look.lost for name, look in state.rereads.items() if state.effects[name].target == item.target)
+    return max(found, default=0)
 
 
 def _waiver(state: State, item: UndoItem) -> Decision | None:
@@ -218,6 +235,24 @@ def rollback_items(state: State) -> list[ItemState]:
 def mitigation_items(state: State) -> list[ItemState]:
     """The exposure and verification items of the mitigation under way."""
     return [item_state(state, item, mitigation_label(state)) for item in state.mitigation_plan]
+
+
+def items_under_way(state: State) -> list[ItemState]:
+    """The items that are being taken back now: of the rollback, or of a mitigation."""
+    if state.phase == "rolling_back":
+        return rollback_items(state)
+    return mitigation_items(state) if state.mitigation == "running" else []
+
+
+def is_item(state: State, name: str) -> bool:
+    """Whether an undo item of that id is planned, under way or not."""
+    return any(item.id == name for item in undo_plan(state))
+
+
+def is_retriable(entry: ItemState) -> bool:
+    """Whether another try would make sense now: it is stuck, or did not happen and waits for its backoff."""
+    failed = entry.effect is not None and entry.effect.status == "absent"
+    return entry.status == "blocked" or (entry.status == "waiting" and failed and entry.not_before > 0)
 
 
 def exposure_plan(state: State) -> tuple[UndoItem, ...]:

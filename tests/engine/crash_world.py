@@ -361,6 +361,13 @@ def flag_now(world: World, flag: str = "checkout-v3") -> tuple[bool, list[float]
     return found["enabled"], [float(s["parameters"]["rollout"]) for s in found["strategies"]]
 
 
+def switch_on(world: World, flag: str = "checkout-v3") -> None:
+    """Somebody else switches the flag on at the server."""
+    facts = world.facts()["flags"]
+    path = f"/api/admin/projects/default/features/{flag}/environments/production/on"
+    plainhttp.call(facts["url"] + path, method="POST", token=facts["admin_token"])
+
+
 def versions(world: World) -> list[str]:
     return [plainhttp.call(one["url"] + "/version")["version"] for one in world.facts()["services"]["checkout"]]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from amplify_tui.drill.world import World
+from amplify_tui.run.agenda import STOP_AFTER
 from amplify_tui.run.state import State
 from amplify_tui.run.undo import rollback_items
 from tests.engine.crash_world import (
@@ -19,6 +21,7 @@ from tests.engine.crash_world import (
     amplify,
     checked,
     deploy_step,
+    eventually,
     flag_now,
     flag_steps,
     kill_conductor,
@@ -26,6 +29,7 @@ from tests.engine.crash_world import (
     playbook,
     small_world,
     step,
+    switch_on,
     versions,
 )
 
@@ -84,6 +88,77 @@ async def test_code_is_not_taken_back_before_exposure_is_and_then_it_is_with_no_
     assert len(bench.did("revert")) == 2
     assert versions(world) == ["2.9.4", "2.9.4"]
     assert flag_now(world)[0] is False
+
+
+async def test_a_flag_that_somebody_switches_on_again_after_a_mitigation_goes_off_again_by_itself(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    folder = runs.create(checked(playbook(world.facts(), flag_steps(bake="30s")), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        await watched.seen("PhaseEntered", step="ramp")
+        assert (await watched.do("Mitigate")).ok
+        await watched.seen("MitigationDone")
+        switch_on(world)
+        assert flag_now(world)[0] is True
+        await watched.until(lambda s: s.mitigations == 2 and s.mitigation == "done", "it is taken away again")
+        assert flag_now(world)[0] is False
+        assert watched.state.exposed_now == 0.0
+        assert watched.state.is_held
+
+
+async def test_a_rollback_ends_a_command_that_still_runs_and_goes_on(world: World, bench: Bench, runs: Runs) -> None:
+    steps = [step("work", "command", bench.command("work"), timeout="10m")]
+    folder = runs.create(checked(playbook(world.facts(), steps), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    bench.block("work", "before")
+    async with Watched(folder) as watched:
+        await watched.start()
+        await bench.reached("work", "before")
+        assert (await watched.do("Rollback", reason="a test")).ok
+        assert await watched.closed() == "rolled_back"
+        assert watched.of("EffectUnknown"), "how far it came is for its probe to say"
+    assert bench.did("work") == []
+
+
+async def test_a_rollback_lets_a_migration_that_still_runs_come_to_its_end(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    steps = [step("work", "command", bench.command("work", data="expand"), timeout="10m")]
+    folder = runs.create(checked(playbook(world.facts(), steps), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    bench.block("work", "before")
+    async with Watched(folder) as watched:
+        await watched.start()
+        await bench.reached("work", "before")
+        assert (await watched.do("Rollback", reason="a test")).ok
+        begun = (await watched.seen("RollbackStarted")).at_s
+        await eventually(lambda: time.time() > begun + STOP_AFTER + 1.0, "the time to end it has passed")
+        assert watched.state.phase == "rolling_back"
+        bench.let_go("work", "before")
+        await watched.closed()
+        assert not watched.of("EffectUnknown")
+    assert len(bench.did("work")) == 1
+
+
+async def test_integrity_is_judged_before_the_rollout_and_proves_the_rollback_after_it(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    check = step("orders", "command", bench.command("orders", undo=False, probe=False), timeout="10s")
+    text = playbook(world.facts(), flag_steps(bake="30s"), rollback={"integrity": [check]})
+    folder = runs.create(checked(text, bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        baseline = await watched.seen("IntegrityJudged", check="orders", when="baseline")
+        begun = await watched.seen("AttemptStarted", step="ramp")
+        prepared = await watched.seen("StepSucceeded", step="prepare")
+        assert prepared.seq < baseline.seq < begun.seq
+        await watched.seen("PhaseEntered", step="ramp")
+        assert (await watched.do("Rollback", reason="a test")).ok
+        assert await watched.closed() == "rolled_back"
+        assert watched.state.integrity_after == {"orders": "pass"}
 
 
 async def test_mitigate_on_a_run_without_exposure_ends_at_once_with_0(world: World, bench: Bench, runs: Runs) -> None:

@@ -229,6 +229,8 @@ def point(event: ev.Envelope) -> tuple[object, ...] | None:
     """What happened, apart from how often; None where a conductor has only looked around."""
     if event.type in ("RunCreated", "ConductorAttached", "EffectProbed", "EffectUnknown", "BakeAccrued", "GateJudged"):
         return None
+    if isinstance(event.data, ev.EffectIntended):  # intended anew after each crash, with an id of its own
+        return event.type, event.data.step, event.data.target.id, event.data.phase
     return event.type, getattr(event.data, "step", ""), getattr(event.data, "i", getattr(event.data, "effect", ""))
 
 

@@ -64,6 +64,7 @@ EXAMPLES: dict[type[ev.Data], ev.Data] = {
         ev.RollbackStarted(scope="full", plan=()),
         ev.UndoDecided(effect="u1", choice="waive", reason="by hand"),
         ev.MitigationStarted(plan=()),
+        ev.ExposureReread(effect="e2", agrees=False, percent=5.0, observed={"percent": 5.0}, detail="on again"),
         ev.MitigationDone(verified_at=1.0),
         ev.IntegrityJudged(check="orders", verdict="pass", when="after"),
         ev.PlaybookMigrated(from_="a", to="b", diff="c"),

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import agenda
-from amplify_tui.run.shapes import CODE_BAND, DATA_BAND, WORDS_BAND, ServiceFacts, StepPlan, Target, Undo
+from amplify_tui.run.autopilot import waits_for_person
+from amplify_tui.run.shapes import CODE_BAND, DATA_BAND, WORDS_BAND, Refusal, ServiceFacts, StepPlan, Target, Undo
 from amplify_tui.run.undo import mitigation_items, rollback_items, undo_plan
 from tests.run.world import FLAG, STEPS, Run, a_plan, deploy_undo, flag_undo
 
@@ -165,7 +166,7 @@ def test_mitigate_takes_exposure_away_holds_and_then_the_ramp_may_start_over() -
     run.ok(c.Mitigated)
     assert (run.state.mitigation, run.state.exposed_now) == ("done", 0.0)
     assert "held" in run.refused(c.Retry, step="ramp").why
-    run.ok(c.Release, hold="h1")
+    run.ok(c.Release, hold="h1", reason="the cache was cold")
     run.ok(c.Retry, step="ramp")
     run.begin("ramp")
     assert (run.state.mitigation, run.step("ramp").status, run.step("ramp").phase) == ("", "running", 0)
@@ -198,12 +199,36 @@ def test_a_rollback_after_a_mitigation_knows_what_the_mitigation_wrote_until_the
     run.ok(c.Mitigated)
     again = run.fork()
     assert undo_plan(run.state)[0].after == {"percent": 0.0, "enabled": False}
-    again.ok(c.Release, hold="h1")
+    again.ok(c.Release, hold="h1", reason="the cache was cold")
     again.ok(c.Retry, step="ramp")
     again.begin("ramp")
     again.intend("ramp")
     again.outcome()
     assert undo_plan(again.state)[0].after == {"percent": 5.0}
+
+
+def test_a_mitigation_asks_no_reason_and_the_run_neither_goes_on_nor_ends_before_there_is_one() -> None:
+    run = Run().ramping()
+    run.ok(c.Mitigate)
+    run.undo(FLAG_OFF)
+    run.undo(FLAG_SEEN)
+    run.ok(c.Mitigated)
+    assert "reason" in run.refused(c.Release, hold="h1").next
+    assert "reason" in run.refused(c.Abort).next
+    assert not isinstance(run.fork().order(c.Rollback), Refusal)
+    noted = run.fork()
+    noted.ok(c.Note, text="errors at the checkout")
+    noted.ok(c.Release, hold="h1")
+    run.ok(c.Abort, reason="errors at the checkout")
+
+
+def test_a_mitigation_with_a_reason_is_released_without_another() -> None:
+    run = Run().ramping()
+    run.ok(c.Mitigate, reason="errors at the checkout")
+    run.undo(FLAG_OFF)
+    run.undo(FLAG_SEEN)
+    run.ok(c.Mitigated)
+    run.ok(c.Release, hold="h1")
 
 
 def test_nothing_forward_is_intended_while_exposure_is_taken_away() -> None:
@@ -249,6 +274,27 @@ def test_an_undo_that_fails_retryably_is_tried_again_by_itself_after_1_2_4_to_30
         run.wait(0.1)
 
 
+def test_an_undo_that_waits_for_its_backoff_is_tried_at_once_where_its_target_answers_again() -> None:
+    run = Run().ramping()
+    run.ok(c.Rollback)
+    assert "planned" in run.refused(c.Retry, step=FLAG_OFF).why
+    run.undo(FLAG_OFF, "absent", reason="refused", retryable=True)
+    assert due(run) == []
+    run.ok(c.Retry, step=FLAG_OFF, reason="unleash answers again", actor="conductor", via="engine")
+    assert due(run) == [FLAG_OFF]
+    run.undo(FLAG_OFF)
+    assert statuses(run)[FLAG_OFF] == "done"
+
+
+def test_a_mitigation_that_waits_for_its_backoff_is_tried_at_once_too() -> None:
+    run = Run().ramping()
+    run.ok(c.Mitigate)
+    run.undo(FLAG_OFF, "absent", reason="refused", retryable=True)
+    assert due(run) == []
+    run.ok(c.Retry, step=FLAG_OFF, reason="unleash answers again", actor="conductor", via="engine")
+    assert due(run) == [FLAG_OFF]
+
+
 def test_breaking_the_order_needs_a_reason_and_starts_code_at_once() -> None:
     run = Run().ramping()
     assert "reason" in run.refused(c.Rollback, force_order=True).why
@@ -281,6 +327,7 @@ def test_a_step_of_the_rollback_section_that_cannot_succeed_is_no_dead_end() -> 
     run.ok(c.Rollback)
     run.begin("tell")
     run.ok(c.Finish, step="tell", outcome="failed", reason="404")
+    assert "tell" in waits_for_person(run.state, run.now)
     assert "reason" in run.refused(c.Skip, step="tell").why
     run.ok(c.Skip, step="tell", reason="told them by phone")
     assert "canceled" in run.refused(c.Skip, step="ramp", reason="x").why

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import agenda
+from amplify_tui.run.shapes import Target
 from tests.run.world import TRIGGER, Run, readings
 
 FLAG_OFF, FLAG_SEEN = "u1:flag:unleash/checkout", "u2:flag:unleash/checkout"
@@ -32,6 +33,37 @@ def test_triggers_sleep_before_the_first_exposure_and_watch_through_holds() -> N
     assert run.sense("missing") == ()
     assert kinds(run.sense("bad")) == ["TriggerFired"]
     assert run.sense("bad") == ()
+
+
+def waved(**changes: Any) -> Run:
+    """A release without a flag, one instance deployed."""
+    run = Run(triggers=(replace(TRIGGER, **changes),)).agreed()
+    run.begin("deploy")
+    run.intend("deploy", target=Target(kind="instance", id="checkout/1"))
+    run.outcome()
+    run.ok(c.Finish, step="deploy", outcome="succeeded")
+    return run.wait(60.0)
+
+
+def test_triggers_watch_a_release_without_a_flag_from_its_first_instance_on() -> None:
+    run = waved()
+    assert kinds(run.sense("bad")) == ["TriggerFired"]
+    run.ok(c.AnswerTrigger, trigger="errors", answer="ignore", reason="a test caller")
+    assert kinds(run.wait(60.0).sense("good")) == ["TriggerArmed"]
+    assert kinds(run.wait(60.0).sense("bad")) == ["TriggerFired"]
+
+
+def test_an_automatic_trigger_holds_where_there_is_no_flag_to_switch_off_and_says_what_would_help() -> None:
+    run = waved(mode="auto")
+    assert kinds(run.sense("bad")) == ["TriggerFired", "HoldPlaced"]
+    (hold,) = run.state.holds.values()
+    assert "rollback" in hold.reason
+    assert run.state.mitigation == ""
+
+
+def test_an_automatic_trigger_that_was_told_to_rolls_a_release_without_a_flag_back() -> None:
+    run = waved(mode="auto", scope="full")
+    assert kinds(run.sense("bad")) == ["TriggerFired", "RollbackStarted"]
 
 
 def test_a_trigger_that_asks_stops_the_advance_until_it_is_answered() -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from amplify_tui.playbook.model import Condition, Input, Signal
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
+from amplify_tui.run.agenda import unproven
 from amplify_tui.run.decide import decide
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.shapes import (
@@ -22,6 +23,7 @@ from amplify_tui.run.shapes import (
     Await,
     Bundle,
     Exposure,
+    Mode,
     OnBlindPlan,
     PhasePlan,
     Plan,
@@ -115,6 +117,7 @@ class Run:
         on_blind: OnBlindPlan = ON_BLIND,
         integrity: tuple[str, ...] = ("orders",),
         started: bool = True,
+        mode: Mode = "live",
         state: State | None = None,
         now: float = T0,
     ) -> None:
@@ -126,7 +129,7 @@ class Run:
         if state is not None:
             return
         bundle = Bundle(sha256="0" * 64, files=())
-        self.fold(ev.RunCreated(mode="live", plan=plan, bundle=bundle, engine="0.1", playbook="release.yaml"))
+        self.fold(ev.RunCreated(mode=mode, plan=plan, bundle=bundle, engine="0.1", playbook="release.yaml"))
         self.lease()
         if started:
             self.ok(c.Start, facts=self.facts(triggers, on_blind, integrity))
@@ -224,9 +227,15 @@ class Run:
         fields: dict[str, Any] = {"step": step, "preview": "what it does", "preview_sha": SHA}
         if self.state.plan.steps[step].verb == "rollout":
             fields["watch"] = WATCH
+            self.take_baseline()
         if self.state.plan.steps[step].verb == "confirm":
             fields["awaits"] = (CONFIRM,)
         return self.order(c.Begin, **(fields | more))
+
+    def take_baseline(self) -> None:
+        """The integrity checks, as they are before the rollout: all well."""
+        for check in unproven(self.state):
+            self.ok(c.Judged, check=check, verdict="pass", when="baseline")
 
     def intend(self, step: str, **more: Any) -> tuple[ev.EventData, ...] | Refusal:
         return self.do(self.intent(step, **more))

@@ -58,6 +58,7 @@ ACCEPTS: Final[dict[type, frozenset[RunPhase]]] = {
     c.Intend: frozenset({"forward", "rolling_back"}),
     c.Outcome: frozenset({"forward", "rolling_back"}),
     c.Probed: frozenset({"forward", "rolling_back"}),
+    c.Reread: frozenset({"forward", "rolling_back"}),
     c.Finish: frozenset({"forward", "rolling_back"}),
     c.Enter: frozenset({"forward", "rolling_back"}),
     c.Observe: frozenset({"forward", "rolling_back"}),
@@ -92,6 +93,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     c.AnswerTrigger: takeback.answer_trigger,
     c.Expire: takeback.expire,
     c.Mitigated: takeback.mitigated,
+    c.Reread: takeback.reread,
     c.Judged: takeback.judged,
     c.Disarm: people.not_built,
     c.Arm: people.not_built,
@@ -125,6 +127,6 @@ def decide(state: State, command: c.Command, now: float) -> tuple[EventData, ...
     kind = type(command)
     name = command.__struct_config__.tag or kind.__name__
     if state.phase not in ACCEPTS[kind]:
-        heard = ", ".join(PHASE_WORDS[p].removeprefix("the run ") for p in sorted(ACCEPTS[kind]))
+        heard = " or ".join(PHASE_WORDS[p].removeprefix("the run ") for p in sorted(ACCEPTS[kind]))
         return refuse(f"{name} is refused", PHASE_WORDS[state.phase], f"it is heard while the run {heard}")
     return HANDLERS[kind](state, command, now)

@@ -163,7 +163,7 @@ def _blind(state: State, step: StepState, verdict: Verdict, now: float) -> tuple
     if (
         state.on_blind.do == "rollback"
         and state.phase == "forward"
-        and state.is_exposed
+        and state.is_armed
         and not state.automatic_rollbacks
     ):
         return full_rollback(state, f"blind at {step.ref}: {verdict.reason}")
@@ -187,15 +187,17 @@ def _overdue(state: State, step: StepState, verdict: Verdict, now: float) -> tup
 
 
 def sense(state: State, order: c.Sense, now: float) -> Result:
-    """Armed from the first exposure to the close, also during holds and questions. One that fired waits for its answer
-    and is armed again once its condition was good in between, or a ramp starts over (evolve_steps.py)."""
-    if not state.is_exposed:
+    """Armed from the first exposure, or the first instance deployed, to the close: also during holds and questions.
+
+    One that fired waits for its answer, and is armed again once its condition was good in between, or a ramp starts
+    over (evolve_steps.py).
+    """
+    since = state.armed_since
+    if since is None:
         return ()
     events: list[EventData] = []
     for trigger in state.triggers.values():
-        seen = fires(
-            trigger.spec.term, order.evidence, expected_world(state, None, state.first_exposure_at or 0.0), now
-        )
+        seen = fires(trigger.spec.term, order.evidence, expected_world(state, None, since), now)
         caused = _sensed(state, trigger, seen, now)
         events.extend(caused)
         if any(not isinstance(event, ev.TriggerArmed) for event in caused):
@@ -204,7 +206,7 @@ def sense(state: State, order: c.Sense, now: float) -> Result:
 
 
 def _sensed(state: State, trigger: TriggerState, seen: TermVerdict, now: float) -> tuple[EventData, ...]:
-    if trigger.fired and not trigger.is_open and state.exposed_now <= 0:
+    if trigger.fired and not trigger.is_open and state.first_exposure_at is not None and state.exposed_now <= 0:
         return ()  # nobody is exposed any more: there is nothing left to protect
     if trigger.fired_at is None:
         return _fire(state, trigger, seen.reason, now) if seen.answer == "fail" else ()

@@ -10,7 +10,7 @@ from amplify_tui.run.decide.guards import Result, find_step, moot, place, refuse
 from amplify_tui.run.inputs import complaints, missing
 from amplify_tui.run.shapes import Await, Hold, Refusal
 from amplify_tui.run.state import IN_FLIGHT, RUN_SCOPE, State, StepState
-from amplify_tui.run.undo import PROBES_LIKELY, is_verification
+from amplify_tui.run.undo import PROBES_LIKELY, is_item, is_verification, items_under_way
 
 JUDGED_LATELY_S: Final = 60.0
 
@@ -144,8 +144,8 @@ def skip(state: State, order: c.Skip, now: float) -> Result:
 def retry(state: State, order: c.Retry, now: float) -> Result:
     from amplify_tui.run.decide.takeback import retry_item
 
-    if state.phase == "rolling_back" and state.step(order.step, order.key) is None:
-        return retry_item(state, order.step)
+    if state.step(order.step, order.key) is None and (items_under_way(state) or is_item(state, order.step)):
+        return retry_item(state, order.step, order.reason)
     step = find_step(state, order.step, order.key)
     if isinstance(step, Refusal):
         return step
@@ -253,8 +253,17 @@ def release(state: State, order: c.Release, now: float) -> Result:
         return refuse(what, "somebody else changed the flag", "choose with --choice ours, accept or kill")
     if hold.scope == RUN_SCOPE and state.mitigation == "running":
         return refuse(what, "exposure is being taken away", "wait until it is verified")
+    if (hold.scope, hold.kind) == (RUN_SCOPE, "human") and (unsaid := _unexplained(state, what, order)):
+        return unsaid
     released = ev.HoldReleased(hold=hold.id, why=order.reason or f"released by {order.actor}", choice=order.choice)
     return (released, *_resume_released(state, hold))
+
+
+def _unexplained(state: State, what: str, order: c.Command) -> Refusal | None:
+    """A mitigation asks nothing while it burns; before the run goes on or ends somebody says why it was needed."""
+    if not state.unexplained or order.reason:
+        return None
+    return refuse(what, "nobody has said yet why exposure was taken away", "give a reason, or add a note")
 
 
 def _passes_now(state: State, hold: Hold, now: float) -> bool:
@@ -275,6 +284,8 @@ def abort(state: State, order: c.Abort, now: float) -> Result:
         return refuse(what, f"nobody knows whether {', '.join(open_)} happened", f"settle {open_[0]} first")
     if state.mitigation == "running":
         return refuse(what, "exposure is being taken away", "wait until it is verified")
+    if unsaid := _unexplained(state, what, order):
+        return unsaid
     partial = max((percent for percent in state.exposure.values() if percent < 100), default=0.0)
     if partial > 0 and not order.leave_partial:
         return refuse(what, f"{partial:g} % of users would stay exposed", "mitigate first, or --leave-partial")

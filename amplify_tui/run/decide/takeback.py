@@ -10,13 +10,16 @@ from __future__ import annotations
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import expired_unwatched
-from amplify_tui.run.decide.guards import Result, hold_run, refuse
+from amplify_tui.run.decide.guards import Result, hold_run, place, refuse
+from amplify_tui.run.rereads import looks_due
 from amplify_tui.run.shapes import EXPOSURE_BAND
-from amplify_tui.run.state import State, TriggerState
+from amplify_tui.run.state import RUN_SCOPE, State, TriggerState
 from amplify_tui.run.undo import (
     SETTLED_ITEM,
     ItemState,
     exposure_plan,
+    is_retriable,
+    items_under_way,
     mitigation_items,
     rollback_items,
     undo_plan,
@@ -30,14 +33,19 @@ def mitigate(state: State, order: c.Mitigate, now: float) -> Result:
         return _again(mitigation_items(state)) or refuse(
             "exposure is being taken away already", "a mitigation is under way", "watch it on the rollback screen"
         )
-    return mitigation(state, order.reason or f"mitigate by {order.actor}")
+    held = f"mitigated: {order.reason}" if order.reason else f"mitigated by {order.actor}"
+    return (ev.MitigationStarted(plan=exposure_plan(state), reason=order.reason), *hold_run(state, held))
 
 
 def mitigation(state: State, reason: str) -> tuple[ev.EventData, ...]:
-    """The events of a mitigation: its plan, and a hold that only a person releases."""
+    """The events of a mitigation that nobody asked for at this moment: its plan, and a hold only a person releases.
+
+    Where no flag of the run exposes anybody there is nothing to take away in seconds: it holds, and says so.
+    """
     plan = exposure_plan(state)
-    started = ev.MitigationStarted(plan=plan, reason=reason)
-    return (started, *hold_run(state, f"mitigated: {reason}"))
+    if not plan:
+        return hold_run(state, f"{reason}; no flag to switch off: only a rollback takes the code back")
+    return (ev.MitigationStarted(plan=plan, reason=reason), *hold_run(state, f"mitigated: {reason}"))
 
 
 def rollback(state: State, order: c.Rollback, now: float) -> Result:
@@ -54,13 +62,14 @@ def full_rollback(state: State, reason: str, *, force_order: bool = False) -> tu
     return (ev.RollbackStarted(scope="full", reason=reason, plan=undo_plan(state), force_order=force_order),)
 
 
-def _again(items: list[ItemState]) -> tuple[ev.EventData, ...]:
-    """Another try of each item that is stuck. It decides nothing else: what others changed stays guarded."""
+def _again(items: list[ItemState], why: str = "tried again") -> tuple[ev.EventData, ...]:
+    """Another try, now, of each item that is stuck or waits for its backoff. It decides nothing else: what others
+    changed stays guarded."""
     events: list[ev.EventData] = []
     for entry in items:
-        if entry.status == "blocked":
-            events += _put_aside(entry, "tried again")
-            events.append(ev.UndoDecided(effect=entry.item.id, choice="retry", reason="tried again"))
+        if is_retriable(entry):
+            events += _put_aside(entry, why)
+            events.append(ev.UndoDecided(effect=entry.item.id, choice="retry", reason=why))
     return tuple(events)
 
 
@@ -71,13 +80,17 @@ def _put_aside(entry: ItemState, why: str) -> tuple[ev.EventData, ...]:
     return (ev.EffectSettled(effect=entry.effect.id, as_="absent", reason=why),)
 
 
-def retry_item(state: State, name: str) -> Result:
-    entry = next((e for e in rollback_items(state) if name in (e.item.id, *e.item.effects)), None)
+def retry_item(state: State, name: str, why: str) -> Result:
+    """Another try of one item, for a person, or because its target answers again."""
+    items = items_under_way(state)
+    if not items:
+        return refuse(f"{name} is not retried", "nothing is being taken back", "mitigate, or roll back")
+    entry = next((e for e in items if name in (e.item.id, *e.item.effects)), None)
     if entry is None:
         return refuse(f"no undo item {name}", "the rollback plan has none of that id", "`show RUN` lists them")
-    if entry.status != "blocked":
+    if not is_retriable(entry):
         return refuse(f"{entry.item.id} is not retried", f"it is {entry.status}")
-    return _again([entry])
+    return _again([entry], why or "tried again")
 
 
 def decide_undo(state: State, order: c.DecideUndo, now: float) -> Result:
@@ -160,7 +173,32 @@ def mitigated(state: State, order: c.Mitigated, now: float) -> Result:
     return (ev.MitigationDone(verified_at=now),)
 
 
+def reread(state: State, order: c.Reread, now: float) -> Result:
+    """A look that finds users exposed again puts exposure first again; it only ever takes away."""
+    if order.effect not in {look.id for look in looks_due(state, now)}:
+        return refuse(f"{order.effect} is not looked at again", "no look is due")
+    flag = state.effects[order.effect].target.id
+    seen = ev.ExposureReread(
+        effect=order.effect,
+        agrees=order.agrees,
+        percent=order.percent,
+        observed=None if order.agrees else order.observed,
+        detail=order.detail,
+    )
+    if order.agrees or state.phase == "rolling_back":
+        return (seen,)
+    return (seen, *mitigation(state, f"{flag} came back to {order.percent:g} %: {order.detail}"))
+
+
 def judged(state: State, order: c.Judged, now: float) -> Result:
     if order.check not in state.integrity:
         return refuse(f"no integrity check {order.check}", "the playbook has none of that name")
-    return (ev.IntegrityJudged(check=order.check, verdict=order.verdict, when=order.when, detail=order.detail),)
+    what = f"integrity check {order.check} is not taken"
+    if order.when == "baseline" and (state.phase != "forward" or order.check in state.integrity_baseline):
+        return refuse(what, "a baseline is taken once, before the rollout")
+    seen = ev.IntegrityJudged(check=order.check, verdict=order.verdict, when=order.when, detail=order.detail)
+    if order.when == "after" or order.verdict == "pass":
+        return (seen,)
+    said = "fails already" if order.verdict == "fail" else "cannot be run"
+    reason = f"integrity check {order.check} {said}, before the rollout: {order.detail or order.verdict}"
+    return (seen, place(state, RUN_SCOPE, "human", reason))

@@ -5,22 +5,20 @@ Nothing starts while held, nothing acts on an unknown effect, and an effect is j
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
-from amplify_tui.run.agenda import lane_done, phase_effects_done, preds_over, undone
+from amplify_tui.run.agenda import lane_done, phase_effects_done, preds_over, undone, unproven
 from amplify_tui.run.decide.guards import Result, expected_world, find_step, moot, refuse, unknown_in
 from amplify_tui.run.decide.people import resume_after
 from amplify_tui.run.events import EventData
+from amplify_tui.run.rereads import late_writes
 from amplify_tui.run.shapes import Await, Refusal, StepPlan
 from amplify_tui.run.state import EffectState, State, StepState
 from amplify_tui.run.undo import (
     ROLLBACK,
     SETTLED_ITEM,
-    ItemState,
     is_verification,
-    mitigation_items,
+    items_under_way,
     mitigation_label,
     ready_items,
     rollback_items,
@@ -99,6 +97,8 @@ def _unmet(state: State, step: StepState, plan: StepPlan, order: c.Begin, now: f
     unmet = [a for a in order.awaits if not _met(a, step, now)]
     if plan.sign_off is not None:
         unmet += _missing_signatures(step, plan, order.preview_sha, now)
+    if plan.verb == "rollout" and plan.lane == "forward" and (checks := unproven(state)):
+        unmet.append(Await(kind="integrity", detail=f"before the rollout: {', '.join(checks)}"))
     if not unmet and order.watch is not None and order.watch.flag and order.evidence is not None:
         builtins = tuple(t for t in order.watch.gate if t.builtin in ("health", "fleet"))
         if builtins:
@@ -116,7 +116,7 @@ def _met(wait: Await, step: StepState, now: float) -> bool:
             return all(n in step.answers or f.default is not None for n, f in wait.fields.items())
         case "window" | "lock" | "fleet":
             return wait.opens_at is not None and now >= wait.opens_at
-        case "sign_off":
+        case "sign_off" | "integrity":
             return False
 
 
@@ -176,12 +176,7 @@ def intend(state: State, order: c.Intend, now: float) -> Result:
 
 
 def _undo_refusal(state: State, order: c.Intend, now: float) -> Refusal | None:
-    items: Iterable[ItemState] = ()
-    if state.phase == "rolling_back":
-        items = rollback_items(state)
-    elif state.mitigation == "running":
-        items = mitigation_items(state)
-    if order.undoes not in {e.item.id for e in ready_items(state, list(items), now)}:
+    if order.undoes not in {e.item.id for e in ready_items(state, items_under_way(state), now)}:
         return refuse(f"{order.undoes} is not taken back now", "it is not its turn")
     return None
 
@@ -352,6 +347,8 @@ def _close_back(state: State, what: str) -> Result:
         return refuse(what, f"{left.item.target.id} is not taken back: {left.detail or left.status}")
     if not (lane_done(state, "before") and lane_done(state, "after")):
         return refuse(what, "the steps of the rollback section are not done")
+    if late := late_writes(state):
+        return refuse(what, f"a write to {late[0].target.id} had no answer and may land late", "it is read until then")
     if unjudged := [check for check in state.integrity if check not in state.integrity_after]:
         return refuse(what, f"integrity check {unjudged[0]} has not run")
     waived = [f"{e.item.target.id} waived: {e.detail}" for e in items if e.status == "waived"]
