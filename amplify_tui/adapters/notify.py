@@ -1,13 +1,13 @@
 """Stakeholders' channels: which kind a playbook asks for, and the two that need no network, a file and a command.
 
-| via | class | threads | a second try of the same key |
-| --- | --- | --- | --- |
-| webhook | notify_http.Webhook | by `parent` in the body | `Idempotency-Key` |
-| slack | notify_http.Slack | yes, with a token | marked in the message's metadata |
-| smtp | notify_mail.Smtp | yes | the same Message-ID |
-| apprise | notify_apprise.AppriseNotifier | no | a second message |
-| file | File | by `parent` in the line | one line |
-| command | Command | by `AMPLIFY_PARENT` | `AMPLIFY_IDEM` |
+| via | class | threads | a second try of the same key | files |
+| --- | --- | --- | --- | --- |
+| webhook | notify_http.Webhook | by `parent` in the body | `Idempotency-Key` | `files` in the body |
+| slack | notify_http.Slack | yes, with a token | marked in the message's metadata | below the text |
+| smtp | notify_mail.Smtp | yes | the same Message-ID | attached |
+| apprise | notify_apprise.AppriseNotifier | no | a second message | below the text |
+| file | File | by `parent` in the line | one line | `files` in the line |
+| command | Command | by `AMPLIFY_PARENT` | `AMPLIFY_IDEM` | `files` in the JSON |
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final, assert_never
 from urllib.parse import unquote, urlsplit
 
-from msgspec import structs
+from msgspec import to_builtins
 
 from amplify_tui.adapters import process
 from amplify_tui.adapters.clean import clean
@@ -80,7 +80,7 @@ class File:
 
     def _append(self, message: Announcement) -> Outcome:
         done = Done(receipt={"ref": message.idem})
-        line = json.dumps({"at": time.time(), **structs.asdict(message)}, ensure_ascii=False) + "\n"
+        line = json.dumps({"at": time.time(), **to_builtins(message)}, ensure_ascii=False) + "\n"
         raw = line.encode("utf-8", "replace")
         is_written = False
         if self._path.exists() and not self._path.is_file():  # a pipe or a device could be read for ever
@@ -129,7 +129,7 @@ class Command:
             "AMPLIFY_IDEM": message.idem,
             "AMPLIFY_PARENT": message.parent,
         }
-        text = json.dumps(structs.asdict(message), ensure_ascii=False)
+        text = json.dumps(to_builtins(message), ensure_ascii=False)
         try:
             finished = await process.run(self._argv, timeout=self._timeout, cwd=self._cwd, env=env, stdin=text)
         except AdapterError as wrong:

@@ -50,7 +50,7 @@ class AppriseNotifier:
         service = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
         if not service.add(self._limited()):
             return Absent(reason=f"apprise does not know an address like this ({scheme}://…)", error="Invalid")
-        title, body = clean(message.subject, 200), clean_lines(message.body)
+        title, body = clean(message.subject, 200), clean_lines(message.whole_body)
         if not (title or body):
             return Absent(reason="there is nothing to send", error="Invalid")
         result = service.notify(title=title, body=body, timeout=self._timeout * 2)

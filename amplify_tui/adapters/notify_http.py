@@ -123,7 +123,7 @@ def refusal(reply: Reply, host: str) -> Outcome | None:
 
 
 class Webhook:
-    """Posts each message as JSON: event, run, subject, body, idem, parent. The key is sent as `Idempotency-Key` too."""
+    """Posts each message as JSON, all fields of it; `Idempotency-Key` holds the key too."""
 
     def __init__(self, url: str, *, hosts: tuple[str, ...] = (), token: str = "", timeout: float = TIMEOUT) -> None:
         self._url = url
@@ -143,6 +143,7 @@ class Webhook:
             "body": message.body,
             "idem": message.idem,
             "parent": message.parent or None,
+            "files": [{"name": file.name, "text": file.text} for file in message.files],
         }
         reply = await post(self._url, payload, hosts=self._hosts, headers=headers, timeout=self._timeout)
         if not isinstance(reply, Reply):
@@ -182,7 +183,7 @@ class Slack:
 
     async def send(self, message: Announcement) -> Outcome:
         """Done with `ref`, the message's `ts`: the parent of what answers it. A webhook's `ref` is our own key."""
-        text = _escaped(f"*{message.subject}*\n{message.body}")
+        text = _escaped(f"*{message.subject}*\n{message.whole_body}")
         if self._url:
             return await self._by_webhook(text, message)
         payload: dict[str, Any] = {

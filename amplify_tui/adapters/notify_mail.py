@@ -97,6 +97,8 @@ class Smtp:
         mail["X-Amplify-Run"] = clean(message.run, 80)
         mail["X-Amplify-Event"] = clean(message.event, 80)
         mail.set_content(clean_lines(message.body, _LINE, _LINES) + "\n")
+        for file in message.files:
+            mail.add_attachment(clean_lines(file.text, _LINE, _LINES) + "\n", filename=clean(file.name, 80))
         return mail
 
     def _deliver(self, mail: EmailMessage) -> Outcome:

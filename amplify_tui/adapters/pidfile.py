@@ -3,6 +3,14 @@
 A pid alone names nobody: it is used again. A record therefore holds the pid with the start time that the
 kernel gives, the boot it belongs to and the host. No argv and no environment are kept: they may hold
 secrets.
+
+| the record says | what is known of the command |
+| --- | --- |
+| there is none | it never ran: it waits at a gate (gate.py) until its record is on the disk |
+| a process that runs | it runs |
+| a process that is gone, `exit` | it ended by itself, with that status |
+| a process that is gone, `stopped` or without an `exit` | nothing: it may have come to any point |
+| `never` | it never ran, and never will: a later conductor took its place (`refuse`) |
 """
 
 from __future__ import annotations
@@ -14,6 +22,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -29,7 +38,11 @@ Ended = Literal["ended", "was gone", "still there", "elsewhere"]
 
 
 class Started(Struct, frozen=True, kw_only=True):
-    """A process that leads its own group. `deadline` is when its own timeout ends (Unix seconds)."""
+    """A process that leads its own group. `deadline` is when its own timeout ends (Unix seconds).
+
+    exit: its status, once it has ended by itself in the sight of the conductor that started it. never: no process at
+    all; nothing may be started under this record. stopped: somebody ended it (`end`), so its status proves nothing.
+    """
 
     pid: int
     start: str
@@ -37,6 +50,9 @@ class Started(Struct, frozen=True, kw_only=True):
     host: str
     at: float
     deadline: float | None = None
+    exit: int | None = None
+    never: bool = False
+    stopped: bool = False
 
     @property
     def is_of_this_host(self) -> bool:
@@ -44,23 +60,80 @@ class Started(Struct, frozen=True, kw_only=True):
 
     def is_running(self) -> bool:
         """Whether this very process runs here now. False on another host, where nobody can tell from here."""
-        return self.is_of_this_host and self.boot == _boot() and _start_of(self.pid) == self.start
+        alive = self.is_of_this_host and self.boot == _boot() and not self.never
+        return alive and _start_of(self.pid) == self.start
 
 
 def remember(path: Path, pid: int, deadline: float | None) -> Started:
-    """Writes down that *pid* runs, whole or not at all; returns what was written."""
-    record = Started(
-        pid=pid,
-        start=_start_of(pid) or "",
-        boot=_boot(),
-        host=socket.gethostname(),
-        at=time.time(),
-        deadline=deadline,
-    )
-    draft = path.with_name(f"{path.name}.new")
-    draft.write_bytes(msgspec.json.encode(record))
-    draft.replace(path)
+    """Writes down that *pid* runs, whole or not at all, and on the disk when this returns; returns what was written.
+
+    Raises FileExistsError where the record was refused, OSError where it cannot be written: then it must not run.
+    """
+    record = _record(pid, _start_of(pid) or "", deadline)
+    if not _write_first(path, record):
+        if (there := read(path)) is not None and there.never:
+            raise FileExistsError(f"{path.name} is refused")
+        _replace(path, record)
     return record
+
+
+def ended(path: Path, status: int) -> None:
+    """Adds to the record how its process ended, seen by whoever started it."""
+    record = read(path)
+    if record is not None:
+        _replace(path, msgspec.structs.replace(record, exit=status))
+
+
+def refuse(path: Path) -> bool:
+    """Whether nothing was ever started under this record; if so, nothing will be.
+
+    The first who writes wins: a conductor that was only asleep finds the refusal, and starts nothing. False also where
+    the record cannot be read: then nothing is known. Raises OSError where the refusal cannot be written.
+    """
+    if not path.exists():
+        _write_first(path, msgspec.structs.replace(_record(0, "", None), never=True))
+    there = read(path)
+    return there is not None and there.never
+
+
+def _record(pid: int, start: str, deadline: float | None) -> Started:
+    return Started(pid=pid, start=start, boot=_boot(), host=socket.gethostname(), at=time.time(), deadline=deadline)
+
+
+def _write_first(path: Path, record: Started) -> bool:
+    """Writes the record where there is none; False where there is one."""
+    draft = _drafted(path, record)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    _settle(path.parent)
+    return True
+
+
+def _replace(path: Path, record: Started) -> None:
+    _drafted(path, record).replace(path)
+    _settle(path.parent)
+
+
+def _drafted(path: Path, record: Started) -> Path:
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with draft.open("wb") as file:
+        file.write(msgspec.json.encode(record))
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
+
+
+def _settle(folder: Path) -> None:
+    """A name is on the disk once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read(path: Path) -> Started | None:
@@ -96,6 +169,8 @@ async def end(path: Path, grace: float = _GRACE) -> Ended:
         return "elsewhere"
     if not record.is_running():
         return "was gone"
+    with suppress(OSError):  # a full disk does not keep it running
+        _replace(path, msgspec.structs.replace(record, stopped=True))
     signal_group(record.pid, signal.SIGTERM)
     if await _gone_within(record, grace):
         # What the leader left behind is still in its group, and a group that has members keeps its number.

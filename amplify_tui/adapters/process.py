@@ -2,7 +2,7 @@
 
 A command is an argv, never a line for a shell (`Shell` is the one, explicit exception, and values reach it
 through the environment only). It may outlive the conductor: it prints into files, and its record
-(pidfile.py) says who it is.
+(pidfile.py) says who it is. One with a record does not begin before the record is on the disk (gate.py).
 
 | situation | what happens to the command's group |
 | --- | --- |
@@ -10,6 +10,7 @@ through the environment only). It may outlive the conductor: it prints into file
 | its time is up | SIGTERM, `grace` seconds, SIGKILL |
 | the caller is cancelled | the same, before the cancellation goes on |
 | the conductor is killed | nothing: the record tells the next one |
+| the conductor is killed before the record is written | the command never begins |
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from msgspec import Struct
 
-from amplify_tui.adapters import pidfile
+from amplify_tui.adapters import gate, pidfile
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.output import Collector, Follower, OnLine, Redact
-from amplify_tui.adapters.ports import AdapterError, Forbidden, Invalid, NotFound
+from amplify_tui.adapters.ports import AdapterError, Conflict, Forbidden, Invalid, NotFound, Unreachable
 
 GRACE: Final = 2.0
 _POLL: Final = 0.05
@@ -108,9 +109,9 @@ async def run(
     """Runs *command* to its end, whatever its status.
 
     log: a file for its cleaned lines ("! " before those of stderr); beside it `.out` and `.err` hold the
-    raw output while it runs. record: where its pid is kept (pidfile.py). on_line gets each line as it
-    comes, up to 1 MiB of them. redact is applied to everything that leaves here. Raises NotFound, Forbidden
-    or Invalid where nothing was started.
+    raw output while it runs. record: where its pid is kept, and in the end its exit (pidfile.py). on_line gets each
+    line as it comes, up to 1 MiB of them. redact is applied to everything that leaves here. Raises NotFound, Forbidden,
+    Invalid, Conflict (the record is refused) or Unreachable (it cannot be written) where nothing was started.
     """
     argv = ["/bin/sh", "-c", command.text] if isinstance(command, Shell) else list(command)
     began = time.monotonic()
@@ -119,27 +120,37 @@ async def run(
         written = files.enter_context(log.open("w", encoding="utf-8")) if log else None
         collector = Collector(written, on_line)
         followers = (Follower(out, "out", collector, redact), Follower(err, "err", collector, redact))
-        process = await _start(argv, cwd, environment(env or {}), _source(files, stdin), out, err)
+        start = _Start(argv, cwd, environment(env or {}), _source(files, stdin), out, err)
+        process = await start.begin(gated=record is not None)
         attendance = _Attendance(process, followers, began + timeout, grace)
         try:
             if record is not None:
-                pidfile.remember(record, process.pid, time.time() + timeout + grace)
+                await start.release(record, time.time() + timeout + grace)
             await attendance.until_ended()
         finally:
+            start.close()
             await attendance.make_sure_it_ended()
             for follower in followers:
                 follower.finish()
             collector.close()
-            _forget(log, record)
+            _forget(log)
+        if record is not None and not attendance.timed_out:
+            pidfile.ended(record, _status(process))
+    return _finished(process, attendance, followers[0], str(collector.tail), time.monotonic() - began)
+
+
+def _finished(
+    process: asyncio.subprocess.Process, attendance: _Attendance, stdout: Follower, text: str, duration: float
+) -> Finished:
     return Finished(
         exit=_status(process),
-        text=str(collector.tail),
-        stdout=followers[0].head,
-        is_stdout_whole=followers[0].is_head_whole,
+        text=text,
+        stdout=stdout.head,
+        is_stdout_whole=stdout.is_head_whole,
         timed_out=attendance.timed_out,
         killed=attendance.killed,
         left_running=not attendance.timed_out and pidfile.signal_group(process.pid, 0),
-        duration=time.monotonic() - began,
+        duration=duration,
     )
 
 
@@ -220,20 +231,67 @@ class _Attendance:
             pidfile.signal_group(self._process.pid, signal.SIGKILL)
 
 
-async def _start(
-    argv: list[str], cwd: Path, env: dict[str, str], stdin: int, out: IO[bytes], err: IO[bytes]
-) -> asyncio.subprocess.Process:
-    name = _checked(argv, cwd)
-    try:
-        return await asyncio.create_subprocess_exec(
-            *argv, cwd=cwd, env=env, stdin=stdin, stdout=out, stderr=err, start_new_session=True
-        )
-    except FileNotFoundError as missing:
-        raise NotFound(f"there is no program {name!r}", where=str(cwd), fix="check argv and PATH") from missing
-    except PermissionError as refused:
-        raise Forbidden(f"{name!r} may not be run", where=str(cwd), fix=f"chmod +x {name}") from refused
-    except (OSError, ValueError) as broken:  # not an executable format, an argument too long or with a NUL
-        raise _unstartable(name, broken) from broken
+class _Start:
+    """The start of one command: at once, or at a gate that opens when its record is written."""
+
+    def __init__(
+        self, argv: list[str], cwd: Path, env: dict[str, str], stdin: int, out: IO[bytes], err: IO[bytes]
+    ) -> None:
+        self._name = _checked(argv, cwd)
+        self._argv, self._cwd, self._env = argv, cwd, env
+        self._stdin, self._out, self._err = stdin, out, err
+        self._gated: gate.Gated | None = None
+
+    async def begin(self, *, gated: bool) -> asyncio.subprocess.Process:
+        """The process; a gated one runs nothing before `release`. Raises AdapterError."""
+        with self._in_words():
+            if gated:
+                self._gated = await gate.start(
+                    self._argv, cwd=self._cwd, env=self._env, stdin=self._stdin, out=self._out, err=self._err
+                )
+                return self._gated.process
+            return await asyncio.create_subprocess_exec(
+                *self._argv,
+                cwd=self._cwd,
+                env=self._env,
+                stdin=self._stdin,
+                stdout=self._out,
+                stderr=self._err,
+                start_new_session=True,
+            )
+
+    async def release(self, record: Path, deadline: float) -> None:
+        """Writes the record, then lets the command run. Raises AdapterError: nothing ran."""
+        assert self._gated is not None
+        try:
+            pidfile.remember(record, self._gated.process.pid, deadline)
+        except FileExistsError as refused:
+            fix = "another conductor went on without it"
+            raise Conflict(f"{self._name} was given up before it was started", fix=fix) from refused
+        except OSError as full:
+            why = os.strerror(full.errno) if full.errno else "no record"
+            raise Unreachable(f"{self._name} is not started: its record cannot be written: {why}") from full
+        with self._in_words():
+            await self._gated.open()
+
+    def close(self) -> None:
+        """Whoever still waits at the gate goes home."""
+        if self._gated is not None:
+            self._gated.close()
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        name = self._name
+        try:
+            yield
+        except FileNotFoundError as missing:
+            raise NotFound(
+                f"there is no program {name!r}", where=str(self._cwd), fix="check argv and PATH"
+            ) from missing
+        except PermissionError as refused:
+            raise Forbidden(f"{name!r} may not be run", where=str(self._cwd), fix=f"chmod +x {name}") from refused
+        except (OSError, ValueError) as broken:  # not an executable format, an argument too long or with a NUL
+            raise _unstartable(name, broken) from broken
 
 
 def _checked(argv: list[str], cwd: Path) -> str:
@@ -282,9 +340,7 @@ def _source(files: ExitStack, text: str | None) -> int:
     return source.fileno()
 
 
-def _forget(log: Path | None, record: Path | None) -> None:
+def _forget(log: Path | None) -> None:
     if log is not None:
         _raw_path(log, "out").unlink(missing_ok=True)
         _raw_path(log, "err").unlink(missing_ok=True)
-    if record is not None:
-        record.unlink(missing_ok=True)

@@ -16,12 +16,13 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from amplify_tui.adapters.unleash_state import State, identity
-from amplify_tui.adapters.unleash_undo import matched
+from amplify_tui.adapters.unleash_state import State, identity, same
+from amplify_tui.adapters.unleash_undo import Raws, matched
 
 COMPARED = ("parameters", "constraints", "segments", "variants", "title", "disabled")
 TESTED = ("parameters", "constraints")
 STALE = "Test operation failed"
+Pairs = list[tuple[dict[str, Any], dict[str, Any]]]
 
 
 class Op(Struct, frozen=True, kw_only=True):
@@ -63,6 +64,32 @@ def operations(project: str, key: str, env: str, now: State, after: State) -> li
     return ops
 
 
+def half_done(before: State, after: State) -> list[State]:
+    """The states that the calls of `operations` leave on their way, in their order; neither end is among them."""
+    if not after["exists"]:
+        stages = [{**before, "enabled": False}]
+    else:
+        now = before if before["exists"] else {**after, "enabled": False, "strategies": []}
+        now = {**now, "enabled": now["enabled"] and after["enabled"]}
+        stages = [now, *({**now, "strategies": held} for held in _on_the_way(now["strategies"], after["strategies"]))]
+    return [state for state in stages if not same(state, before) and not same(state, after)]
+
+
+def _on_the_way(old: Raws, new: Raws) -> Iterator[list[dict[str, Any]]]:
+    """The strategies after each call that `_strategies` lists."""
+    pairs, gone, added = matched(old, new)
+    held = list(old)
+    for one in added:
+        held = [*held, one]
+        yield held
+    for was, wanted in _changes(pairs):
+        held = [wanted if one is was else one for one in held]
+        yield held
+    for lost in gone:
+        held = [one for one in held if one is not lost]
+        yield held
+
+
 def switch_on(base: str, key: str, env: str) -> Op:
     return Op(method="POST", path=f"{base}/on", what=f"switch {key} on in {env}")
 
@@ -94,15 +121,19 @@ def _tagged(key: str, after: State) -> Iterator[Op]:
 def _strategies(base: str, now: State, after: State) -> list[Op]:
     pairs, gone, new = matched(now["strategies"], after["strategies"])
     ops = [Op(method="POST", path=f"{base}/strategies", body=whole(one), what=f"add {_name(one)}") for one in new]
-    changes = [(old, wanted) for old, wanted in pairs if identity(old) != identity(wanted)]
-    # What becomes active goes before what becomes inactive: there is never a moment with nothing active.
-    for old, wanted in sorted(changes, key=lambda pair: bool(pair[1].get("disabled"))):
+    for old, wanted in _changes(pairs):
         path = f"{base}/strategies/{segment(old['id'])}"
         ops.append(Op(method="PATCH", path=path, body=patch(old, wanted), what=f"change {_name(old)}", guarded=True))
     for one in gone:
         path = f"{base}/strategies/{segment(one['id'])}"
         ops.append(Op(method="DELETE", path=path, what=f"remove {_name(one)}"))
     return ops
+
+
+def _changes(pairs: Pairs) -> Pairs:
+    """What becomes active goes before what becomes inactive: there is never a moment with nothing active."""
+    changes = [(old, wanted) for old, wanted in pairs if identity(old) != identity(wanted)]
+    return sorted(changes, key=lambda pair: bool(pair[1].get("disabled")))
 
 
 def whole(raw: dict[str, Any]) -> dict[str, Any]:

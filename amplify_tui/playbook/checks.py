@@ -4,6 +4,7 @@ checks_order.py   ids, needs, cycles, empty stages
 checks_judge.py   signals, sources, conditions, gates, triggers
 checks_team.py    services, inputs, roles, stakeholders, secrets
 checks_verbs.py   what a verb's fields must say together
+checks_reserved.py   keys that this version does not act on
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from amplify_tui.playbook import checks_judge, checks_order, checks_team, checks_verbs
+from amplify_tui.playbook import checks_judge, checks_order, checks_reserved, checks_team, checks_verbs
 from amplify_tui.playbook.model import (
     Condition,
     Input,
     Limit,
     Playbook,
     Release,
+    Rollback,
     Service,
     Signal,
     Slo,
@@ -34,16 +36,17 @@ from amplify_tui.playbook.typed import Visit, Walker
 _BY_STRUCT: Final[dict[Any, tuple[Callable[[Rules, Visit], None], ...]]] = {
     None: (checks_judge.gate_name,),
     Playbook: (checks_order.order, checks_team.services_cycle, checks_team.literal_secrets),
-    Release: (checks_team.release,),
-    Input: (checks_team.input_declared,),
+    Release: (checks_team.release, checks_reserved.struct),
+    Input: (checks_team.input_declared, checks_reserved.struct),
     Service: (checks_team.service,),
-    Stakeholder: (checks_team.stakeholder,),
+    Stakeholder: (checks_team.stakeholder, checks_reserved.struct),
     Source: (checks_judge.source,),
-    Signal: (checks_judge.signal,),
+    Signal: (checks_judge.signal, checks_reserved.struct),
     Slo: (checks_judge.slo,),
     Limit: (checks_judge.limit,),
-    Condition: (checks_judge.condition,),
-    Trigger: (checks_judge.condition, checks_judge.trigger),
+    Rollback: (checks_reserved.struct,),
+    Condition: (checks_judge.condition, checks_reserved.struct),
+    Trigger: (checks_judge.condition, checks_judge.trigger, checks_reserved.struct),
     Step: (checks_team.step_roles, checks_verbs.step),
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from amplify_tui.playbook import checks_reserved
 from amplify_tui.playbook.expr import ExprError
 from amplify_tui.playbook.expr.syntax import Ast, Binary, Call, Cond, Index, Lit, Name, Select
 from amplify_tui.playbook.problems import Severity, listing
@@ -30,6 +31,7 @@ def step(rules: Rules, visit: Visit) -> None:
     fields = node.items.get(verb)
     if not isinstance(fields, Map):
         return
+    checks_reserved.fields(rules, verb, fields)
     if value(fields.items.get("allow_dash")) is not True:
         _dashes(rules, fields)
     rule = _BY_VERB.get(verb)

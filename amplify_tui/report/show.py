@@ -6,11 +6,11 @@ from typing import Any
 
 from amplify_tui.run.state import State, StepState
 from amplify_tui.run.undo import SETTLED_ITEM, rollback_items
+from amplify_tui.verdict.words import duration
 
 
 def run_json(state: State, conductor: dict[str, object], head: str) -> dict[str, Any]:
     """The stable shape: additive changes only."""
-    subject = state.subject
     items = rollback_items(state)
     return {
         "run": state.run,
@@ -23,13 +23,7 @@ def run_json(state: State, conductor: dict[str, object], head: str) -> dict[str,
         ],
         "mitigated": bool(state.mitigation),
         "conductor": conductor,
-        "release": {
-            "version": subject.version if subject else state.inputs.get("version"),
-            "previous": subject.previous if subject else None,
-            "tag": subject.tag if subject else None,
-            "sha": subject.sha if subject else None,
-            "environment": state.environment,
-        },
+        "release": _release(state),
         "stages": [
             {
                 "id": stage.id,
@@ -53,10 +47,36 @@ def run_json(state: State, conductor: dict[str, object], head: str) -> dict[str,
                 for entry in items
             ],
         },
+        "rollback": _rollback(state),
         "exposure": state.exposure,
         "seq": state.seq,
         "head": head,
     }
+
+
+def _release(state: State) -> dict[str, Any]:
+    subject = state.subject
+    return {
+        "version": subject.version if subject else state.inputs.get("version"),
+        "previous": subject.previous if subject else None,
+        "tag": subject.tag if subject else None,
+        "sha": subject.sha if subject else None,
+        "environment": state.environment,
+        "trusted_ref": state.plan.trusted_ref or None,
+    }
+
+
+def _rollback(state: State) -> dict[str, Any] | None:
+    """When the rollback began, how long it took to take everything back, and how long the playbook hoped for."""
+    if state.rollback_at is None:
+        return None
+    items = rollback_items(state)
+    ends = [entry.effect.ended_at for entry in items if entry.effect is not None and entry.effect.ended_at is not None]
+    is_over = all(entry.status in SETTLED_ITEM for entry in items)
+    took = max(ends, default=state.rollback_at) - state.rollback_at if is_over else None
+    wanted = state.plan.complete_within
+    in_time = None if took is None or wanted is None else took <= wanted
+    return {"started_at": state.rollback_at, "took": took, "complete_within": wanted, "in_time": in_time}
 
 
 def _of(state: State, steps: tuple[str, ...]) -> list[StepState]:
@@ -102,6 +122,8 @@ def run_text(shown: dict[str, Any]) -> str:
             f"{release['version']} {release['environment']}  conductor {shown['conductor']['state']}"
         )
     ]
+    if release["trusted_ref"]:
+        lines.append(f"  trusted ref {release['trusted_ref']} (recorded, not enforced)")
     lines += [f"  hold {h['id']} ({h['kind']}): {h['reason']}" for h in shown["holds"]]
     for stage in shown["stages"]:
         lines.append(f"  {stage['id']:16} {stage['state']}")
@@ -111,6 +133,22 @@ def run_text(shown: dict[str, Any]) -> str:
             lines.append(f"    {name:20} {step['state']}{cause}")
     for item in shown["undo"]["items"]:
         lines.append(f"  undo {item['band']} {item['target']:30} {item['state']}")
+    if shown["rollback"]:
+        lines.append(f"  {_took(shown['rollback'])}")
     for flag, percent in shown["exposure"].items():
         lines.append(f"  exposure {flag} {percent:g} %")
     return "\n".join(lines)
+
+
+def _took(rollback: dict[str, Any]) -> str:
+    wanted = rollback["complete_within"]
+    goal = f", complete_within {duration(wanted)}" if wanted is not None else ""
+    if rollback["took"] is None:
+        return f"rollback: not complete yet{goal}"
+    late = ": LATE" if rollback["in_time"] is False else ""
+    return f"rollback: complete after {duration(rollback['took'])}{goal}{late}"
+
+
+def report_text(state: State) -> str:
+    """The run so far for somebody who does not sit at it: `run_text` as of this moment, by a live conductor."""
+    return run_text(run_json(state, {"state": "live"}, ""))

@@ -12,7 +12,7 @@ from amplify_tui.adapters.ports import Invalid, Outcome, Probe
 from amplify_tui.playbook.model import Base
 from amplify_tui.run.shapes import CODE_BAND, DATA_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.commands import MARGIN, PROBE_TIMEOUT, TIMEOUT, Argv, Work, ask, at_work, perform
+from amplify_tui.steps.commands import MARGIN, PROBE_TIMEOUT, TIMEOUT, Argv, Work, ask, at_work, left_off, perform, stop
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 MAX_OUTPUT: Final = 8 * 1024
@@ -85,10 +85,15 @@ class Command:
         return await perform(plan.work, ctx, slot=plan.slot, outputs=draft.data.get("outputs"))
 
     async def probe(self, effect: EffectState, ctx: Context) -> Probe:
-        """By the command's own probe; without one an undo, which is idempotent, is tried again, and all else waits."""
+        """By its record, where that proves anything; else by its own probe.
+
+        Without a probe an undo, which is idempotent, is tried again, and all else waits for a person.
+        """
         plan = msgspec.convert(effect.after, Plan)
         if running := at_work(ctx, plan.slot):
             return Probe(result="unreachable", detail=running)
+        if (known := left_off(plan.work, ctx, plan.slot)) is not None:
+            return known
         if plan.probe is not None:
             said = await ask(plan.probe, ctx)
             if isinstance(said, str):
@@ -98,10 +103,16 @@ class Command:
             return Probe(result="absent", detail="it is idempotent: it may be run again")
         return Probe(result="unreachable", detail="it has no probe: look, then settle it as done or absent")
 
+    async def stop(self, effect: EffectState, ctx: Context) -> bool:
+        """By `on_rollback`: `wait` lets it come to its end, and so does an undo."""
+        plan = msgspec.convert(effect.after, Plan)
+        return not effect.undoes and plan.on_rollback == "term" and await stop(ctx, plan.slot)
+
     async def finish(self, fields: CommandFields, ctx: Context) -> Finished:
         done = ctx.done()
         receipt = done[-1].receipt if done else {}
-        if fields.output == "json" and done and not done[-1].human and receipt.get("json") is None:
+        # Settled by a probe or a person: nobody here heard what it printed.
+        if fields.output == "json" and "exit" in receipt and receipt.get("json") is None:
             return Finished(ok=False, reason="it printed no JSON", outputs={"exit": receipt.get("exit", 0)})
         outputs: dict[str, Any] = {"exit": receipt.get("exit", 0), "text": str(receipt.get("text", ""))[-MAX_OUTPUT:]}
         if fields.output == "json":

@@ -7,7 +7,8 @@
 | could not be started | Absent |
 | its time was up, or a signal ended it | Unknown: nobody can say how far it came |
 
-A command that outlives its conductor is known by its record; while it runs, its effect is neither done nor absent.
+A command that outlives its conductor is known by its record; while it runs, its effect is neither done nor absent. One
+without a record never ran. The records lie in the run's own folder, beside the journal: who reads one has the other.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote, quote_plus
 
 from msgspec import Meta, Struct, field
 
 from amplify_tui.adapters import pidfile, process
 from amplify_tui.adapters.clean import clean
-from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, NotFound, Outcome, Unknown
+from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, NotFound, Outcome, Probe, Unknown
 from amplify_tui.playbook.context import Context as Names
 from amplify_tui.playbook.context import defuse, secret_marker, secret_names
 from amplify_tui.playbook.model import Base, Dur
@@ -88,6 +89,9 @@ async def perform(work: Work, ctx: Context, *, slot: str = "", outputs: Mapping[
         return Absent(reason=str(error), retryable=error.retryable, error=type(error).__name__)
     if ended.timed_out:
         return Unknown(cause=f"{work.shown} was ended after {work.timeout:g} s")
+    record = pidfile.read(record_path(log_path(ctx, slot), ctx.effect))
+    if record is not None and record.stopped:  # what it says on its way out is no proof of how far it came
+        return Unknown(cause=f"{work.shown} was ended for the rollback")
     if ended.exit < 0:
         return Unknown(cause=f"{work.shown} was ended by signal {-ended.exit}")
     text = ended.text[-TEXT_KEPT:]
@@ -114,7 +118,7 @@ async def start(
         env={**env, **_told(ctx, outputs or {})},
         stdin=work.stdin,
         log=path,
-        record=record_path(path),
+        record=record_path(path, ctx.effect),
         on_line=lambda _, line: ctx.log(line),
         redact=_redactor(work, ctx.world),
     )
@@ -146,7 +150,7 @@ def at_work(ctx: Context, slot: str = "") -> str:
     What it printed unwatched is then put into its log, without secrets, and its raw output is removed.
     """
     log = log_path(ctx, slot)
-    record = pidfile.read(record_path(log))
+    record = pidfile.read(record_path(log, ctx.effect))
     if record is not None and not record.is_of_this_host:
         over = record.deadline is not None and ctx.now() > record.deadline
         return "" if over else f"it was started on {record.host}, and may still run there"
@@ -154,6 +158,29 @@ def at_work(ctx: Context, slot: str = "") -> str:
         return f"it still runs, as process {record.pid}"
     process.left_output(log, _redacted(set(_SECRET.findall(ctx.state.bundle_text)), ctx.world))
     return ""
+
+
+def left_off(work: Work, ctx: Context, slot: str = "") -> Probe | None:
+    """What the record alone proves of a command that no longer runs; None where it proves nothing.
+
+    Ask `at_work` first. What never ran is refused from here on: a conductor that was only asleep starts nothing.
+    """
+    path = record_path(log_path(ctx, slot), ctx.effect)
+    try:
+        if ctx.effect and pidfile.refuse(path):
+            return Probe(result="absent", detail="it was never started: its conductor died before")
+    except OSError as full:
+        return Probe(result="unreachable", detail=f"its record cannot be written: {full.strerror}")
+    record = pidfile.read(path)
+    if record is None or record.exit is None or record.exit < 0 or record.stopped:
+        return None
+    result: Literal["done", "absent"] = "done" if record.exit in work.exits else "absent"
+    return Probe(result=result, observed=record.exit, detail=f"it ended with {record.exit}")
+
+
+async def stop(ctx: Context, slot: str = "") -> bool:
+    """Ends the command of this effect with its group, whoever started it; whether there was one to end here."""
+    return await pidfile.end(record_path(log_path(ctx, slot), ctx.effect)) == "ended"
 
 
 def log_path(ctx: Context, slot: str = "") -> Path:
@@ -164,8 +191,9 @@ def log_path(ctx: Context, slot: str = "") -> Path:
     return folder / (re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(parts))[:120] + ".log")
 
 
-def record_path(log: Path) -> Path:
-    return log.with_suffix(".pid")
+def record_path(log: Path, effect: str = "") -> Path:
+    """The record of the command of one effect; its log is that of all tries of the step."""
+    return log.with_suffix(f".{effect}.pid" if effect else ".pid")
 
 
 def late_argv(command: LateCommand, ctx: Context, **more: Any) -> Work:

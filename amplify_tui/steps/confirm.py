@@ -24,7 +24,8 @@ class Confirm(Quiet):
 
     async def prepare(self, fields: ConfirmFields, ctx: Context) -> Preparation:
         preview = f"{fields.ask}\n{fields.accept} or {fields.decline}"
-        return Preparation(awaits=(Await(kind="confirm", detail=fields.ask),), preview=preview)
+        asked = Await(kind="confirm", detail=fields.ask, accept=fields.accept, decline=fields.decline)
+        return Preparation(awaits=(asked,), preview=preview)
 
     async def finish(self, fields: ConfirmFields, ctx: Context) -> Finished:
         """Ok only where the answer is a plain yes; anything else was no consent."""

@@ -20,7 +20,7 @@ from amplify_tui.adapters.ports import Absent, AdapterError, Done, Outcome, Prob
 from amplify_tui.playbook.model import Base, Url
 from amplify_tui.run.shapes import WORDS_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.commands import MARGIN, TIMEOUT, Argv, Work, at_work, perform, start
+from amplify_tui.steps.commands import MARGIN, TIMEOUT, Argv, Work, at_work, left_off, perform, start
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 CLEANUP_TIMEOUT: Final = 120.0
@@ -99,9 +99,18 @@ class E2e:
         return Done(receipt=receipt, observed={name: receipt[name] for name in ("passed", "failed")})
 
     async def probe(self, effect: EffectState, ctx: Context) -> Probe:
-        """A run whose conductor died has happened, and told nobody how it went: it counts as done, and as failed."""
-        if running := at_work(ctx, _slot(int(effect.after.get("run", 0)))):
+        """A run whose conductor died has happened, and told nobody how it went: it counts as done, and as failed.
+
+        A cleanup that nobody saw end is made again.
+        """
+        slot = "cleanup" if effect.undoes else _slot(int(effect.after.get("run", 0)))
+        if running := at_work(ctx, slot):
             return Probe(result="unreachable", detail=running)
+        known = left_off(Work(), ctx, slot)
+        if effect.undoes:
+            return known or Probe(result="absent", detail="nobody saw it end: it cleans up again")
+        if known is not None and known.observed is None:  # its ending alone says nothing of its report and its cleanup
+            return known
         return Probe(result="done", detail="it ended without anybody to hear how")
 
     async def finish(self, fields: E2eFields, ctx: Context) -> Finished:

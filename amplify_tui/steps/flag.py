@@ -18,8 +18,9 @@ from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.playbook.model import Base, Name
 from amplify_tui.run.shapes import UndoItem
 from amplify_tui.run.state import EffectState
+from amplify_tui.run.undo import is_verification
 from amplify_tui.steps import flag_undo
-from amplify_tui.steps.flag_parts import draft_of, flag_id, look, state_of, write_now
+from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, look, state_of, write_now
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 
@@ -73,7 +74,7 @@ class Flag:
         return await (flag_undo.act(draft, ctx) if "do" in draft.data else write_now(draft, ctx))
 
     async def probe(self, effect: EffectState, ctx: Context) -> Probe:
-        return await look(effect, ctx)
+        return await (flag_undo.stays(effect, ctx) if is_verification(effect) else look(effect, ctx))
 
     async def finish(self, fields: FlagFields, ctx: Context) -> Finished:
         done = ctx.done()
@@ -106,14 +107,15 @@ def _planned(fields: FlagFields, live: FlagState, ctx: Context) -> FlagWrite:
         **{name: getattr(fields, name) for name in FlagSpec.__struct_fields__ if name not in ("create", "reuse")},
         create=fields.create,
         # What this very run made before (a retry, a crash half way) is no stranger's.
-        reuse="allow" if _made_by_us(fields, ctx) else fields.reuse,
+        reuse="allow" if _made_by_us(fields, live, ctx) else fields.reuse,
     )
     return target(live, spec)
 
 
-def _made_by_us(fields: FlagFields, ctx: Context) -> bool:
+def _made_by_us(fields: FlagFields, live: FlagState, ctx: Context) -> bool:
     id_ = flag_id(fields.source, fields.name)
-    return any(
+    cut = cut_off(id_, live.raw, ctx)
+    return (cut is not None and not cut.before["exists"]) or any(
         effect.target.id == id_ and not effect.undoes and not effect.before["exists"] and effect.status != "absent"
         for effect in ctx.state.effects.values()
         if effect.target.kind == "flag"

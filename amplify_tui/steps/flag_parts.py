@@ -2,7 +2,7 @@
 
 | who | asks |
 | --- | --- |
-| flag.py, rollout_flag.py | target_of, draft_of, write_now, look |
+| flag.py, rollout_flag.py | flag_id, draft_of, write_now, look, cut_off |
 | flag_undo.py | the same, with a plan made from the journaled before and after |
 
 A flag's state is plain data (`FlagState.raw`): before, after and observed of an effect are whole states.
@@ -25,11 +25,14 @@ from amplify_tui.adapters.ports import (
     Probe,
     Unknown,
 )
+from amplify_tui.adapters.unleash_ops import flag_path, half_done, segment
 from amplify_tui.adapters.unleash_state import exposed, fingerprint, same
 from amplify_tui.adapters.unleash_undo import differences
+from amplify_tui.playbook.context import reveal
+from amplify_tui.playbook.model import Source
 from amplify_tui.run.shapes import EXPOSURE_BAND, Exposure, Target, Undo
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.verb import Context, Draft, World
+from amplify_tui.steps.verb import Context, Draft
 
 TIMEOUT: Final = 8.0
 
@@ -53,7 +56,21 @@ async def state_of(provider: FlagProvider, flag: str) -> FlagState:
     return found[flag]
 
 
-def undo_of(source: str, write: FlagWrite) -> Undo:
+def off_by_hand(source: Source | None, write: FlagWrite) -> str:
+    """The line that switches the flag off without us; its token stands as `$NAME`, the secret's own name."""
+    if source is None or source.unleash is None:
+        return f"switch {write.key} off in {write.env} at the flag server"
+    token = reveal(source.token or "$TOKEN", _as_variable)
+    url = reveal(source.unleash, _as_variable).rstrip("/")
+    path = f"{flag_path(source.project, write.key)}/environments/{segment(write.env)}/off"
+    return f'curl -X POST -H "Authorization: {token}" "{url}{path}"'
+
+
+def _as_variable(secret: str) -> str:
+    return f"${secret}"
+
+
+def undo_of(source: str, write: FlagWrite, by_hand: str) -> Undo:
     """How a write is taken back: to the state before, guarded against what others did meanwhile."""
     before = write.before
     if not before["exists"]:
@@ -68,23 +85,26 @@ def undo_of(source: str, write: FlagWrite) -> Undo:
         spec={"source": source, "flag": write.key, "env": write.env},
         cls="guarded",
         says=says,
-        by_hand=f"switch {write.key} off in {write.env} at the flag server",
+        by_hand=by_hand,
     )
 
 
-def draft_of(
-    source: str, write: FlagWrite, shown: tuple[float, float] | None, says: str, ctx: Context, *, undo: bool = True
-) -> Draft:
-    """The intent of one write. shown: the percents before and after, where the effect changes who is exposed."""
+def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, says: str, ctx: Context) -> Draft:
+    """The intent of one write. shown: the percents before and after, where the effect changes who is exposed.
+
+    Where it goes on with an effect that was cut off, it has the same state before as that: its undo goes all the way.
+    """
     target = flag_id(source, write.key)
+    cut = cut_off(target, write.before, ctx)
+    planned = write if cut is None else msgspec.structs.replace(write, before=cut.before)
     return Draft(
         target=Target(kind="flag", id=target, env=write.env),
-        before=write.before,
+        before=planned.before,
         after=write.after,
         timeout=ctx.plan.timeout or TIMEOUT,
-        says=says,
+        says=says if cut is None else f"goes on with what {cut.id} began: {says}",
         data={"source": source, "write": msgspec.to_builtins(write)},
-        undo=undo_of(source, write) if undo else None,
+        undo=undo_of(source, planned, off_by_hand(ctx.world.playbook.sources.get(source), write)),
         exposure=Exposure(flag=target, before=shown[0], after=shown[1]) if shown else None,
     )
 
@@ -125,23 +145,63 @@ async def kill_now(source: str, flag: str, ctx: Context) -> Outcome:
 
 
 async def look(effect: EffectState, ctx: Context) -> Probe:
-    """Whether the flag is as after or as before; else what differs, and who changed it."""
-    return await compare(effect.target, effect.before, effect.after, effect.at, ctx.world)
+    """Whether the flag is as after or as before; else what differs, and who changed it.
 
-
-async def compare(target: Target, before: Any, after: Any, since: float, world: World) -> Probe:
-    source, flag = split_id(target)
+    What a cut-off write left on its way is absent too, where going on from it loses nothing: see `_may_go_on`.
+    """
+    source, flag = split_id(effect.target)
     try:
-        provider = world.flags(source)
+        provider = ctx.world.flags(source)
         now = await state_of(provider, flag)
+        if same(now.raw, effect.after):
+            return Probe(result="done", observed=now.raw)
+        if same(now.raw, effect.before):
+            return Probe(result="absent", observed=now.raw, detail=f"{flag} is as it was before")
+        stage = _stage(effect, now.raw)
+        if stage and _may_go_on(effect, ctx) and await _is_of_one(provider, flag, effect.at):
+            if ctx.now() < effect.deadline:  # a call that timed out may still land (unleash.md 1.6)
+                return Probe(result="unreachable", detail=f"half done ({stage}): its last calls may still land")
+            detail = f"half done: {flag} is {stage}, and nobody has it; what is missing can be added"
+            return Probe(result="absent", observed=now.raw, detail=detail)
     except AdapterError as silent:
         return Probe(result="unreachable", detail=str(silent))
-    if same(now.raw, after):
-        return Probe(result="done", observed=now.raw)
-    if same(now.raw, before):
-        return Probe(result="absent", observed=now.raw, detail=f"{flag} is as it was before")
-    said = "; ".join(differences(after, now.raw))
-    return Probe(result="diverged", observed=now.raw, detail=said + await blame(provider, flag, since))
+    said = "; ".join(differences(effect.after, now.raw))
+    return Probe(result="diverged", observed=now.raw, detail=said + await blame(provider, flag, effect.at))
+
+
+def cut_off(id_: str, live: Any, ctx: Context) -> EffectState | None:
+    """The step's effect that was cut off half way and left the flag exactly as it is; None where there is none."""
+    tries = [effect for effect in ctx.state.effects_of(ctx.step) if effect.target.id == id_]
+    last = tries[-1] if tries else None
+    if last is None or last.status != "absent" or last.human or not _stage(last, live):
+        return None
+    return last
+
+
+def _stage(effect: EffectState, now: Any) -> str:
+    """In words, which of its calls a cut-off write had made when it left the flag as it is, off; "" where none."""
+    if exposed(now) > 0 or not any(same(now, state) for state in half_done(effect.before, effect.after)):
+        return ""
+    if effect.before["exists"]:
+        return "changed in part, and off"
+    return "created, with strategies, and not switched on" if now["strategies"] else "created, without a strategy"
+
+
+def _may_go_on(effect: EffectState, ctx: Context) -> bool:
+    """Whether "absent" loses nothing: what proved absent is not taken back by a rollback that comes before the retry.
+
+    A flag that we made is left off by its undo anyway. A flag of before goes back to its exact strategies, so it is
+    only gone on with where that happens at once. An undo is tried again until it is done.
+    """
+    if effect.undoes or not effect.before["exists"]:
+        return True
+    nobody_had_it = exposed(effect.before) == 0
+    return nobody_had_it and ctx.state.phase == "forward" and not ctx.state.holds_on(effect.ref)
+
+
+async def _is_of_one(provider: FlagProvider, flag: str, since: float) -> bool:
+    """Whether one actor alone changed the flag since then: two are us and somebody else. Raises AdapterError."""
+    return len({change.by for change in await provider.changes(flag, since)}) <= 1
 
 
 async def blame(provider: FlagProvider, flag: str, since: float) -> str:

@@ -26,15 +26,19 @@ from amplify_tui.adapters.ports import (
     FlagState,
     FlagWrite,
     Outcome,
+    Probe,
+    Unreachable,
 )
 from amplify_tui.adapters.unleash_plan import switch_off, widens
 from amplify_tui.adapters.unleash_state import exposed
-from amplify_tui.adapters.unleash_undo import Already, Diverged, restore
+from amplify_tui.adapters.unleash_undo import Already, Diverged, differences, restore
 from amplify_tui.run.shapes import Exposure, UndoItem
-from amplify_tui.steps.flag_parts import TIMEOUT, blame, kill_now, state_of, write_now
+from amplify_tui.run.state import EffectState
+from amplify_tui.steps.flag_parts import TIMEOUT, blame, kill_now, split_id, state_of, write_now
 from amplify_tui.steps.verb import Context, Draft, Task
 
 VERIFY_AFTER: Final = 1.0  # a write that timed out may still land after ours (unleash.md 1.6)
+READ_WITHIN: Final = 2.0
 _LOOKS: Final = 3
 
 
@@ -60,7 +64,7 @@ async def intend(task: Task, ctx: Context) -> Draft:
     data = {"do": task.data["do"], "source": item.spec["source"], "flag": item.spec["flag"], "item": item}
     try:
         provider = ctx.world.flags(data["source"])
-        now = await state_of(provider, data["flag"])
+        now = await _read_soon(provider, data["flag"])
         plan = Plan(None, f"{now.key} is read back")
         if data["do"] == "undo":
             plan = await _plan(item, now, provider, ctx)
@@ -76,6 +80,15 @@ async def intend(task: Task, ctx: Context) -> Draft:
         data=data | {"write": msgspec.to_builtins(plan.write) if plan.write else None},
         exposure=Exposure(flag=item.target.id, before=exposed(now.raw), after=exposed(after)),
     )
+
+
+async def _read_soon(provider: FlagProvider, flag: str) -> FlagState:
+    """The flag, or Unreachable after two seconds: who is exposed waits for nobody's read, an unread kill is one too."""
+    try:
+        async with asyncio.timeout(READ_WITHIN):
+            return await state_of(provider, flag)
+    except TimeoutError:
+        raise Unreachable(f"no answer within {READ_WITHIN:g} s") from None
 
 
 def _blind(item: UndoItem, data: dict[str, Any], silent: AdapterError, ctx: Context) -> Draft:
@@ -178,6 +191,20 @@ async def _again(source: str, now: FlagState, wanted: dict[str, Any], ctx: Conte
         return await kill_now(source, now.key, ctx)
     plan = restore(wanted, now.raw, now)
     return await ctx.world.flags(source).apply(plan) if isinstance(plan, FlagWrite) else Done(observed=now.raw)
+
+
+async def stays(effect: EffectState, ctx: Context) -> Probe:
+    """One more look at what was verified: done while it exposes nobody else, diverged where it does."""
+    source, flag = split_id(effect.target)
+    try:
+        provider = ctx.world.flags(source)
+        now = await state_of(provider, flag)
+    except AdapterError as silent:
+        return Probe(result="unreachable", detail=str(silent))
+    if not _exposes_more(now.raw, effect.observed):
+        return Probe(result="done", observed=now.raw)
+    said = "; ".join(differences(effect.observed, now.raw)) + await blame(provider, flag, effect.at)
+    return Probe(result="diverged", observed=now.raw, detail=said, exposed=exposed(now.raw))
 
 
 def _left_behind(item: UndoItem, ctx: Context) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -13,7 +13,7 @@ from amplify_tui.run.state import StepState
 from amplify_tui.steps.quiet import Quiet
 from amplify_tui.steps.terms import terms
 from amplify_tui.steps.verb import Context, Finished, Preparation
-from amplify_tui.verdict.model import TermVerdict
+from amplify_tui.verdict.model import TermVerdict, Verdict
 from amplify_tui.verdict.words import duration
 
 
@@ -46,25 +46,27 @@ class Monitor(Quiet):
         return Preparation(preview=preview, watch=watch)
 
     async def finish(self, fields: MonitorFields, ctx: Context) -> Finished:
-        """The last verdict in a sentence, and the condition that came nearest to its limit."""
-        verdict = ctx.step.verdict
-        answer = verdict.answer if verdict else "undecided"
-        worst = worst_of(verdict.terms) if verdict else None
-        outputs = {
-            "verdict": answer,
-            "summary": summary_of(ctx.step, duration(fields.for_)),
-            "worst": worst.reason if worst else "",
-        }
-        passed = answer == "pass"
+        """Ok where the last verdict was a pass; the conductor ends a monitor by its gate, with `watched`."""
+        outputs = self.watched(ctx.step, ctx.step.verdict)
+        passed = outputs["verdict"] == "pass"
         return Finished(ok=passed, reason="" if passed else outputs["summary"], outputs=outputs)
 
+    def watched(self, step: StepState, verdict: Verdict | None) -> dict[str, Any]:
+        """The verdict in a sentence, and the condition that came nearest to its limit."""
+        worst = worst_of(verdict.terms) if verdict else None
+        return {
+            "verdict": verdict.answer if verdict else "undecided",
+            "summary": summary_of(step, verdict),
+            "worst": worst.reason if worst else "",
+        }
 
-def summary_of(step: StepState, lasting: str) -> str:
+
+def summary_of(step: StepState, verdict: Verdict | None) -> str:
     """What was watched, for how long, and what came of it, as a message to people would say it."""
-    verdict = step.verdict
     if verdict is None:
         return "nothing was judged"
-    words = f"{lasting}: {verdict.reason}"
+    phase = step.phase_plan
+    words = f"{duration(phase.bake)}: {verdict.reason}" if phase else verdict.reason
     return f"{words}; overridden: {', '.join(step.overridden)}" if step.overridden else words
 
 

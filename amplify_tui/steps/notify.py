@@ -12,8 +12,20 @@ from typing import Any, ClassVar, Final, Literal
 from msgspec.structs import replace
 
 from amplify_tui.adapters.clean import clean
-from amplify_tui.adapters.ports import Absent, AdapterError, Announcement, Done, Notifier, Outcome, Probe, Unknown
+from amplify_tui.adapters.ports import (
+    Absent,
+    AdapterError,
+    Announcement,
+    Attachment,
+    Done,
+    Notifier,
+    Outcome,
+    Probe,
+    Unknown,
+)
 from amplify_tui.playbook.model import Base, Name
+from amplify_tui.report.card import card_text
+from amplify_tui.report.show import report_text
 from amplify_tui.run.shapes import WORDS_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState, State
 from amplify_tui.steps.commands import idem
@@ -40,7 +52,10 @@ class Notify:
     outputs: ClassVar[dict[str, str]] = {"receipts": "map"}
 
     async def prepare(self, fields: NotifyFields, ctx: Context) -> Preparation:
-        return Preparation(preview=f"to {', '.join(fields.to)}\n{fields.subject}\n\n{_body(fields, ctx)}")
+        files = [f"with {file.name}" for file in _files(fields, ctx.state)]
+        return Preparation(
+            preview="\n".join([f"to {', '.join(fields.to)}", fields.subject, "", _body(fields, ctx), *files])
+        )
 
     async def tasks(self, fields: NotifyFields, ctx: Context, phase: int) -> Sequence[Sequence[Task]]:
         """Everybody at once. The ordinal is the recipient: who was told is not told again by a retry."""
@@ -60,7 +75,13 @@ class Notify:
             after={"to": to, **told},
             timeout=ctx.plan.timeout or TIMEOUT,
             says=f"tells {to}: {clean(fields.subject, 120)}",
-            data={"to": to, **told, "must": fields.wait, "event": _EVENTS.get(ctx.state.phase, "phase")},
+            data={
+                "to": to,
+                **told,
+                "must": fields.wait,
+                "event": _EVENTS.get(ctx.state.phase, "phase"),
+                "files": _files(fields, ctx.state),
+            },
             undo=Undo(
                 band=WORDS_BAND,
                 verb="notify",
@@ -82,6 +103,7 @@ class Notify:
             body=data["body"],
             idem=idem(ctx),
             parent=data.get("parent", ""),
+            files=data.get("files", ()),
         )
         outcome = await _send(data["to"], message, ctx)
         if isinstance(outcome, Done):
@@ -116,12 +138,16 @@ async def _send(to: str, message: Announcement, ctx: Context) -> Outcome:
 
 
 def _body(fields: NotifyFields, ctx: Context) -> str:
-    """The body, with the release notes below where they are attached; card and report are the engine's files."""
-    parts = [fields.body]
-    if "notes" in fields.attach and ctx.state.release_notes:
-        parts.append(ctx.state.release_notes)
-    parts += [f"{name}: {ctx.world.run_dir / f'{name}.md'}" for name in fields.attach if name != "notes"]
-    return "\n\n".join(parts)
+    """The body, with the release notes below where they are attached."""
+    notes = ctx.state.release_notes if "notes" in fields.attach else ""
+    return f"{fields.body}\n\n{notes}" if notes else fields.body
+
+
+def _files(fields: NotifyFields, state: State) -> tuple[Attachment, ...]:
+    """The card and the report as they are at this moment."""
+    made = {"card": card_text, "report": report_text}
+    wanted = [name for name in dict.fromkeys(fields.attach) if name in made]
+    return tuple(Attachment(f"{name}.txt", made[name](state)) for name in wanted)
 
 
 def _was_told(dedupe: str, to: str, ctx: Context) -> bool:

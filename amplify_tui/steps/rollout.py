@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from amplify_tui.adapters.ports import Outcome, Probe
 from amplify_tui.run.shapes import UndoItem
-from amplify_tui.run.state import EffectState
+from amplify_tui.run.state import EffectState, StepState
 from amplify_tui.steps import flag_undo, rollout_flag, rollout_service
 from amplify_tui.steps.flag_parts import look, write_now
 from amplify_tui.steps.rollout_fields import RolloutFields
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
+from amplify_tui.verdict.model import Verdict
 
 
 class Rollout:
@@ -43,13 +44,15 @@ class Rollout:
         return await (look(effect, ctx) if effect.target.kind == "flag" else rollout_service.probe(effect, ctx))
 
     async def finish(self, fields: RolloutFields, ctx: Context) -> Finished:
-        phase = ctx.step.phase
-        outputs: dict[str, float] = {"phase": phase + 1}
-        if fields.flag:
-            outputs["percent"] = fields.phases[min(phase, len(fields.phases) - 1)]
-        else:
-            outputs["waves"] = min(phase + 1, len(fields.waves))
-        return Finished(ok=True, outputs=outputs)
+        """The conductor ends a rollout by its gate, with `watched`."""
+        return Finished(ok=True, outputs=self.watched(ctx.step, ctx.step.verdict))
+
+    def watched(self, step: StepState, verdict: Verdict | None) -> dict[str, Any]:
+        """How far it came: the phase, and the percent of a flag or the waves of a service; the other one is null."""
+        phase = step.phase_plan
+        percent = phase.percent if phase is not None else None
+        waves = step.phase + 1 if phase is not None and percent is None else None
+        return {"phase": step.phase + 1, "percent": percent, "waves": waves}
 
     async def undo(self, item: UndoItem, ctx: Context) -> Task:
         if item.target.kind == "flag":

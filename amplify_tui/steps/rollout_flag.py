@@ -13,7 +13,7 @@ from amplify_tui.adapters.unleash_plan import expose, the_rollout
 from amplify_tui.adapters.unleash_state import percent, same
 from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.run.shapes import PhasePlan
-from amplify_tui.steps.flag_parts import draft_of, flag_id, state_of
+from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, state_of
 from amplify_tui.steps.rollout_fields import RolloutFields, bakes, preview_of, watch_of
 from amplify_tui.steps.verb import Context, Draft, Preparation, Task
 
@@ -65,8 +65,11 @@ async def intend(task: Task, ctx: Context) -> Draft | None:
 def _changed_since(ctx: Context, id_: str, live: FlagState) -> str:
     """How the flag differs from what this run's last effect on it left; "" where it does not.
 
-    A new attempt that a person asked for starts from what is there: they have read what the last one said.
+    A new attempt that a person asked for starts from what is there: they have read what the last one said. So does one
+    that goes on with an effect of ours that was cut off.
     """
+    if cut_off(id_, live.raw, ctx) is not None:
+        return ""
     mine = [e for e in ctx.state.effects.values() if (e.target.kind, e.target.id, e.status) == ("flag", id_, "done")]
     if not mine:
         return ""

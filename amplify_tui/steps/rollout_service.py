@@ -191,9 +191,10 @@ async def undoing(item: UndoItem, ctx: Context) -> Draft:
     data: dict[str, Any] = {"work": work, "slot": unit}
     says = f"{unit} back to {before}"
     decision = ctx.state.decisions.get(item.id)
+    overwrites = decision is not None and decision.choice == "restore"  # `retry` only asks for another try
     if now.version is not None and same_version(now.version, before):
         data, says = {"already": True}, f"{unit} runs {before} already"
-    elif now.version is not None and not same_version(now.version, ours) and not decision:
+    elif now.version is not None and not same_version(now.version, ours) and not overwrites:
         data = {"refused": f"{unit} runs {now.version}, neither {ours} nor {before}: somebody else deployed it"}
     return Draft(
         target=item.target,

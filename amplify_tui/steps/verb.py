@@ -11,6 +11,12 @@ A verb never decides and never writes to the journal. The conductor asks it in t
 | an outcome is not known      | probe(effect, ctx)      | done, absent, diverged or unreachable                      |
 | all effects are done         | finish(fields, ctx)     | the step's outcome and outputs                             |
 | the effect is taken back     | undo(item, ctx)         | a task for intend and act, from the journaled data alone   |
+| an effect was accepted       | poll(word, effect, ctx) | how it stands: Accepted again while it waits               |
+| a watched step is judged     | watched(word, step, v)  | its outputs, should this verdict end it                    |
+| a rollback waits 5 s for it   | stop(word, effect, ctx) | whether it was ended; its outcome is then unknown          |
+
+The last three are functions of this module: a verb that has its own answer fills `Polls`, `Watches` or `Stops`. None
+of ours answers Accepted: all their outside calls end in done, absent or unknown. Verbs of other packages may.
 
 A verb that has no effects answers no tasks. `AdapterError` may leave prepare, tasks, intend and finish: the conductor
 turns it into a stuck step with the error's words. Nothing else may.
@@ -20,15 +26,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, assert_never, runtime_checkable
 
 from msgspec import Struct
 
-from amplify_tui.adapters.ports import FlagProvider, Notifier, Outcome, Probe
+from amplify_tui.adapters.ports import Absent, Accepted, Done, FlagProvider, Notifier, Outcome, Probe, Unknown
 from amplify_tui.playbook.model import Playbook
 from amplify_tui.run.shapes import Await, Exposure, StepPlan, Target, Undo, UndoItem, Watch
 from amplify_tui.run.state import EffectState, State, StepState
-from amplify_tui.verdict.model import Evidence
+from amplify_tui.verdict.model import Evidence, Verdict
 
 
 class Preparation(Struct, frozen=True, kw_only=True):
@@ -140,3 +146,60 @@ class Verb(Protocol):
     async def finish(self, fields: Any, ctx: Context) -> Finished: ...
 
     async def undo(self, item: UndoItem, ctx: Context) -> Task: ...
+
+
+@runtime_checkable
+class Polls(Protocol):
+    """A verb whose effects a pipeline or an approval gate may take (`Accepted`)."""
+
+    async def poll(self, effect: EffectState, ctx: Context) -> Outcome: ...
+
+
+@runtime_checkable
+class Watches(Protocol):
+    """A verb whose step is judged by a gate, and that says what it puts out then. Called at every tick: no I/O."""
+
+    def watched(self, step: StepState, verdict: Verdict | None) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class Stops(Protocol):
+    """A verb that can end what one of its effects still does."""
+
+    async def stop(self, effect: EffectState, ctx: Context) -> bool: ...
+
+
+async def poll(word: Verb, effect: EffectState, ctx: Context) -> Outcome:
+    """How the accepted *effect* stands now; Accepted, with the same handle, as long as nobody can tell more.
+
+    By the verb's own `poll`, else by its probe. Raises AdapterError, as a probe may: then ask again later.
+    """
+    if isinstance(word, Polls):
+        return await word.poll(effect, ctx)
+    seen = await word.probe(effect, ctx)
+    match seen.result:
+        case "done":
+            return Done(observed=seen.observed)
+        case "absent":
+            return Absent(reason=seen.detail or "it did not happen")
+        case "diverged":
+            return Unknown(cause=seen.detail or "the target is neither as before nor as after")
+        case "unreachable":
+            return Accepted(handle=effect.handle, waits_for=effect.reason)
+    assert_never(seen.result)
+
+
+def watched(word: Verb, step: StepState, verdict: Verdict | None) -> dict[str, Any]:
+    """The outputs of a step that a gate judges, should *verdict*, the newest, end it."""
+    if isinstance(word, Watches):
+        return word.watched(step, verdict)
+    return {"verdict": verdict.answer, "summary": verdict.reason} if verdict is not None else {}
+
+
+async def stop(word: Verb, effect: EffectState, ctx: Context) -> bool:
+    """Ends what *effect* still does, for a rollback that has waited long enough. False: it is left to come to its end.
+
+    The outcome comes the usual way, from `act` or from the probe. A data migration is never ended (`on_rollback: wait`
+    is its default), and nothing that has no process of its own.
+    """
+    return isinstance(word, Stops) and await word.stop(effect, ctx)

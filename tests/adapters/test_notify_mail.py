@@ -12,9 +12,10 @@ from email.policy import default
 import pytest
 from aiosmtpd import smtp
 from aiosmtpd.controller import Controller
+from msgspec import structs
 
 from amplify_tui.adapters.notify_mail import Smtp, message_id
-from amplify_tui.adapters.ports import Absent, Announcement, Done, Unknown
+from amplify_tui.adapters.ports import Absent, Announcement, Attachment, Done, Unknown
 
 MESSAGE = Announcement(
     event="rollback",
@@ -85,6 +86,17 @@ async def test_a_mail_arrives_whole_in_its_thread_and_without_smuggled_headers(i
     assert mail.get_content().splitlines() == MESSAGE.body.splitlines()
     assert answer["In-Reply-To"] == mail["Message-ID"]
     assert answer["Subject"] == "✓ done"
+
+
+async def test_files_are_attached_to_the_mail_as_they_are(inbox: Inbox, port: int) -> None:
+    card = Attachment("card.txt", "1 exposure: checkout off ✓\n    switch it off")
+    await mailer(port).send(structs.replace(MESSAGE, files=(card, Attachment("report.txt", "run r1"))))
+    [mail] = inbox.mails
+    text = mail.get_body()
+    assert text is not None
+    assert text.get_content().splitlines() == MESSAGE.body.splitlines()
+    attached = {part.get_filename(): part.get_content().splitlines() for part in mail.iter_attachments()}
+    assert attached == {"card.txt": card.text.splitlines(), "report.txt": ["run r1"]}
 
 
 async def test_a_second_try_is_the_same_mail(inbox: Inbox, port: int) -> None:

@@ -166,7 +166,7 @@ async def test_a_cancelled_caller_leaves_no_orphan(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: not any(is_alive(int(pid)) for pid in [*pids.read_text().split(), leader.pid]))
-    assert not record.exists()
+    assert pidfile.read(record) == leader  # that it was started stays known; that it ended, its process says
 
 
 async def test_what_cannot_be_started_is_said_in_words(tmp_path: Path) -> None:

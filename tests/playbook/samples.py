@@ -15,6 +15,7 @@ def possible(text: str) -> str:
         ("limit: {worse_than: control, by: 50%, for: 2m}", "limit: {above: 5%, for: 2m}"),
         ("worse_than: control, by: 100%", "above: 20%"),
         ("    - {slo: checkout, burn: 14.4, for: 2m, mode: ask, answer_within: 2m, then: hold}\n", ""),
+        ("    block: 1m                                # at least the range window\n", ""),
         (", exposure, health", ", health"),
         (", {slo: checkout, burn: 2}]", "]"),
     ):

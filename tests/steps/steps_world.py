@@ -55,7 +55,7 @@ class RealWorld:
         self.run_dir = run_dir
         self.playbook_dir = root
         self.secrets: dict[str, str] = {}
-        self._token = token
+        self.token = token
         self._repo = GitRepo(root)
         self._fleet: list[InstanceReading] = []
         self._providers: dict[str, UnleashProvider] = {}
@@ -63,7 +63,7 @@ class RealWorld:
     def flags(self, source: str) -> FlagProvider:
         if source not in self._providers:
             url = self.playbook.sources[source].unleash or ""
-            self._providers[source] = UnleashProvider(url, self._token, environment="production", timeout=3)
+            self._providers[source] = UnleashProvider(url, self.token, environment="production", timeout=3)
         return self._providers[source]
 
     def notifier(self, stakeholder: str) -> Notifier:

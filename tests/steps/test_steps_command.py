@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from amplify_tui.adapters import pidfile
-from amplify_tui.adapters.ports import Absent, Done, Invalid, Unknown
+from amplify_tui.adapters.ports import Absent, Done, Invalid, Outcome, Unknown
 from amplify_tui.run.shapes import CODE_BAND, DATA_BAND
+from amplify_tui.run.state import EffectState
 from amplify_tui.steps.command import CommandFields, ExpectExit
 from amplify_tui.steps.commands import Argv, log_path, record_path
 from amplify_tui.steps.e2e import E2eFields, Flaky
+from amplify_tui.steps.verb import Draft, stop
 from tests.steps.steps_world import Bench, RealWorld
 
 
@@ -90,6 +93,56 @@ async def test_a_secret_without_a_value_is_absent_and_says_so(bare_world: RealWo
     assert "TOKEN" in made.outcome.reason
 
 
+async def begun_and_gone(bench: Bench, effect: EffectState) -> None:
+    """The record of a command whose conductor died before it ended."""
+    child = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
+    pidfile.remember(record_path(log_path(bench.ctx()), effect.id), child.pid, None)
+    child.kill()
+    await child.wait()
+
+
+async def intended(bench: Bench, fields: CommandFields) -> tuple[Draft, EffectState]:
+    [group] = await bench.verb.tasks(fields, bench.ctx(), 0)
+    draft = await bench.verb.intend(group[0], bench.ctx())
+    assert draft is not None
+    return draft, bench.keep(draft, "0")
+
+
+async def test_a_command_that_was_never_started_is_absent_and_is_not_started_later(bare_world: RealWorld) -> None:
+    bench = Bench(bare_world, "command")
+    mark = bare_world.repo_path / "ran"
+    fields = CommandFields(argv=("touch", str(mark)), undo="none", probe=Argv(argv=("true",)))
+    draft, effect = await intended(bench, fields)
+    seen = await bench.probe(effect)
+    assert (seen.result, "never started" in seen.detail) == ("absent", True)
+    late = await bench.verb.act(draft, bench.ctx(effect.id))  # its first conductor was only asleep
+    assert isinstance(late, Absent)
+    assert "given up" in late.reason
+    assert not mark.exists()
+    assert (await bench.probe(effect)).result == "absent"
+
+
+@pytest.mark.parametrize(
+    ("script", "result"), [("exit 0", "done"), ("exit 3", "absent"), ("kill -9 $$", "unreachable")]
+)
+async def test_an_ending_that_was_seen_and_not_journaled_is_known(
+    bare_world: RealWorld, script: str, result: str
+) -> None:
+    bench = Bench(bare_world, "command")
+    draft, effect = await intended(bench, CommandFields(shell=script, undo="none", output="json"))
+    await bench.verb.act(draft, bench.ctx(effect.id))
+    assert (await bench.probe(effect)).result == result
+
+
+async def test_a_command_that_a_probe_found_done_needs_no_json(bare_world: RealWorld) -> None:
+    bench = Bench(bare_world, "command")
+    fields = CommandFields(argv=("true",), undo="none", output="json")
+    _, effect = await intended(bench, fields)
+    bench.settle(effect, Done(observed=0))
+    ended = await bench.finish(fields)
+    assert (ended.ok, ended.outputs["json"]) == (True, None)
+
+
 async def test_the_probe_of_a_command_settles_it_by_its_status(bare_world: RealWorld) -> None:
     bench = Bench(bare_world, "command")
     for code, result in ((0, "done"), (1, "absent"), (2, "unreachable")):
@@ -97,7 +150,9 @@ async def test_the_probe_of_a_command_settles_it_by_its_status(bare_world: RealW
         [group] = await bench.verb.tasks(fields, bench.ctx(), 0)
         draft = await bench.verb.intend(group[0], bench.ctx())
         assert draft is not None
-        assert (await bench.probe(bench.keep(draft, "0"))).result == result
+        effect = bench.keep(draft, "0")
+        await begun_and_gone(bench, effect)
+        assert (await bench.probe(effect)).result == result
 
 
 async def test_a_command_that_still_runs_is_neither_done_nor_absent(bare_world: RealWorld) -> None:
@@ -109,7 +164,7 @@ async def test_a_command_that_still_runs_is_neither_done_nor_absent(bare_world: 
     effect = bench.keep(draft, "0")
     child = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
     try:
-        pidfile.remember(record_path(log_path(bench.ctx())), child.pid, None)
+        pidfile.remember(record_path(log_path(bench.ctx()), effect.id), child.pid, None)
         seen = await bench.probe(effect)
         assert (seen.result, "still runs" in seen.detail) == ("unreachable", True)
     finally:
@@ -143,6 +198,40 @@ async def test_a_command_is_an_argv_or_a_line_and_never_both(bare_world: RealWor
     for fields in (CommandFields(undo="none"), CommandFields(argv=("true",), shell="true", undo="none")):
         with pytest.raises(Invalid):
             await bench.verb.prepare(fields, bench.ctx())
+
+
+TIDY = "trap 'exit 0' TERM; touch up; while :; do sleep 0.05; done"
+
+
+async def running(bench: Bench, fields: CommandFields) -> tuple[EffectState, asyncio.Task[Outcome]]:
+    """The command, up and at work."""
+    draft, effect = await intended(bench, fields)
+    task = asyncio.create_task(bench.verb.act(draft, bench.ctx(effect.id)))
+    async with asyncio.timeout(20):
+        while not (bench.world.repo_path / "up").exists():
+            await asyncio.sleep(0.01)
+    return effect, task
+
+
+async def test_a_command_ended_for_a_rollback_is_unknown_whatever_it_says_on_its_way_out(bare_world: RealWorld) -> None:
+    bench = Bench(bare_world, "command")
+    effect, task = await running(bench, CommandFields(shell=TIDY, undo="none"))
+    assert await stop(bench.verb, effect, bench.ctx(effect.id))
+    outcome = await task
+    assert isinstance(outcome, Unknown)
+    assert "ended for the rollback" in outcome.cause
+    assert (await bench.probe(effect)).result == "unreachable"
+    assert not await stop(bench.verb, effect, bench.ctx(effect.id))
+
+
+@pytest.mark.parametrize("more", [{"on_rollback": "wait"}, {"data": "expand"}])
+async def test_a_migration_is_left_to_come_to_its_end(bare_world: RealWorld, more: dict[str, Any]) -> None:
+    bench = Bench(bare_world, "command")
+    script = "touch up; while [ ! -e go ]; do sleep 0.05; done"
+    effect, task = await running(bench, CommandFields(shell=script, undo="none", **more))
+    assert not await stop(bench.verb, effect, bench.ctx(effect.id))
+    (bare_world.repo_path / "go").touch()
+    assert isinstance(await task, Done)
 
 
 # --- e2e ------------------------------------------------------------------------------------------------------------

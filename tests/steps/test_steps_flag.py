@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import secrets
+import shlex
+import socket
 from typing import Any
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
-from amplify_tui.adapters.ports import Absent, Conflict, Done, FlagState, Invalid, NotFound
+from amplify_tui.adapters.ports import Absent, Conflict, Done, FlagState, Invalid, NotFound, Unknown
 from amplify_tui.adapters.unleash import UnleashProvider
 from amplify_tui.adapters.unleash_plan import StrategySpec, Where, expose
 from amplify_tui.drill.world import World
+from amplify_tui.playbook.context import secret_marker
 from amplify_tui.run.state import Decision
 from amplify_tui.steps.flag import FlagFields
 from amplify_tui.steps.rollout_fields import RolloutFields
@@ -151,6 +155,41 @@ async def test_a_flag_that_somebody_changed_between_two_phases_is_not_ramped_on(
     made = await bench.drive(fields, 1)
     assert [type(one.outcome) for one in made] == [Done]
     assert (await live(bench, name)).exposure == 50.0
+
+
+async def test_the_line_for_doing_it_by_hand_switches_the_flag_off(sandbox_world: RealWorld, name: str) -> None:
+    source = sandbox_world.playbook.sources["flags"]
+    named = replace(source, token=secret_marker("UNLEASH_TOKEN"))
+    sandbox_world.playbook = replace(sandbox_world.playbook, sources={"flags": named})
+    bench = await ramped(sandbox_world, name, 25)
+    assert (await live(bench, name)).enabled
+    [item, _] = bench.plan()
+    assert "$UNLEASH_TOKEN" in item.by_hand
+    curl, _, method, _, header, url = shlex.split(item.by_hand)
+    assert curl == "curl"
+    key, _, value = header.replace("$UNLEASH_TOKEN", sandbox_world.token).partition(": ")
+    async with httpx.AsyncClient() as client:
+        answer = await client.request(method, url, headers={key: value})
+    assert answer.is_success, answer.text
+    assert not (await live(bench, name)).enabled
+
+
+async def test_an_undo_does_not_wait_for_a_server_that_accepts_and_says_nothing(
+    sandbox_world: RealWorld, name: str
+) -> None:
+    bench = await ramped(sandbox_world, name, 10)
+    [item, _] = bench.plan()
+    silent = socket.create_server(("127.0.0.1", 0))
+    deaf = RealWorld(sandbox_world.playbook, sandbox_world.repo_path, sandbox_world.run_dir)
+    source = replace(sandbox_world.playbook.sources["flags"], unleash=f"http://127.0.0.1:{silent.getsockname()[1]}")
+    deaf.playbook = replace(deaf.playbook, sources={"flags": source})
+    bench.world = deaf
+    made = await bench.take_back(item)
+    assert made.draft is not None
+    assert made.draft.data["do"] == "kill", "off without having read it"
+    assert isinstance(made.outcome, Unknown)
+    await deaf.aclose()
+    silent.close()
 
 
 async def test_taking_back_twice_writes_nothing_the_second_time(sandbox_world: RealWorld, name: str) -> None:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from msgspec.structs import replace
 
-from amplify_tui.adapters.ports import Absent, Done, Invalid, Unreachable
+from amplify_tui.adapters.ports import Absent, Accepted, Done, Invalid, Outcome, Unknown, Unreachable
 from amplify_tui.drill import plainhttp
 from amplify_tui.drill.world import World
 from amplify_tui.playbook.model import Playbook, Service, Stage, Step
 from amplify_tui.run.shapes import StepPlan
-from amplify_tui.run.state import StepState
+from amplify_tui.run.state import Decision, EffectState, StepState
 from amplify_tui.steps.commands import LateCommand
 from amplify_tui.steps.dependencies import DependenciesFields
 from amplify_tui.steps.http import Request
 from amplify_tui.steps.http_call import ExpectAnswer
 from amplify_tui.steps.instances import live
 from amplify_tui.steps.monitor import MonitorFields
+from amplify_tui.steps.quiet import Quiet
 from amplify_tui.steps.rollout_fields import RolloutFields
+from amplify_tui.steps.verb import Context, Finished, Preparation, poll, watched
 from amplify_tui.steps.verify import VerifyFields
 from amplify_tui.verdict.model import TermVerdict, Verdict
 from tests.steps.steps_world import VERSION, Bench, RealWorld
@@ -145,6 +148,12 @@ async def test_an_instance_that_somebody_else_deployed_is_not_reverted(
     assert isinstance(made.outcome, Absent)
     assert not made.outcome.retryable
     assert (await versions(sandbox_world))[0] == "3.1.0"
+    for choice, left in (("retry", "3.1.0"), ("restore", "2.9.4")):  # another try is no leave to overwrite
+        [item] = bench.plan()
+        decided = Decision(choice=choice, reason="looked", actor="sre")
+        bench.state = replace(bench.state, decisions={item.id: decided})
+        await bench.take_back(item)
+        assert (await versions(sandbox_world))[0] == left, choice
 
 
 # --- dependencies ---------------------------------------------------------------------------------------------------
@@ -251,7 +260,72 @@ async def test_a_monitor_ends_with_a_sentence_and_its_worst_condition(sandbox_wo
     assert (watch.phases[0].bake, watch.on_fail) == (7200.0, "ask")
     near = TermVerdict(id="errors", answer="pass", reason="errors 0.9 %, limit 1 %", value=0.009, limit=0.01)
     far = TermVerdict(id="latency", answer="pass", reason="latency 100 ms, limit 800 ms", value=0.1, limit=0.8)
-    bench.change(verdict=Verdict(answer="pass", reason="2 of 2 conditions pass", terms=(far, near)))
-    ended = await bench.finish(fields)
-    assert ended.ok
-    assert ended.outputs == {"verdict": "pass", "summary": "2h: 2 of 2 conditions pass", "worst": near.reason}
+    passed = Verdict(answer="pass", reason="2 of 2 conditions pass", terms=(far, near))
+    bench.change(watch=watch, verdict=Verdict(answer="undecided", reason="too early"))
+    assert not (await bench.finish(fields)).ok
+    assert watched(bench.verb, bench.step, passed) == {
+        "verdict": "pass",
+        "summary": "2h: 2 of 2 conditions pass",
+        "worst": near.reason,
+    }
+    bench.change(overridden=("latency",))
+    assert watched(bench.verb, bench.step, passed)["summary"].endswith("; overridden: latency")
+
+
+async def test_a_rollout_tells_its_phase_and_its_waves_when_its_gate_ends_it(sandbox_world: RealWorld) -> None:
+    bench = Bench(sandbox_world, "rollout")
+    bench.change(watch=(await bench.verb.prepare(waved(), bench.ctx())).watch, phase=1)
+    passed = Verdict(answer="pass", reason="all pass", terms=())
+    assert watched(bench.verb, bench.step, passed) == {"phase": 2, "percent": None, "waves": 2}
+    assert set(watched(bench.verb, bench.step, passed)) == set(bench.verb.outputs)
+
+
+# --- accepted -------------------------------------------------------------------------------------------------------
+
+
+class Pipeline(Quiet):
+    """A verb of another package: its effects are done when a file that the pipeline writes says so."""
+
+    name = "pipeline"
+    Fields = MonitorFields
+    outputs: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, said: Path) -> None:
+        self._said = said
+
+    async def poll(self, effect: EffectState, ctx: Context) -> Outcome:
+        if not self._said.exists():
+            return Accepted(handle=effect.handle, waits_for="the build")
+        return Done(receipt={"build": self._said.read_text()})
+
+    async def prepare(self, fields: MonitorFields, ctx: Context) -> Preparation:
+        return Preparation()
+
+    async def finish(self, fields: MonitorFields, ctx: Context) -> Finished:
+        return Finished(ok=True)
+
+
+async def test_what_was_accepted_is_asked_by_its_handle_until_it_ends(sandbox_world: RealWorld, tmp_path: Path) -> None:
+    bench = Bench(sandbox_world, "rollout")
+    [made] = await bench.drive(waved())
+    assert made.effect is not None
+    accepted = replace(made.effect, status="accepted", handle="build-7", reason="the build")
+    word = Pipeline(tmp_path / "said")
+    waits = Accepted(handle="build-7", waits_for="the build")
+    assert await poll(word, accepted, bench.ctx(accepted.id)) == waits
+    (tmp_path / "said").write_text("7")
+    assert await poll(word, accepted, bench.ctx(accepted.id)) == Done(receipt={"build": "7"})
+
+
+async def test_a_verb_without_a_poll_is_asked_by_its_probe(sandbox: World, sandbox_world: RealWorld) -> None:
+    bench = Bench(sandbox_world, "rollout")
+    [made] = await bench.drive(waved())
+    assert made.effect is not None
+    accepted = replace(made.effect, status="accepted", handle="build-7", reason="the build")
+    answers = {VERSION: Done, "2.9.4": Absent, "2.8.0": Unknown}
+    for version, kind in answers.items():
+        door(sandbox, "POST", "/deploy", {"instance": "checkout-1", "version": version})
+        assert isinstance(await poll(bench.verb, accepted, bench.ctx(accepted.id)), kind)
+    door(sandbox, "POST", "/faults", {"kind": "hang", "instance": "checkout-1"})
+    silent = await poll(bench.verb, accepted, bench.ctx(accepted.id))
+    assert silent == Accepted(handle="build-7", waits_for="the build")

@@ -178,6 +178,26 @@ async def test_a_message_arrives_and_its_correction_follows_it(sandbox: World, s
     assert mine[1]["parent"]
 
 
+async def test_the_card_and_the_report_go_with_the_message(sandbox: World, sandbox_world: RealWorld) -> None:
+    book = sandbox_world.playbook
+    told = sandbox_world.repo_path.parent / "told.jsonl"
+    sandbox_world.playbook = replace(
+        book, stakeholders=book.stakeholders | {"oncall": Stakeholder(via="file", url=str(told))}
+    )
+    bench = Bench(sandbox_world, "notify")
+    fields = replace(TOLD, to=("support", "oncall"), attach=("card", "report"))
+    assert (await bench.verb.prepare(fields, bench.ctx())).preview.endswith("with card.txt\nwith report.txt")
+    assert [type(one.outcome) for one in await bench.drive(fields)] == [Done, Done]
+    posted = [one["body"] for one in messages(sandbox) if one["to"] == "/support"][-1]
+    written = json.loads(told.read_text().splitlines()[-1])
+    for message in (posted, written):
+        assert message["body"] == "now"
+        files = {file["name"]: file["text"] for file in message["files"]}
+        assert set(files) == {"card.txt", "report.txt"}
+        assert "By hand, in this order" in files["card.txt"]
+        assert "run r1  forward" in files["report.txt"]
+
+
 async def test_a_message_that_fails_is_told_and_holds_up_nobody(sandbox_world: RealWorld) -> None:
     dead = Stakeholder(via="webhook", url="http://127.0.0.1:9/x")
     book = sandbox_world.playbook

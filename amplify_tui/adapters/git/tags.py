@@ -3,7 +3,8 @@
 | what happened | what it costs |
 | --- | --- |
 | nothing | a stat of packed-refs and of each directory below refs/tags |
-| something | name and oid of all tags, and a full read of the new and moved ones |
+| something | name and oid of all tags, from the refs' files (`refs.py`), and a full read of the new and moved ones |
+| something, in a repository whose files do not tell | the same, with git asked for name and oid |
 | more than `_ONE_BY_ONE` changed | the full list |
 
 A ref is written by renaming a file into its directory, so every change moves the time of a directory or of
@@ -21,6 +22,7 @@ from typing import Final
 
 from amplify_tui.adapters.git.call import Caller
 from amplify_tui.adapters.git.model import Tag
+from amplify_tui.adapters.git.refs import YOUNG, Oids, RefFiles, Stamp, stamp_of
 
 # NUL between fields, for a name may hold nearly anything else; a newline ends a record, for a name cannot
 # hold one.
@@ -36,12 +38,7 @@ FULL: Final = "--format=" + "%00".join(
 )
 _BRIEF: Final = "--format=%(objectname) %(refname:strip=2)"
 _ONE_BY_ONE: Final = 500
-# A second change within one tick of the file system's clock leaves the same time: a signature taken so soon
-# after the last change is no proof yet (git calls such an index entry racy). 2 s is the coarsest clock in
-# use (FAT, old HFS+).
-_YOUNG: Final = 2.0
 
-Stamp = tuple[int, int, int] | None
 Signature = tuple[tuple[str, Stamp], ...]
 
 
@@ -51,6 +48,7 @@ class TagIndex:
     def __init__(self, caller: Caller, common_dir: Path) -> None:
         self._caller = caller
         self._common_dir = common_dir
+        self._files = RefFiles(common_dir)
         self._lock = asyncio.Lock()
         self._signature: Signature | None = None
         self._tags: dict[str, Tag] = {}
@@ -67,7 +65,7 @@ class TagIndex:
             if tags != self._tags:
                 # git's own --sort takes three times as long: it formats each date once more.
                 self._sorted = tuple(sorted(tags.values(), key=_newest_first))
-                self._tags = tags
+                self._tags = {tag.name: tag for tag in self._sorted}  # the next sort finds them nearly in order
             self._signature = signature if is_settled else None
             return self._sorted
 
@@ -76,8 +74,9 @@ class TagIndex:
         return await self._unwrapped({tag.name: tag for tag in parse(out)})
 
     async def _read_changes(self) -> dict[str, Tag]:
-        out = await self._caller.read(["for-each-ref", _BRIEF, "refs/tags"])
-        oids = {name: oid for oid, _, name in (line.partition(" ") for line in _lines(out)) if name.isprintable()}
+        oids = await asyncio.to_thread(self._files.read)
+        if oids is None:
+            oids = await self._oids()
         kept = {name: tag for name, tag in self._tags.items() if oids.get(name) == tag.oid}
         fresh = [name for name in oids if name not in kept]
         if not fresh:
@@ -86,6 +85,11 @@ class TagIndex:
             return await self._read_all()
         out = await self._caller.read(["for-each-ref", FULL, *(f"refs/tags/{name}" for name in fresh)])
         return kept | await self._unwrapped({tag.name: tag for tag in parse(out)})
+
+    async def _oids(self) -> Oids:
+        out = await self._caller.read(["for-each-ref", _BRIEF, "refs/tags"])
+        pairs = (line.partition(" ") for line in _lines(out))
+        return {name: oid for oid, _, name in pairs if name.isprintable()}
 
     async def _unwrapped(self, tags: dict[str, Tag]) -> dict[str, Tag]:
         """Tags of tags are followed to the end; for-each-ref looks one step deep only, in git before 2.45."""
@@ -137,18 +141,10 @@ def _survey(common_dir: Path) -> tuple[Signature, bool]:
                 pending.extend(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
         except OSError:  # gone since: its parent's time says so at the next look
             continue
-    signature = tuple((path, _stamp(path)) for path in paths)
+    signature = tuple((path, stamp_of(path)) for path in paths)
     newest = max((stamp[0] for _, stamp in signature if stamp), default=0)
-    return signature, newest < (now - _YOUNG) * 1e9
+    return signature, newest < (now - YOUNG) * 1e9
 
 
 def _stamps(signature: Signature) -> Signature:
-    return tuple((path, _stamp(path)) for path, _ in signature)
-
-
-def _stamp(path: str) -> Stamp:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - a tenth of the cost of a Path, and it is what an unchanged tick consists of
-    except OSError:
-        return None
-    return (found.st_mtime_ns, found.st_ino, found.st_size)
+    return tuple((path, stamp_of(path)) for path, _ in signature)

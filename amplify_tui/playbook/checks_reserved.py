@@ -1,0 +1,62 @@
+"""The keys that the format holds and this version does not act on: refused as `not-yet`, never ignored.
+
+A key may stand where its value asks for nothing, such as its default written out. What is only recorded and shown is
+no such key (`release.trusted_ref`), nor what is refused beside a rule of its own (sources, slos, worse_than).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from amplify_tui.playbook.model import Condition, Input, Release, Rollback, Signal, Stakeholder, Trigger
+from amplify_tui.playbook.problems import shorten
+from amplify_tui.playbook.rules import Rules, value
+from amplify_tui.playbook.typed import Visit
+from amplify_tui.playbook.yaml import Map, Node, Scalar, Seq
+
+
+class Reserved(Struct, frozen=True):
+    """One key: the values that ask for nothing, and what to write instead."""
+
+    harmless: tuple[Any, ...]
+    instead: str
+
+
+_WINDOWS: Final = Reserved((), "they belong to a condition on an slo")
+_KEYS: Final[dict[Any, dict[str, Reserved]]] = {
+    Release: {"people": Reserved(("team",), "leave it out: sign-offs ask for as many people as they name")},
+    Input: {"ask": Reserved(("start",), "ask for it in an `input` step")},
+    Signal: {
+        "block": Reserved((), "leave it out: it belongs to worse_than and pass: proven"),
+        "independent": Reserved((False,), "leave it out: requests are taken as clustered"),
+    },
+    Stakeholder: {"locale": Reserved(("en",), "messages are sent as you write them")},
+    Rollback: {"reconcile": Reserved((), "tell people in `after` what they have to reconcile")},
+    Condition: {"windows": _WINDOWS},
+    Trigger: {"windows": _WINDOWS},
+}
+_FIELDS: Final[dict[str, dict[str, Reserved]]] = {
+    "monitor": {"background": Reserved((False,), "take it out: the steps after it wait for it")},
+}
+
+
+def struct(rules: Rules, visit: Visit) -> None:
+    """The reserved keys of one part of the document."""
+    _refuse(rules, visit.node, _KEYS[visit.cls])
+
+
+def fields(rules: Rules, verb: str, node: Map) -> None:
+    """The reserved keys of one verb."""
+    _refuse(rules, node, _FIELDS.get(verb, {}))
+
+
+def _refuse(rules: Rules, node: Node, reserved: dict[str, Reserved]) -> None:
+    if not isinstance(node, Map):
+        return
+    for key, found in reserved.items():
+        at = node.items.get(key)
+        if at is None or value(at) in found.harmless or (isinstance(at, Seq) and not at.items):
+            continue
+        rules.not_yet(node.keys[key], f"{key}: {shorten(at.text)}" if isinstance(at, Scalar) else key, found.instead)

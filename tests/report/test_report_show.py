@@ -1,0 +1,46 @@
+"""What a run's state is as JSON and as text."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from amplify_tui.report.show import report_text, run_json
+from amplify_tui.run import commands as c
+from tests.run.world import PLAN, Run
+
+UNDEPLOY = "u3:command:deploy"
+
+
+def going_back() -> Run:
+    """A run that deployed, and now takes it back; its playbook hopes for a minute."""
+    run = Run(replace(PLAN, complete_within=60.0, trusted_ref="origin/main")).deployed()
+    run.ok(c.Rollback, reason="broken")
+    return run
+
+
+def test_a_rollback_says_how_long_it_may_take_and_that_it_is_not_complete() -> None:
+    run = going_back()
+    shown = run_json(run.state, {"state": "live"}, "")["rollback"]
+    assert (shown["took"], shown["complete_within"], shown["in_time"]) == (None, 60.0, None)
+    assert "rollback: not complete yet, complete_within 1m" in report_text(run.state)
+
+
+@pytest.mark.parametrize(("seconds", "is_in_time"), [(30.0, True), (90.0, False)])
+def test_a_rollback_is_measured_against_what_the_playbook_hoped_for(seconds: float, *, is_in_time: bool) -> None:
+    run = going_back().wait(seconds)
+    run.undo(UNDEPLOY)
+    shown = run_json(run.state, {"state": "live"}, "")["rollback"]
+    assert shown["took"] == pytest.approx(seconds)
+    assert shown["in_time"] is is_in_time
+    assert (": LATE" in report_text(run.state)) is not is_in_time
+
+
+def test_a_run_that_goes_forward_has_no_rollback_to_measure() -> None:
+    assert run_json(Run().deployed().state, {"state": "live"}, "")["rollback"] is None
+
+
+def test_the_trusted_ref_is_shown_as_what_it_is() -> None:
+    state = going_back().state
+    assert run_json(state, {"state": "live"}, "")["release"]["trusted_ref"] == "origin/main"
+    assert "trusted ref origin/main (recorded, not enforced)" in report_text(state)
