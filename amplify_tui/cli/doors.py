@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from amplify_tui.cli.common import find_run, load_playbook, replay
+from amplify_tui.cli.errors import Failure
 from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.report.card import card_text
 from amplify_tui.report.show import run_json, run_text
@@ -14,7 +15,7 @@ from amplify_tui.run.evolve import evolve
 from amplify_tui.run.select.log_lines import log_line
 from amplify_tui.run.select.words import clock
 from amplify_tui.run.state import State
-from amplify_tui.tui.client import Doors
+from amplify_tui.tui.client import Door, Doors, HomeError
 
 
 async def report(run: str) -> str:
@@ -62,6 +63,18 @@ def _difference(state: State) -> str:
     return "\n".join(lines) or "the file is as it was pinned"
 
 
+def _told(door: Door) -> Door:
+    """The same door, whose failures are a line of the cockpit: what it shows may be gone, and that ends nothing."""
+
+    async def ask(run: str) -> str:
+        try:
+            return await door(run)
+        except Failure as failure:
+            raise HomeError(": ".join(part for part in (failure.message, failure.why) if part)) from failure
+
+    return ask
+
+
 def doors() -> Doors:
     """All of them."""
-    return Doors(report=report, card=card, check=check, difference=difference)
+    return Doors(report=_told(report), card=_told(card), check=_told(check), difference=_told(difference))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from amplify_tui.engine.scribe import load
+from amplify_tui.engine.replay import load
 from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.run.events import decode
 from tests.bench.measure import Table, Target, by_turns, timed
@@ -17,7 +17,7 @@ EVENTS: Final = 100_000
 
 
 def bodies_of(reader: SqliteReader) -> Iterator[bytes]:
-    """Every body, in the batches that `scribe.load` reads; as there, none is kept."""
+    """Every body, in the batches that `replay.load` reads; as there, none is kept."""
     seq = 0
     while batch := reader.read(seq, BATCH):
         seq += len(batch)
