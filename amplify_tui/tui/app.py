@@ -131,6 +131,8 @@ class Cockpit(App[None]):
                     except UnreadableEvent as error:
                         feed.stop(f"this cockpit cannot read the run: {error}", self.now())
                         return
+                    if feed.seq and not self.state.run:
+                        self.tick()  # the first picture does not wait for its turn
         feed.stop("nothing more comes from the run", self.now())
 
     def tick(self) -> None:
@@ -174,7 +176,7 @@ class Cockpit(App[None]):
         """Send an order; its answer becomes the message line, whenever it comes."""
         client = self._client
         if client is None:
-            self.say("✗ There is nobody to order. No run is open. Open one first.")
+            self.say(orders.no("nothing is ordered", "no run is open", "open one first"))
             return
 
         async def deliver() -> None:
@@ -189,7 +191,7 @@ class Cockpit(App[None]):
             try:
                 await doing
             except (UnreachableError, WireError, JournalError, HomeError, OSError) as error:
-                self.say(f"✗ {what} failed. {error}.")
+                self.say(orders.no(f"{what} failed", str(error)))
 
         self.run_worker(guarded(), group=group, description=what)
 
@@ -218,7 +220,7 @@ class Cockpit(App[None]):
 
     def action_help_quit(self) -> None:
         """ctrl+c, in place of Textual's toast."""
-        self.say("! ctrl+c does not end anything here. q leaves the cockpit; M Y takes exposure away.")
+        self.say("! ctrl+c does not end anything here: q leaves the cockpit, M Y takes exposure away")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Of Textual's own commands only the theme, so that the palette holds nothing that ends or hides things."""

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 from textual.binding import Binding, BindingType
 
+from amplify_tui.run.select.words import ascii_twin
 from amplify_tui.tui.text import DIM, PLAIN, STRONG, WARN, Line, width
 
 KEY_NAMES: Final = {
@@ -19,6 +20,8 @@ KEY_NAMES: Final = {
     "plus": "+",
     "up": "↑",
     "down": "↓",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
 }
 
 
@@ -46,7 +49,9 @@ _TABLE: Final = (
     Key("open", "enter", "open", "open", "Open, answer or choose what is selected; on a draft: start"),
     Key("up", "up", "", "", "Select the one above"),
     Key("down", "down", "", "", "Select the one below"),
-    Key("back", "escape", "back", "back", "Back to the screen before; ends a filter"),
+    Key("page_up", "pageup", "", "", "A page up"),
+    Key("page_down", "pagedown", "", "", "A page down"),
+    Key("back", "escape", "back", "back", "Back to the screen before; ends a find"),
     Key("filter", "slash", "find", "find", "Show only the lines that contain a word"),
     Key("pause", "p", "pause", "pause", "Hold the run, or go on: forward work stops, watching and undo do not", "act"),
     Key("gate", "g", "gate", "gate", "The gate of the selected step: every condition and its evidence"),
@@ -98,6 +103,7 @@ F10: Final = Binding("f10", "act('rollback')", "rollback", id="rollback_f10", pr
 SWALLOWED: Final[list[BindingType]] = [
     Binding("ctrl+q", "act('swallowed')", "", id="no_ctrl_q", priority=True, show=False),
     Binding("ctrl+s", "act('swallowed')", "", id="no_ctrl_s", priority=True, show=False),
+    Binding("ctrl+z", "act('swallowed')", "", id="no_ctrl_z", priority=True, show=False),
 ]
 
 
@@ -109,31 +115,59 @@ def bindings(*ids: str) -> list[BindingType]:
 _LAST_TO_GO: Final = ("help", "mitigate", "rollback", "full", "quit")
 
 
-def key_line(ids: tuple[str, ...], cells: int) -> Line:
-    """The keys in one line that always fits: long labels, then short ones, then fewer of them."""
+_PLACES: Final = {
+    "full": "on the rollback screen: R first",
+    "waive": "on the rollback screen: R first",
+    "new": "on the home screen, with a playbook selected",
+    "drill": "on the home screen, with a drill selected",
+    "check": "on the home screen",
+    "filter": "on the main screen: esc first",
+    "page_up": "on a screen to read: a step, a panel, the help",
+    "page_down": "on a screen to read: a step, a panel, the help",
+    "back": "on a screen that was opened from another",
+}
+_IN_A_RUN: Final = "in a run: ⏎ opens one"
+
+
+def elsewhere(key: str, shown: str, *, at_home: bool) -> str:
+    """What a key says that this screen lacks: where it works; of one that no screen has, where the keys are listed."""
+    known = next((entry for entry in KEYS.values() if entry.key == key), None)
+    if known is None:
+        return f"! {shown} means nothing here: ? lists the keys"
+    place = _PLACES.get(known.id, "on the main screen: esc first")
+    if at_home and not place.startswith("on the home"):
+        place = _IN_A_RUN
+    return f"! {known.name} ({known.label.partition(' (')[0] or known.id}) works {place}"
+
+
+def key_line(ids: tuple[str, ...], cells: int, *, ascii_only: bool = False) -> Line:
+    """The keys in one line that always fits: long labels, then short ones, then fewer of them.
+
+    In ASCII a key may be a word (`Enter`), which stands apart from its label.
+    """
     shown = [KEYS[name] for name in ids if KEYS[name].label and not name.startswith("panel")]
     panels = any(name.startswith("panel") for name in ids)
     kept = list(shown)
     for short in (False, True):
-        line = _line(kept, panels, short=short)
+        line = _line(kept, panels, short=short, ascii_only=ascii_only)
         if width(line) <= cells:
             return line
     panels = False
-    line = _line(kept, panels, short=True)
+    line = _line(kept, panels, short=True, ascii_only=ascii_only)
     while width(line) > cells and len(kept) > 1:
         weak = [key for key in kept if key.id not in _LAST_TO_GO] or kept[1:]
         kept.remove(weak[-1])
-        line = _line(kept, panels, short=True)
+        line = _line(kept, panels, short=True, ascii_only=ascii_only)
     return line
 
 
-def _line(keys: list[Key], panels: bool, *, short: bool) -> Line:
+def _line(keys: list[Key], panels: bool, *, short: bool, ascii_only: bool) -> Line:
     line: Line = []
     undo: Line = []
     for key in keys:
         label = key.short if short else key.label
         style = WARN if key.kind == "undo" else STRONG
-        name = "M Y" if key.id == "mitigate" else key.name
+        name = "M Y" if key.id == "mitigate" else ascii_twin(key.name) if ascii_only else key.name
         space = "" if len(name) == 1 and not name.isalnum() else " "
         (undo if key.kind == "undo" else line).extend([(f" {name}{space}", style), (label, PLAIN)])
     if panels:

@@ -7,6 +7,7 @@ in each of these; the traceback of a crash goes to a file, never to the person.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from amplify_tui.tui import kitty
 from amplify_tui.tui.app import Cockpit
 
 CRASHED: Final = 70
+STARTED: Final = 1.0  # seconds within which the first picture is there
 SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -41,10 +43,17 @@ def _run(app: Cockpit, *, mouse: bool) -> int | None:
         for number in SIGNALS:
             # By default the first two end the process with the terminal as it is: alternate screen, no cursor.
             loop.add_signal_handler(number, _leave, app, number)
+        loop.call_later(STARTED, _collect)
         await app.run_async(mouse=mouse)
         return app.return_code
 
     return asyncio.run(main())
+
+
+def _collect() -> None:
+    """Look for garbage from now on, as any program does; not among what the start made, for that stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def _leave(app: Cockpit, number: int) -> None:

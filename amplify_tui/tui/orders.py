@@ -13,6 +13,7 @@ import msgspec
 from amplify_tui.engine.client import Queued
 from amplify_tui.engine.wire import Answer
 from amplify_tui.run.commands import Order
+from amplify_tui.run.select.words import command_words, refused
 
 O = TypeVar("O", bound=Order)  # noqa: E741  # one order in, the same kind out
 
@@ -30,14 +31,18 @@ def as_command(command: Order) -> dict[str, Any]:
 
 def words(command: Order, answer: Answer | Queued) -> str:
     """The message line for an answer: sign first, then what happened."""
-    name = str(type(command).__struct_config__.tag or type(command).__name__)
+    name = command_words(str(type(command).__struct_config__.tag or type(command).__name__))
     match answer:
         case Queued(reason=reason):
             return f"? {name} is written down, not done: {reason}"
         case Answer(ok=True, seq=seq):
             return f"✓ {name} taken (event {seq})"
         case Answer(refusal=refusal) if refusal is not None:
-            parts = (refusal.what, refusal.why, refusal.next)
-            return "✗ " + ". ".join(part.rstrip(".") for part in parts if part) + "."
+            return no(refusal.what, refusal.why, refusal.next)
         case _:
-            return f"✗ {name} was refused, without a reason"
+            return no(f"{name} was refused", "no reason was given")
+
+
+def no(what: str, why: str = "", next_: str = "") -> str:
+    """The message line of a refusal, whoever refuses: what, why, and what would make it possible."""
+    return f"✗ {refused(what, why, next_)}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from amplify_tui.tui.app import Cockpit
 
-_HIDDEN = frozenset({"up", "down", "back"})
+_HIDDEN = frozenset({"up", "down", "page_up", "page_down", "back"})
 
 
 class Commands(Provider):

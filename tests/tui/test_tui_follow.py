@@ -86,7 +86,7 @@ async def test_an_order_to_a_conductor_that_is_gone_says_so() -> None:
     async with cockpit(story, {}) as world:
         world.app._client = DeadClient(story, {})
         await world.press("p")
-        await world.until(lambda: "order failed. the conductor of run 7f3a is dead" in world.text)
+        await world.until(lambda: "order failed: the conductor of run 7f3a is dead" in world.text)
 
 
 class ListHome:
@@ -141,7 +141,7 @@ async def test_home_starts_a_playbook_and_a_drill_by_their_own_keys() -> None:
     async with cockpit(stories.held(), {}, (80, 24), home=home) as world:
         await world.until(lambda: "knight-capital" in world.text)
         await world.press("d")
-        assert "No drill is selected" in world.text
+        assert "no drill is selected" in world.text
         await world.press("down", "down", "plus")
         await world.until(lambda: isinstance(world.app.screen, MainScreen))
         assert home.started == ["checkout-v3"]

@@ -13,6 +13,7 @@ from textual.widgets import Button, Input
 from amplify_tui.engine.client import Queued
 from amplify_tui.engine.wire import Answer, Refusal
 from amplify_tui.run import events as ev
+from amplify_tui.run.shapes import Await
 from amplify_tui.tui.acts.table import ACTS, PALETTE_ONLY
 from amplify_tui.tui.app import Cockpit
 from amplify_tui.tui.example import stories
@@ -227,7 +228,7 @@ async def test_a_refusal_is_shown_in_its_own_words_above_the_keys() -> None:
         await world.press("p")
         await world.until(lambda: "release it to go on" in world.text)
         flat = " ".join(world.text.split())
-        assert "✗ the run is held already. a person holds it. release it to go on." in flat
+        assert "✗ the run is held already: a person holds it; release it to go on" in flat
         assert "M Y" in world.lines[-1]
         await world.press("up")
         assert "a person holds it" not in world.text
@@ -332,8 +333,21 @@ async def test_a_signature_is_bound_to_the_preview_that_was_read_and_a_sandbox_s
         assert (sent["command"], sent["role"], sent["actor"], sent["expect"]) == ("Approve", "product", "pm", "ab" * 32)
 
 
-async def test_outside_a_sandbox_one_signs_under_ones_own_name() -> None:
+async def test_who_may_not_sign_is_told_at_once_who_may() -> None:
     async with cockpit(*start("signing")) as world:
+        await world.press("enter")
+        assert isinstance(world.app.screen, MainScreen)
+        flat = " ".join(world.text.split())
+        assert "✗ cap cannot approve go: cap does not hold the role product; ask pm" in flat
+        assert world.ordered == []
+
+
+async def test_outside_a_sandbox_one_signs_under_ones_own_name() -> None:
+    story, board = start("awaiting")
+    story.tell(ev.InputGiven(step="go", values={"accept": True}), via="key")
+    waits = (Await(kind="sign_off", role="captain", detail="sign-off of captain"),)
+    story.tell(ev.StepAwaiting(step="go", what=waits, preview=stories.PREVIEW, preview_sha="ab" * 32))
+    async with cockpit(story, board) as world:
         await world.press("enter")
         dialog = await armed(world)
         assert not dialog.query("#field-actor")

@@ -55,7 +55,7 @@ async def test_each_screen_is_whole_in_each_state(screen: str, state: str, size:
         await world.press(*keys)
         whole(world, SIZES[size])
         if (screen, state) == ("gate", "draft"):
-            assert "There is no gate" in world.text
+            assert "there is no gate" in world.text
             return
         if (screen, size) != ("help", "80x24"):
             for words in expected:

@@ -7,6 +7,8 @@
 | stages.py     | the list of stages and steps, and the one that matters now    |
 | gate.py       | phases, bake, conditions, what could be done about them       |
 | undo_lines.py | the undo plan by bands, and what a mitigation would touch     |
+| outage.py     | one outage of several conditions, said once           |
+| possible.py   | what would be refused, before a dialog asks           |
 | world.py      | flags, health, git, signals and people, each with its age     |
 | log_lines.py  | one line for each event                                       |
 """

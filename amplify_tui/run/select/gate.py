@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.words import NO_VALUE, Sign, percent, safe, since
 from amplify_tui.run.state import State, StepState
 from amplify_tui.verdict.conditions import Rule, rule_of
@@ -70,20 +71,24 @@ def phase_cells(state: State, step: StepState) -> tuple[PhaseCell, ...]:
         elif i > step.phase or step.status in ("pending", "awaiting", "canceled"):
             cells.append(PhaseCell(label, "later", "", phase.percent))
         else:
-            cells.append(PhaseCell(label, phase_sign(state, step), phase_progress(step), phase.percent))
+            cells.append(PhaseCell(label, phase_sign(state, step), phase_progress(state, step), phase.percent))
     return tuple(cells)
 
 
 def phase_sign(state: State, step: StepState) -> Sign:
     if step.status == "stuck":
-        return "undone" if step.cause == "undo" else "unknown" if step.cause in ("unknown", "drift") else "held"
+        if step.cause == "undo":
+            return "active" if state.mitigation == "running" else "undone"
+        return "unknown" if step.cause in ("unknown", "drift") else "held"
     return "held" if state.holds_on(step.ref) else "active"
 
 
-def phase_progress(step: StepState) -> str:
+def phase_progress(state: State, step: StepState) -> str:
     """`04:51/15:00` of the bake; `settling` and `setting` before it."""
     if step.phase_at is None:
-        return "setting" if step.cause != "undo" else "taken away"
+        if step.cause == "undo":
+            return "taking back" if state.mitigation == "running" else "taken back"
+        return "setting"
     if step.judged_at < step.settle_until and not step.accrued:
         return "settling"
     return f"{since(step.accrued)}/{since(step.need)}" if step.need else "watching"
@@ -126,7 +131,7 @@ def _row(step: StepState, term: Term, verdict: TermVerdict | None) -> ConditionR
         control=shown[1],
         limit=limit or (quantity(verdict.limit, unit) if verdict.limit is not None else ""),
         word=_word(verdict, over),
-        reason=safe(verdict.reason),
+        reason=safe(collapsed(verdict.reason.removeprefix(f"{term.id}: "))),
         need=safe(verdict.need),
         n=n,
         age=verdict.age,
@@ -147,6 +152,14 @@ def _limit(rule: Rule) -> str:
     return f"{sign} {quantity(rule.limit, rule.unit)}"
 
 
+def limit_of(term: Term, name: str) -> str:
+    """` > 5 %`: the limit of a term beside its name; empty where the name says it already, or there is none."""
+    rule = rule_of(term) if term.builtin is None else ""
+    if not isinstance(rule, Rule) or any(sign in name for sign in "<>%+"):
+        return ""
+    return f" {'<' if rule.below else '>'} {quantity(rule.limit, rule.unit)}"
+
+
 def failing(step: StepState) -> tuple[TermVerdict, ...]:
     """The conditions that keep the phase from passing and that nobody overrode."""
     if step.verdict is None:
@@ -161,7 +174,7 @@ def gate_line(step: StepState, now: float) -> str:
     if step.verdict is None:
         return "not judged yet" if step.status != "succeeded" else "passed"
     held = f" for {duration(max(0.0, now - step.verdict_at))}" if step.verdict_at else ""
-    return f"{step.verdict.answer.upper()}{held}: {safe(step.verdict.reason)}"
+    return f"{step.verdict.answer.upper()}{held}: {safe(collapsed(step.verdict.reason))}"
 
 
 def next_phase(step: StepState) -> str:

@@ -7,14 +7,16 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from amplify_tui.run.inputs import missing
+from amplify_tui.run.rereads import late_writes, looks_left
 from amplify_tui.run.select.gate import gate_line, next_phase
+from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.stages import current, in_order, step_title
+from amplify_tui.run.select.undo_lines import asked, begins, tally
 from amplify_tui.run.select.words import Sign, percent, safe, since
 from amplify_tui.run.shapes import Hold
 from amplify_tui.run.state import RUN_SCOPE, State, StepState
 from amplify_tui.run.undo import (
     BAND_NAMES,
-    SETTLED_ITEM,
     ItemState,
     mitigation_items,
     rollback_items,
@@ -60,7 +62,7 @@ def headline(state: State, now: float, lost: str = "", problem: str = "") -> Hea
             "no conductor", "unknown", f"nobody watches{at} ({safe(lost)}); last known: {said.word}: {said.because}",
             f"`amplify resume {state.run}`; M Y and R still work",
         )  # fmt: skip
-    if problem and state.phase != "closed":
+    if problem and state.phase != "closed" and safe(problem, 400) not in said.because:  # one outage is said once
         return Headline(
             "cannot go on", "unknown", f"{safe(problem, 400)}; last known: {said.word}: {said.because}", said.next
         )
@@ -74,12 +76,13 @@ def _run(state: State, now: float) -> Headline:
         case "draft":
             return _draft(state)
         case "rolling_back":
-            return _undoing(state, rollback_items(state), "rolling back")
+            return _undoing(state, rollback_items(state), "rolling back", now)
         case "closed":
             word = OUTCOME_WORDS[state.outcome] if state.outcome else "closed"
             good = state.outcome in ("completed", "completed_with_exceptions")
             left = "; ".join(state.follow_ups[:2])
-            return Headline("done" if good else "over", "done" if good else "undone", word, safe(left) or "v report")
+            because = f"{word}; {safe(left)}" if left else word
+            return Headline("done" if good else "over", "done" if good else "undone", because, "v report")
         case "forward":
             return _forward(state, now)
 
@@ -114,30 +117,51 @@ def _trigger(state: State, now: float) -> Headline | None:
 def _mitigating(state: State, now: float) -> Headline | None:
     if state.mitigation != "running":
         return None
-    return _undoing(state, mitigation_items(state), "taking exposure away")
+    return _undoing(state, mitigation_items(state), "taking exposure away", now)
 
 
-def _undoing(state: State, items: list[ItemState], what: str) -> Headline:
-    items = [entry for entry in items if entry.status != "kept"]
-    done = sum(entry.status in SETTLED_ITEM for entry in items)
+def _undoing(state: State, items: list[ItemState], what: str, now: float) -> Headline:
+    counted = tally(items)
+    text = f"{what}, {counted}"
     band = unfinished_band(items)
     blocked = next((entry for entry in items if entry.status == "blocked"), None)
-    waiting = next((entry for entry in items if entry.status == "waiting"), None)
-    text = f"{what}, {done} of {len(items)} done"
     if blocked is not None:
         why = safe(blocked.detail) or "it cannot be undone by itself"
-        return Headline("undoing", "failed", f"{text}; {blocked.item.target.id} is blocked: {why}", "⏎ chooses for it")
-    if waiting is not None:
-        return Headline(
-            "undoing",
-            "unknown",
-            f"{text}; {waiting.item.target.id}: {safe(waiting.detail)}",
-            f"try {waiting.tries + 1}",
-        )
+        return Headline("undoing", "failed", f"{blocked.item.target.id} is blocked: {why}; {text}", "⏎ chooses for it")
+    at_work = next((entry for entry in items if entry.status == "waiting"), None)
+    at_work = at_work or next((entry for entry in items if entry.status == "running"), None)
+    if at_work is not None and at_work.effect is not None:
+        doing = f"{at_work.item.target.id}: {asked(at_work, now)}; {text}"
+        sign: Sign = "unknown" if at_work.status == "waiting" else "undone"
+        return Headline("undoing", sign, doing, _after_try(at_work))
     if band is None:
-        left = [check for check in state.integrity if check not in state.integrity_after]
-        return Headline("undoing", "undone", text, f"integrity: {', '.join(left)}" if left else "the run closes")
+        return Headline("undoing", "undone", text, _before_close(state, now))
+    for entry in (item for item in items if item.item.band == band and item.status == "planned"):
+        if waits := begins(state, entry, now):
+            after = "without an answer it is taken back unread"
+            return Headline("undoing", "unknown", f"{entry.item.target.id}: {waits}; {text}", after)
     return Headline("undoing", "undone", text, f"band {band}, {BAND_NAMES[band]}")
+
+
+def _after_try(entry: ItemState) -> str:
+    """What follows a try without an answer, and a try that did not happen."""
+    match entry.effect.status if entry.effect is not None else "":
+        case "unknown":
+            return f"try {entry.tries + 1} unless it happened; u settles it"
+        case "absent":
+            return f"try {entry.tries + 1}; r tries now"
+        case _:
+            return "without an answer it is read back"
+
+
+def _before_close(state: State, now: float) -> str:
+    """What still keeps a rollback open whose items are all settled."""
+    if left := [check for check in state.integrity if check not in state.integrity_after]:
+        return f"integrity: {', '.join(left)}"
+    if late := {look.id: look for look in late_writes(state)}:
+        flag, at = next((look.target.id, at) for look, at in looks_left(state) if look.id in late)
+        return f"{flag} is read again in {duration(max(0.0, at - now))}: a write had no answer and may land late"
+    return "the run closes"
 
 
 _RELEASES: Final[dict[str, str]] = {
@@ -163,7 +187,7 @@ def _hold(state: State, now: float) -> Headline | None:
     if hold.scope == RUN_SCOPE and any(s.status == "stuck" and s.cause == "undo" for s in state.steps.values()):
         where, after = "exposure is off; ", f"p releases it, then {_AFTER_STUCK['undo']}"
     more = f" (and {len(state.holds) - 1} more)" if len(state.holds) > 1 else ""
-    text = f"{where}{safe(hold.reason)}, for {duration(max(0.0, now - hold.at))}{more}"
+    text = f"{where}{safe(collapsed(hold.reason))}, for {duration(max(0.0, now - hold.at))}{more}"
     return Headline("held because", "held", text, after)
 
 
@@ -176,7 +200,7 @@ def _where(state: State, hold: Hold) -> str:
 
 
 _AFTER_STUCK: Final[dict[str, str]] = {
-    "failed": "r retries, s skips, R rolls back",
+    "failed": "r retries, R rolls back",
     "unknown": "reading back by itself; u settles it",
     "gate": "o overrides, b goes back, R rolls back",
     "timeout": "o overrides, b goes back, R rolls back",
@@ -191,13 +215,15 @@ def _stuck(state: State, now: float) -> Headline | None:
         return None
     cause = step.cause or "failed"
     unknown = cause == "unknown"
-    why = safe(step.question or step.detail) or cause
+    why = safe(step.question or collapsed(step.detail)) or cause
     lead = "nobody knows how it ended: " if unknown else ""
     text = f"{step_title(state, step)}: {lead}{why}"
     if step.not_before > now:
         return Headline("waiting", "failed", text, f"tries again in {duration(step.not_before - now)}")
     word: Word = "held because" if unknown else "waiting for you"
-    return Headline(word, "unknown" if unknown else "failed", text, _AFTER_STUCK[cause])
+    skips = cause == "failed" and state.plan_of(step).skippable is not False
+    after = "r retries, s skips, R rolls back" if skips else _AFTER_STUCK[cause]
+    return Headline(word, "unknown" if unknown else "failed", text, after)
 
 
 def _awaiting(state: State, now: float) -> Headline | None:
@@ -214,7 +240,7 @@ def _awaiting(state: State, now: float) -> Headline | None:
             case "sign_off":
                 have = sum(s.role == waits.role and s.preview_sha == step.preview_sha for s in step.signed)
                 parts.append(f"sign-off of {waits.role} ({have} of {waits.count})")
-            case "window" | "lock" | "fleet":
+            case "window" | "lock" | "fleet" | "integrity":
                 opens = f", opens in {duration(waits.opens_at - now)}" if waits.opens_at else ""
                 parts.append(f"{waits.kind} {safe(waits.detail)}{opens}")
     human = any(waits.kind in ("confirm", "input", "sign_off") for waits in step.awaits)
@@ -233,8 +259,9 @@ def _observing(state: State, now: float) -> Headline | None:
     after = next_phase(step) or "the step is done"
     if step.verdict is not None and step.verdict.answer in ("blind", "error"):
         return Headline(
-            "going", "unknown", f"{where}, but without evidence: {gate_line(step, now)}", "no advance before data"
-        )
+            "going", "unknown", f"{where}, but without evidence: {gate_line(step, now)}",
+            f"no advance before data{_if_still_blind(state, step, now)}",
+        )  # fmt: skip
     if step.settle_until > now:
         return Headline(
             "going", "active", f"{where} settles for {duration(step.settle_until - now)} more", f"bake, then {after}"
@@ -246,6 +273,16 @@ def _observing(state: State, now: float) -> Headline | None:
         needs = safe(_once(step.verdict.need)) or safe(step.verdict.reason)
         return Headline("going", "active", f"{bake}; {step.verdict.answer}: {needs}", after)
     return Headline("going", "active", f"{bake}, all pass", after)
+
+
+def _if_still_blind(state: State, step: StepState, now: float) -> str:
+    """`; holds in 1m40s if still blind`: when `on_blind` acts, counted from the change to blind as `decide` does."""
+    left = step.verdict_at + state.on_blind.after - now
+    if left <= 0 or not step.verdict_at:
+        return ""
+    rolls = state.on_blind.do == "rollback" and state.is_armed and not state.automatic_rollbacks
+    does = "rolls back" if rolls else "holds and asks" if state.on_blind.do == "ask" else "holds"
+    return f"; {does} in {duration(left)} if still blind"
 
 
 def _once(listed: str) -> str:

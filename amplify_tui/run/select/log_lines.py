@@ -13,10 +13,12 @@ from msgspec import Struct
 from amplify_tui.run import events as ev
 from amplify_tui.run.events import Envelope
 from amplify_tui.run.select.headline import OUTCOME_WORDS
+from amplify_tui.run.select.outage import collapsed
+from amplify_tui.run.select.undo_lines import brief
 from amplify_tui.run.select.words import Sign, percent, safe, short
 from amplify_tui.run.shapes import ref_of
 from amplify_tui.run.state import State
-from amplify_tui.verdict.words import duration
+from amplify_tui.verdict.words import duration, plural
 
 
 class LogLine(Struct, frozen=True):
@@ -63,7 +65,7 @@ def _effect(state: State, effect: str) -> str:
     known = state.effects.get(effect)
     if known is None:
         return f"effect {effect}"
-    return f"effect {effect} {known.says or f'{known.target.kind} {known.target.id}'}"
+    return f"effect {effect} {brief(known.says) or f'{known.target.kind} {known.target.id}'}"
 
 
 def _created(state: State, data: ev.RunCreated, env: Envelope) -> Said:
@@ -134,7 +136,7 @@ def _judged(state: State, data: ev.GateJudged, env: Envelope) -> Said:
     now = data.verdict.answer
     sign: Sign = {"pass": "done", "fail": "failed", "undecided": "active"}.get(now, "unknown")  # type: ignore[assignment]
     moved = f"{was} → {now}" if was and was != now else now
-    return sign, f"{_ref(data)} gate {moved}: {data.verdict.reason}"
+    return sign, f"{_ref(data)} gate {moved}: {collapsed(data.verdict.reason)}"
 
 
 def _moved(word: str) -> Sayer:
@@ -147,7 +149,7 @@ def _moved(word: str) -> Sayer:
 
 def _hold(state: State, data: ev.HoldPlaced, env: Envelope) -> Said:
     itself = " (releases itself once)" if data.auto_release else ""
-    return "held", f"hold {data.hold} ({data.kind}) on {data.scope}{_by(env)}: {data.reason}{itself}"
+    return "held", f"hold {data.hold} ({data.kind}) on {data.scope}{_by(env)}: {collapsed(data.reason)}{itself}"
 
 
 def _fired(state: State, data: ev.TriggerFired, env: Envelope) -> Said:
@@ -161,11 +163,25 @@ def _skipped(state: State, data: ev.StepSkipped, env: Envelope) -> Said:
 
 def _stuck(state: State, data: ev.StepStuck, env: Envelope) -> Said:
     sign: Sign = "unknown" if data.cause in ("unknown", "drift") else "failed"
-    return sign, f"{_ref(data)} is stuck ({data.cause}){_because(data.detail)}"
+    return sign, f"{_ref(data)} is stuck ({data.cause}){_because(collapsed(data.detail))}"
 
 
 def _overridden(state: State, data: ev.Overridden, env: Envelope) -> Said:
     return "note", f"{_ref(data)} OVERRIDDEN {', '.join(data.conditions)} by {env.actor}: {data.reason}"
+
+
+def _reread(state: State, data: ev.ExposureReread, env: Envelope) -> Said:
+    effect = state.effects.get(data.effect)
+    flag = effect.target.id if effect else data.effect
+    if data.agrees:
+        return "undone", (f"{flag} read back again: it stays as it was left")
+    return "failed", (f"{flag} came back to {data.percent:g} %: taken back once more{_because(data.detail)}")
+
+
+def _items(data: ev.RollbackStarted | ev.MitigationStarted) -> str:
+    """`10 items, 1 kept`: counted as every screen counts them."""
+    kept = sum(item.cls == "none" for item in data.plan)
+    return plural(len(data.plan) - kept, "item") + (f", {kept} kept" if kept else "")
 
 
 def _integrity(state: State, data: ev.IntegrityJudged, env: Envelope) -> Said:
@@ -225,11 +241,12 @@ SAYERS: Final[dict[type, Sayer]] = {
     ev.TriggerDisarmed: _says("note", lambda _s, d, e: f"trigger {d.trigger} DISARMED{_by(e)}"),
     ev.TriggerArmed: _says("note", lambda _s, d, e: f"trigger {d.trigger} armed again{_by(e)}"),
     ev.RollbackStarted: _says(
-        "undone", lambda _s, d, e: f"ROLLBACK by {e.actor} via {e.via}, {len(d.plan)} items{_because(d.reason)}"
+        "undone", lambda _s, d, e: f"ROLLBACK by {e.actor} via {e.via}, {_items(d)}{_because(d.reason)}"
     ),
     ev.UndoDecided: _says("undone", lambda _s, d, e: f"undo of {d.effect}: {d.choice}{_by(e)}{_because(d.reason)}"),
+    ev.ExposureReread: _reread,
     ev.MitigationStarted: _says(
-        "undone", lambda _s, d, e: f"MITIGATE by {e.actor} via {e.via}, {len(d.plan)} items{_because(d.reason)}"
+        "undone", lambda _s, d, e: f"MITIGATE by {e.actor} via {e.via}, {_items(d)}{_because(d.reason)}"
     ),
     ev.MitigationDone: _says("undone", lambda _s, _d, _e: "exposure is off, verified"),
     ev.IntegrityJudged: _integrity,

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from amplify_tui.run.select.undo_lines import is_taken_back
 from amplify_tui.run.select.words import Sign, percent, safe
 from amplify_tui.run.shapes import StagePlan, StepRef
 from amplify_tui.run.state import State, StepState, StepStatus
@@ -75,7 +76,9 @@ def step_sign(state: State, step: StepState) -> Sign:
     if step.status == "stuck":
         if step.cause in ("unknown", "drift"):
             return "unknown"
-        return "undone" if step.cause == "undo" else "held" if step.cause in ("gate", "timeout") else "failed"
+        if step.cause == "undo":  # nothing is called undone before it is
+            return "active" if state.mitigation == "running" else "undone"
+        return "held" if step.cause in ("gate", "timeout") else "failed"
     if not step.is_over and any(hold.scope == step.ref for hold in state.holds.values()):
         return "held"
     if step.verdict is not None and step.status == "observing" and step.verdict.answer in ("blind", "error"):
@@ -91,12 +94,14 @@ def _is_undone(state: State, step: StepState) -> bool:
         return False
     mine = {effect.id for effect in state.effects_of(step)}
     items = [entry for entry in rollback_items(state) if mine & set(entry.item.effects)]
-    return bool(items) and all(entry.status == "done" for entry in items)
+    return bool(items) and all(is_taken_back(entry) for entry in items)
 
 
 def step_note(state: State, step: StepState) -> str:
     """A word or two beside the step: its phase, its instances, why it is stuck."""
     if step.status == "stuck":
+        if step.cause == "undo":
+            return "taking back" if state.mitigation == "running" else "taken back"
         return {"failed": "failed", "unknown": "unknown", "gate": "held", "timeout": "held"}.get(
             step.cause or "", step.cause or "stuck"
         )

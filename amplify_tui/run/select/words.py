@@ -48,6 +48,9 @@ _SEQUENCE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*
 _BREAK: Final = re.compile(r"[\t\r\n\v\f\x85\u2028\u2029]+")
 SHOWN: Final = 400
 
+_COMMAND: Final = re.compile(r"(?:[A-Z][a-z]+)+")
+_HUMP: Final = re.compile(r"([A-Z])")
+
 
 def safe(text: object, limit: int = SHOWN) -> str:
     """*text* on one line, without anything that a terminal would act on; cut at *limit* characters."""
@@ -62,6 +65,23 @@ def safe(text: object, limit: int = SHOWN) -> str:
 def ascii_twin(text: str) -> str:
     """*text* in ASCII alone: signs by their twins, any other letter as `?`."""
     return text if text.isascii() else text.translate(_TWINS).encode("ascii", "replace").decode("ascii")
+
+
+def refused(what: str, why: str = "", next_: str = "") -> str:
+    """`the run is held already: a person holds it; release it to go on`: the one form of every refusal.
+
+    A command's own name is read as words: `DecideUndo is refused` says `decide undo is refused`.
+    """
+    name, space, rest = what.partition(" ")
+    if rest == "is refused" and _COMMAND.fullmatch(name):
+        what = command_words(name) + space + rest
+    said = ": ".join(part.strip().rstrip(".") for part in (what, why) if part.strip())
+    return "; ".join(part for part in (said, next_.strip().rstrip(".")) if part)
+
+
+def command_words(name: str) -> str:
+    """`PlaceHold` as `place hold`."""
+    return _HUMP.sub(r" \1", name).strip().lower()
 
 
 def clock(at: float, tz: tzinfo | None) -> str:

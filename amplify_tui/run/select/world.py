@@ -23,16 +23,18 @@ Board = Mapping[str, Any]
 
 STALE_FLAG: Final = 60.0  # a flag server is asked every 15 s at the least; four missed looks are old
 STALE_GIT: Final = 120.0  # origin is asked every 30 s
+STATUS_WORDS: Final = {"nodata": "no data", "stale": "old", "foreign": "not of this run"}
 SPARKS: Final = "▁▂▃▄▅▆▇█"
 
 
 class Row(Struct, frozen=True):
-    """One line of a panel: a sign, a name, what is known of it."""
+    """One line of a panel: a sign, a name, what is known of it; `course` is drawn as far as there is room."""
 
     sign: Sign
     name: str
     text: str
     extra: str = ""
+    course: str = ""
 
 
 class Panel(Struct, frozen=True):
@@ -69,7 +71,7 @@ def _readings(board: Board, prefix: str, kind: type[T]) -> list[T]:
 def _fresh(status: str, at: float, now: float, limit: float) -> tuple[str, Sign]:
     """The word and sign of a source: its status, or `old` where it is ok but older than *limit*."""
     if status != "ok":
-        return status, "unknown"
+        return STATUS_WORDS.get(status, status), "unknown"
     return ("old", "unknown") if now - at > limit else ("ok", "done")
 
 
@@ -146,6 +148,9 @@ def _service(name: str, units: list[InstanceReading], marks: list[tuple[str, Sig
             notes.append(
                 f"{safe(unit.instance, 24)} {mark[0] if mark[1] != 'done' else 'silent'} {age(unit.data_at, now)}"
             )
+    words = {mark[0] for mark in marks}
+    if len(units) > 1 and len(words) == 1 and marks[0][1] != "done" and not any(unit.ok is False for unit in units):
+        notes = [f"all {marks[0][0]} {age(min(unit.data_at for unit in units), now)}"]
     failed = any(unit.ok is False for unit in units)
     sign: Sign = "failed" if failed else "done" if well == total and total else "unknown"
     return Row(sign, safe(name, 24), f"{well}/{total}  {' '.join(versions)}", "; ".join(notes[:2]))
@@ -178,7 +183,16 @@ def _distance(git: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _units(state: State) -> dict[str, Unit]:
+def unit_of(reading: Reading, known: Mapping[str, Unit]) -> Unit:
+    """The unit in which a gate reads the signal; before there is a gate (in a draft) what the reading itself tells."""
+    if reading.signal in known:
+        return known[reading.signal]
+    if reading.total is not None:
+        return "share"
+    return "latency" if "latency" in reading.signal.lower() else "number"
+
+
+def units_of(state: State) -> dict[str, Unit]:
     """The unit of each signal that some gate reads: a share, a latency, or just a number."""
     terms = [term for step in state.steps.values() if step.watch is not None for term in step.watch.gate]
     rules = [rule for term in terms if term.builtin is None and isinstance(rule := rule_of(term), Rule)]
@@ -187,7 +201,7 @@ def _units(state: State) -> dict[str, Unit]:
 
 def signals_panel(state: State, board: Board, now: float) -> Panel:
     """The golden signals as last read, each cohort on its own line with its course."""
-    units = _units(state)
+    units = units_of(state)
     rows, words = [], []
     oldest: float | None = None
     for key in sorted(k for k in board if k.startswith("signal:")):
@@ -200,10 +214,10 @@ def signals_panel(state: State, board: Board, now: float) -> Panel:
         oldest = reading.data_at if oldest is None else min(oldest, reading.data_at)
         name = safe(f"{reading.signal} {reading.cohort}" if reading.cohort else reading.signal, 30)
         known = reading.value is not None and reading.status == "ok"
-        value = quantity(reading.value or 0.0, units.get(reading.signal, "number")) if known else NO_VALUE
+        value = quantity(reading.value or 0.0, unit_of(reading, units)) if known else NO_VALUE
         course = spark(board.get(f"signals:{key.removeprefix('signal:')}:spark"))
         note = "" if mark[1] == "done" else f"{mark[0]} {age(reading.data_at, now)}"
-        rows.append(Row(mark[1], name, value, " ".join(part for part in (course, note) if part)))
+        rows.append(Row(mark[1], name, value, note, course))
     word, sign = _worst(words)
     return Panel("SIGNALS", "", age(oldest, now), word, sign, tuple(rows))
 

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from amplify_tui.playbook.model import Input
+from amplify_tui.run import commands as c
 from amplify_tui.run.inputs import complaint, read_value
+from amplify_tui.run.select.possible import refusal_beforehand
 from amplify_tui.run.select.words import short
 from amplify_tui.run.state import State
 from amplify_tui.tui.modals.form import Field
+from amplify_tui.tui.orders import no
+
+if TYPE_CHECKING:
+    from amplify_tui.tui.app import Cockpit
 
 OVERRIDE_REASON: Final = 10
+
+
+def refused(app: Cockpit, order: c.Person) -> bool:
+    """Whether *order* would be refused whatever is filled in; says so in the words of the refusal.
+
+    Of a run whose conductor is lost the cockpit may know too little: then nobody is stopped here.
+    """
+    why = None if app.view.lost else refusal_beforehand(app.state, order, app.now())
+    if why is not None:
+        app.say(no(why.what, why.why, why.next))
+    return why is not None
 
 
 def reason(label: str = "reason", least: int = 1) -> Field:

@@ -11,6 +11,7 @@ from amplify_tui.tui.draw import detail
 from amplify_tui.tui.draw.scene import Draw, Scene
 from amplify_tui.tui.draw.side import PANELS, panel_in_full
 from amplify_tui.tui.modals.form import Choice, Filled, Form
+from amplify_tui.tui.orders import no
 from amplify_tui.tui.screens.base import CockpitScreen
 from amplify_tui.tui.screens.gate import GateScreen
 from amplify_tui.tui.screens.help import help_draw
@@ -41,6 +42,14 @@ def move(by: int) -> Callable[[Cockpit], None]:
     return act
 
 
+def page(by: int) -> Callable[[Cockpit], None]:
+    def act(app: Cockpit) -> None:
+        if isinstance(app.screen, ReadScreen):
+            app.screen.page(by)
+
+    return act
+
+
 def back(app: Cockpit) -> None:
     """End the filter, else leave the screen; the first screen is not left by esc."""
     screen = app.screen
@@ -51,7 +60,7 @@ def back(app: Cockpit) -> None:
         if isinstance(app.screen, HomeScreen):
             app.detach()
         return
-    app.say("! This is the first screen. q leaves the cockpit; the run goes on without it.")
+    app.say("! this is the first screen: q leaves the cockpit, and the run goes on without it")
 
 
 def find(app: Cockpit) -> None:
@@ -64,9 +73,8 @@ def gate(app: Cockpit) -> None:
     if step is None or step.watch is None:
         step = observed(app.state)
     if step is None:
-        app.say(
-            "✗ There is no gate. No step of this run is watched yet. A rollout, a monitor or a verify step has one."
-        )
+        why = "no step of this run is watched yet"
+        app.say(no("there is no gate", why, "a rollout, a monitor or a verify step has one"))
         return
     app.push_screen(GateScreen(step.ref))
 
@@ -83,7 +91,7 @@ def evidence(app: Cockpit) -> None:
         return
     step = app.step()
     if step is None:
-        app.say("✗ There is no evidence. No step is selected.")
+        app.say(no("there is no evidence", "no step is selected"))
     elif step.watch is not None:
         read(app, f"Evidence {step.ref}", detail.evidence, step.ref)
     else:
@@ -125,7 +133,7 @@ def rollback(app: Cockpit) -> None:
             app.pop_screen()
         return
     if isinstance(app.screen, HomeScreen):
-        app.say("✗ No run is open. Its rollback is one key away once it is: ⏎ opens the selected run, then R.")
+        app.say(no("there is no rollback here", "no run is open", "⏎ opens the selected run, then R"))
         return
     app.push_screen(RollbackScreen())
 
@@ -134,6 +142,9 @@ def copy(app: Cockpit) -> None:
     """To the clipboard by OSC 52, which works over ssh where the terminal allows it."""
     if isinstance(app.screen, CockpitScreen):
         words = app.screen.to_copy()
+        if not words:
+            app.say(no("nothing is copied", "nothing is selected"))
+            return
         app.copy_to_clipboard(words)
         app.say(f"✓ {len(words)} characters sent to the clipboard of this terminal")
 
@@ -145,12 +156,11 @@ def door(name: str, title: str, instead: str) -> Callable[[Cockpit], None]:
         opened: Door | None = getattr(app.doors, name)
         run = app.chosen_run()
         if opened is None:
-            app.say(
-                f"✗ {title} is not shown here. This cockpit was opened without it. {instead.format(run=run or 'RUN')}."
-            )
+            why = "this cockpit was opened without it"
+            app.say(no(f"the {title.lower()} is not shown here", why, instead.format(run=run or "RUN")))
             return
         if not run:
-            app.say(f"✗ {title} needs a run. None is open or selected. Select one and ask again.")
+            app.say(no(f"the {title.lower()} needs a run", "none is open or selected", instead.format(run="RUN")))
             return
 
         async def show() -> None:
@@ -162,7 +172,7 @@ def door(name: str, title: str, instead: str) -> Callable[[Cockpit], None]:
 
 
 def swallowed(app: Cockpit) -> None:
-    app.say("! ctrl+q, ctrl+s and ctrl+z do nothing here. q leaves the cockpit.")
+    app.say("! ctrl+q, ctrl+s and ctrl+z do nothing here: q leaves the cockpit")
 
 
 def quit_(app: Cockpit) -> None:

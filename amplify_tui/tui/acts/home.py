@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from amplify_tui.tui.client import Client
+from amplify_tui.tui.orders import no
 from amplify_tui.tui.screens.home import HomeScreen
 from amplify_tui.tui.screens.main import MainScreen
 
@@ -50,9 +51,8 @@ def open_selected(app: Cockpit, screen: HomeScreen) -> None:
     elif screen.item is not None:
         start(app, screen.item.name)
     else:
-        app.say(
-            "✗ There is nothing to open. This journal has no runs and no playbook is here. `amplify init` writes one."
-        )
+        why = "this journal has no runs and no playbook is here"
+        app.say(no("there is nothing to open", why, "`amplify init` writes one"))
 
 
 def new(kind: str) -> Callable[[Cockpit], None]:
@@ -64,6 +64,7 @@ def new(kind: str) -> Callable[[Cockpit], None]:
         if item is not None and item.kind == kind:
             start(app, item.name)
         else:
-            app.say(f"✗ No {kind} is selected. Select one on the home screen, then press the key again.")
+            what = "started" if kind == "playbook" else "rehearsed"
+            app.say(no(f"nothing is {what}", f"no {kind} is selected", "select one, then press the key again"))
 
     return act

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from amplify_tui.run import commands as c
 from amplify_tui.run.select.gate import failing, gate_line, lower_phases, next_phase, observed
 from amplify_tui.run.select.words import percent
 from amplify_tui.run.state import StepState
-from amplify_tui.tui.acts.forms import OVERRIDE_REASON, reason
+from amplify_tui.tui.acts.forms import OVERRIDE_REASON, reason, refused
 from amplify_tui.tui.modals.form import Choice, Field, Filled, Form
+from amplify_tui.tui.orders import no
 
 if TYPE_CHECKING:
     from amplify_tui.tui.app import Cockpit
@@ -20,7 +21,7 @@ def _watched(app: Cockpit, what: str) -> StepState | None:
     if step is None or step.watch is None:
         step = observed(app.state)
     if step is None or step.watch is None:
-        app.say(f"✗ {what}. No step of this run has phases that are being watched. It can be done during a rollout.")
+        app.say(no(what, "no step of this run is watched yet", "it can be done during a rollout"))
         return None
     return step
 
@@ -43,27 +44,30 @@ def _typed_percent(wanted: float | None) -> tuple[Field, ...]:
 
 
 def advance(app: Cockpit) -> None:
-    step = _watched(app, "Nothing advances")
-    if step is None:
+    step = _watched(app, "nothing advances")
+    if step is None or refused(app, app.order(c.Advance, step=step.step, key=step.key)):
         return
     after = next_phase(step)
-    lines = (gate_line(step, app.now()), "The gate is judged again at this moment; the rest of the bake is waived.")
+    lines = [gate_line(step, app.now()), "The gate is judged again at this moment; the rest of the bake is waived."]
+    if failing(step):
+        bad = failing(step)[0].id
+        lines.append(f"As it stands it would be refused: {bad} does not pass. o overrides, b goes back.")
 
     def done(filled: Filled) -> None:
         why = filled.values["reason"]
         app.send(app.order(c.Advance, step=step.step, key=step.key, expect=step.phase, reason=why))
 
     title = f"Advance {step.ref} to {after}?" if after else f"End the watch of {step.ref}?"
-    app.ask(Form(title, lines, (reason(),), (Choice("ok", "Advance", "error"),)), done)
+    app.ask(Form(title, tuple(lines), (reason(),), (Choice("ok", "Advance", "error"),)), done)
 
 
 def retreat(app: Cockpit) -> None:
-    step = _watched(app, "Nothing goes back")
+    step = _watched(app, "nothing goes back")
     if step is None:
         return
     lower = lower_phases(step)
-    if not lower:
-        app.say(f"✗ {step.ref} goes back nowhere. It has no lower percentage. M Y takes all exposure away.")
+    first = lower[0] if lower else 0.0
+    if refused(app, app.order(c.Retreat, step=step.step, key=step.key, percent=first)):
         return
     choices = tuple(Choice(f"{i}", percent(share), "primary" if i == 0 else "default") for i, share in enumerate(lower))
 
@@ -79,14 +83,17 @@ def retreat(app: Cockpit) -> None:
 
 
 def override(app: Cockpit) -> None:
-    step = _watched(app, "Nothing is overridden")
-    if step is None:
+    step = _watched(app, "nothing is overridden")
+    if step is None or step.watch is None:
         return
     bad = failing(step)
+    named = tuple(term.id for term in bad or step.watch.gate)
+    where: dict[str, Any] = {"step": step.step, "key": step.key, "percent": _percent(step), "expect": step.phase}
+    if refused(app, app.order(c.Override, conditions=named, **where)):
+        return
     if not bad:
-        app.say(
-            f"✗ Nothing is overridden. No condition of {step.ref} keeps it from passing. Wait for the bake, or advance."
-        )
+        why = f"no condition of {step.ref} keeps it from passing"
+        app.say(no("nothing is overridden", why, "wait for the bake, or a advances"))
         return
     roles = " or ".join(app.state.plan.override_roles)
     lines = [f"✗ {term.id}: {term.reason}" for term in bad]
@@ -94,15 +101,6 @@ def override(app: Cockpit) -> None:
     fields = (*_typed_percent(_percent(step)), reason(least=OVERRIDE_REASON))
 
     def done(filled: Filled) -> None:
-        order = app.order(
-            c.Override,
-            step=step.step,
-            key=step.key,
-            conditions=tuple(term.id for term in bad),
-            percent=_percent(step),
-            expect=step.phase,
-            reason=filled.values["reason"],
-        )
-        app.send(order)
+        app.send(app.order(c.Override, conditions=named, reason=filled.values["reason"], **where))
 
     app.ask(Form(f"Override the gate of {step.ref}?", tuple(lines), fields, (Choice("ok", "Override", "error"),)), done)

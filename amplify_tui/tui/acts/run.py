@@ -10,9 +10,11 @@ from amplify_tui.run.select.undo_lines import mitigation_preview, touches
 from amplify_tui.run.select.words import percent
 from amplify_tui.run.shapes import Hold
 from amplify_tui.run.state import RUN_SCOPE, TriggerState
-from amplify_tui.tui.acts.forms import of_input, reason, type_to_confirm, typed_values
+from amplify_tui.tui.acts.forms import of_input, reason, refused, type_to_confirm, typed_values
 from amplify_tui.tui.modals.arm import ArmMitigate
 from amplify_tui.tui.modals.form import Choice, Field, Filled, Form
+from amplify_tui.tui.orders import no
+from amplify_tui.tui.screens.home import HomeScreen
 
 if TYPE_CHECKING:
     from amplify_tui.tui.app import Cockpit
@@ -27,6 +29,8 @@ def draft(app: Cockpit) -> None:
 
 
 def inputs(app: Cockpit) -> None:
+    if refused(app, app.order(c.Answer, step="", values={})):
+        return
     specs = {name: spec for name, spec in app.state.plan.inputs.items() if spec.ask == "start"}
     fields = tuple(of_input(name, spec, app.state.inputs.get(name)) for name, spec in specs.items())
     form = Form(f"Inputs of {app.state.plan.name}", (), fields, (Choice("save", "Save"),))
@@ -76,6 +80,8 @@ def release(app: Cockpit, hold: Hold) -> None:
             Choice("accept", "Accept theirs", "default"),
             Choice("kill", "Kill: switch it off", "error"),
         )
+    if hold.scope == RUN_SCOPE and refused(app, app.order(c.Release, hold=hold.id, choice=choices[0].id)):
+        return
 
     def done(filled: Filled) -> None:
         why = filled.values["reason"]
@@ -84,7 +90,9 @@ def release(app: Cockpit, hold: Hold) -> None:
         else:
             app.send(app.order(c.Release, hold=hold.id, choice=filled.choice, reason=why))
 
-    app.ask(Form("Release the hold?", lines, (reason(least=0),), choices, danger=True), done)
+    # After a mitigation nobody explained the reason is asked here: not while it burned, but before the run goes on.
+    why = reason("why was exposure taken away?", least=3) if app.state.unexplained else reason(least=0)
+    app.ask(Form("Release the hold?", lines, (why,), choices, danger=True), done)
 
 
 def note(app: Cockpit) -> None:
@@ -114,6 +122,11 @@ def trigger(app: Cockpit, open_: TriggerState) -> None:
 def mitigate(app: Cockpit) -> None:
     """Show what would go to 0 and arm; Y does it. Works from anywhere and closes any dialog."""
     app.close_dialogs()
+    if isinstance(app.screen, HomeScreen):
+        app.say(no("nothing is taken away", "no run is open", "⏎ opens the selected run, then M Y"))
+        return
+    if refused(app, app.order(c.Mitigate)):
+        return
 
     def done(yes: bool | None) -> None:
         if yes:
@@ -127,10 +140,12 @@ def mitigate(app: Cockpit) -> None:
 def full(app: Cockpit) -> None:
     """F on the rollback screen: everything back, in bands."""
     state = app.state
+    if refused(app, app.order(c.Rollback)):
+        return
     plan = touches(state)
-    lines = [f"touches {plan.summary}; exposure now {percent(state.exposed_now)}"]
+    lines = [f"exposure now {percent(state.exposed_now)}; touches {plan.summary}"]
     if plan.cannot:
-        lines.append(f"cannot be undone: {'; '.join(plan.cannot)}")
+        lines.append(f"stays as it is, for it cannot be undone: {'; '.join(plan.cannot)}")
     lines.append("the run never goes forward again; M Y only takes exposure away and can go on")
     form = Form(
         "Roll everything back?",
@@ -148,6 +163,8 @@ def full(app: Cockpit) -> None:
 
 
 def take_role(app: Cockpit) -> None:
+    if refused(app, app.order(c.TakeRole, role="")):
+        return
     roles = ", ".join(app.state.roles) or "none is named"
 
     def done(filled: Filled) -> None:
@@ -159,6 +176,8 @@ def take_role(app: Cockpit) -> None:
 
 def abort(app: Cockpit) -> None:
     """Stop the run and leave its effects as they are."""
+    if refused(app, app.order(c.Abort)):
+        return
     lines = ("Its effects stay as they are. To take them back: esc, then R.",)
     form = Form(
         "Abandon the run?",
@@ -177,6 +196,9 @@ def abort(app: Cockpit) -> None:
 
 def disarm(app: Cockpit) -> None:
     """Switch a trigger off for a while; `decide` asks for two people."""
+    some = next(iter(app.state.triggers), "")
+    if refused(app, app.order(c.Disarm, trigger=some, until=app.now())):
+        return
     names = ", ".join(app.state.triggers) or "none"
 
     def done(filled: Filled) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amplify_tui.run import commands as c
+from amplify_tui.run.select.possible import refusal_beforehand
 from amplify_tui.run.select.stages import step_title
 from amplify_tui.run.shapes import Await
 from amplify_tui.run.state import EffectState, StepState
+from amplify_tui.run.undo import items_under_way
 from amplify_tui.tui.acts import go, run
-from amplify_tui.tui.acts.forms import of_input, reason, typed_values
+from amplify_tui.tui.acts.forms import of_input, reason, refused, typed_values
 from amplify_tui.tui.modals.form import Choice, Field, Filled, Form
+from amplify_tui.tui.orders import no
 from amplify_tui.tui.screens.gate import GateScreen
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def open_selected(app: Cockpit) -> None:
         return
     step = app.step()
     if step is None:
-        app.say("✗ There is no step to open. The run has none yet.")
+        app.say(no("there is no step to open", "the run has none yet"))
         return
     open_step(app, step)
 
@@ -61,7 +64,7 @@ def confirm(app: Cockpit, step: StepState, waits: Await) -> None:
         why = filled.values["reason"]
         app.send(app.order(c.Answer, step=step.step, key=step.key, values={"accept": accept}, reason=why))
 
-    choices = (Choice("go", "Go"), Choice("stop", "Stop", "error", free=True))
+    choices = (Choice("go", waits.accept or "Go"), Choice("stop", waits.decline or "Stop", "error", free=True))
     app.ask(Form(step_title(app.state, step), lines, (reason("note", 0),), choices, danger=True), done)
 
 
@@ -79,6 +82,8 @@ def answer(app: Cockpit, step: StepState, waits: Await) -> None:
 def sign_off(app: Cockpit, step: StepState) -> None:
     """The preview that the signature is bound to, and the roles still open. In a sandbox one signs as any role."""
     open_roles = [w.role for w in step.awaits if w.kind == "sign_off"]
+    if not app.state.sandbox and _may_sign_none(app, step, open_roles):
+        return
     role = next((r for r in open_roles if app.actor in app.state.roles.get(r, ())), open_roles[0])
     lines = (*step.preview.splitlines()[:60], *_sign_off_words(step), *_guide(app, step))
     sha = step.preview_sha
@@ -104,6 +109,15 @@ def sign_off(app: Cockpit, step: StepState) -> None:
     app.ask(Form(f"Sign-off: {step_title(app.state, step)}", lines, tuple(fields), choices, danger=True), done)
 
 
+def _may_sign_none(app: Cockpit, step: StepState, roles: list[str]) -> bool:
+    """Whether the person at the keys can sign as no open role; says why not of the first."""
+    where = {"step": step.step, "key": step.key, "expect": step.preview_sha}
+    orders = [app.order(c.Approve, role=role, **where) for role in roles]
+    if any(refusal_beforehand(app.state, order, app.now()) is None for order in orders):
+        return False
+    return refused(app, orders[0])
+
+
 def _sign_off_words(step: StepState) -> tuple[str, ...]:
     words = []
     for waits in step.awaits:
@@ -122,7 +136,9 @@ def _guide(app: Cockpit, step: StepState) -> tuple[str, ...]:
 def skip(app: Cockpit) -> None:
     step = app.step()
     if step is None:
-        app.say("✗ Nothing is skipped. No step is selected.")
+        app.say(no("nothing is skipped", "no step is selected"))
+        return
+    if refused(app, app.order(c.Skip, step=step.step, key=step.key, expect=step.n)):
         return
     allowed = app.state.plan_of(step).skippable
     who = f"may be skipped by {', '.join(allowed)}" if isinstance(allowed, tuple) else ""
@@ -139,15 +155,17 @@ def skip(app: Cockpit) -> None:
 def retry(app: Cockpit) -> None:
     """Ask, then try the step again; on the rollback screen it is the undo item that is tried again."""
     item = app.selected_item()
+    if item and not items_under_way(app.state):  # `decide` would take the item's name for a step's
+        app.say(no("nothing is retried", "nothing is being taken back", "it can be once M Y or F has begun"))
+        return
     if item:
         app.send(app.order(c.Retry, step=item))
         return
     step = app.step()
     if step is None:
-        app.say("✗ Nothing is retried. No step is selected.")
+        app.say(no("nothing is retried", "no step is selected"))
         return
-    if step.status != "stuck":
-        app.send(app.order(c.Retry, step=step.step, key=step.key, expect=step.n))  # decide says why not
+    if refused(app, app.order(c.Retry, step=step.step, key=step.key, expect=step.n)):
         return
 
     def done(filled: Filled) -> None:
@@ -162,7 +180,9 @@ def settle(app: Cockpit) -> None:
     """Say how an unknown effect ended; its id must be typed, for nobody can check the answer."""
     effect = _unknown(app)
     if effect is None:
-        app.say("✗ Nothing is settled. No effect is unknown or diverged. It can be settled when one is.")
+        app.say(no("nothing is settled", "no effect is unknown or diverged", "it can be settled when one is"))
+        return
+    if refused(app, app.order(c.Settle, effect=effect.id, as_="absent", expect=effect.status)):
         return
     lines = (
         f"{effect.id}: {effect.says or effect.target.id} ({effect.status}, {effect.probes} looks)",

@@ -34,6 +34,8 @@ ACTS: Final[dict[str, Act]] = {
     "open": open_,
     "up": go.move(-1),
     "down": go.move(1),
+    "page_up": go.page(-1),
+    "page_down": go.page(1),
     "back": go.back,
     "filter": go.find,
     "pause": run.pause,
@@ -49,7 +51,7 @@ ACTS: Final[dict[str, Act]] = {
     "note": run.note,
     "waive": undo.waive,
     "card": go.door(
-        "card", "Break-glass card", "It lies in the run's directory; `amplify show {run}` lists what is to take back"
+        "card", "Break-glass card", "it lies in the run's directory; `amplify show {run}` lists what is to take back"
     ),
     "report": go.door("report", "Report", "`amplify show {run}` tells it"),
     "new": home.new("playbook"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from rich.cells import cell_len
+
 from amplify_tui.run.select.headline import Headline, headline
 from amplify_tui.run.select.undo_lines import rollback_state
 from amplify_tui.run.select.words import age, clock, percent, safe, zone
@@ -30,6 +32,9 @@ from amplify_tui.tui.text import (
 from amplify_tui.verdict.words import duration
 
 PROBLEM_S: Final = 15.0
+WIDE: Final = 110
+# What gives way to the identity, in this order.
+DROPS: Final = ("elapsed", "zone", "driver", "sha", "age", "clock", "conductor")
 
 
 def mode_word(scene: Scene) -> tuple[str, str]:
@@ -40,39 +45,66 @@ def mode_word(scene: Scene) -> tuple[str, str]:
     return ("DRILL", WARN) if state.mode == "drill" else ("DRY RUN", ACTIVE)
 
 
-def identity(scene: Scene) -> list[Line]:
-    """Mode, run, what is released where, who drives, the conductor, the time."""
-    view, state = scene.view, scene.state
-    name = state.plan.name or "no run yet"
-    left: Line = [mode_word(scene), (" ", PLAIN), text(name, STRONG), (" ", PLAIN)]
-    wide = scene.width >= 110
+def who(scene: Scene, *, sha: bool = False, name: str | None = None) -> Line:
+    """Which run this is: mode, playbook, run, version, environment. Never cut; the playbook's name gives way last."""
+    state = scene.state
+    wide = scene.width >= WIDE
+    called = state.plan.name or "no run yet"
+    line: Line = [mode_word(scene), text(f" {called if name is None else name}", STRONG)]
     if state.run:
-        left.append(text(f" run {state.run[:8]} " if wide else f"{state.run[:8]} "))
+        line.append(text(f"  run {state.run[:8]}" if wide else f" {state.run[:8]}"))
     if state.subject is not None:
         subject = state.subject
-        joint = (
-            f" {subject.tag or subject.version} @ {subject.sha[:7]} "
-            if wide
-            else f"{subject.version} {subject.sha[:7]} "
-        )
-        left.append(text(joint, STRONG))
+        version = (subject.tag or subject.version) if wide else subject.version
+        joint = (" @ " if wide else " ") + subject.sha[:7] if sha else ""
+        line.append(text(f"  {version}{joint}" if wide else f" {version}{joint}", STRONG))
     if state.environment:
-        left.append(text(f" {state.environment.upper()}" if wide else state.environment.upper(), WARN))
-    right: Line = []
-    if wide and state.starter:
-        right += [text(f"driver {state.starter}  ", DIM)]
+        line.append(text(f"  {state.environment.upper()}" if wide else f" {state.environment.upper()}", WARN))
+    return line
+
+
+def beside(scene: Scene, gone: frozenset[str]) -> Line:
+    """Who drives, whether the conductor is there, what time it is; without what is *gone* for want of room."""
+    view, state = scene.view, scene.state
+    line: Line = []
+    if state.starter and "driver" not in gone:
+        line.append(text(f"driver {state.starter}  ", DIM))
     mark, words = conductor_age(state, view.board, view.at)
     if view.lost:
         mark, words = "unknown", f"NO CONDUCTOR {age(view.lost_at, view.at)}"
-    if words:
-        right += [("● " if mark == "done" else "? ", GOOD if mark == "done" else WARN), (f"{words}  ", PLAIN)]
-    right.append((clock(view.at, view.tz) if view.at else "--:--:--", PLAIN))
-    if wide:
-        right.append((f" {zone(view.at, view.tz)}", DIM))
-        if state.started_at:
-            end = state.closed_at or view.at
-            right.append((f"  elapsed {duration(end - state.started_at)}", DIM))
-    return [spread(left, right, scene.width)]
+    if "age" in gone:
+        words = "" if mark == "done" else words.rpartition(" ")[0]
+    if "conductor" in gone:  # line 2 says it in words of its own
+        words = ""
+    if words or mark != "none":
+        line.append(("● " if mark == "done" else "? ", GOOD if mark == "done" else WARN))
+        line.append((f"{words}  " if words else "", PLAIN))
+    if "clock" not in gone:
+        line.append((clock(view.at, view.tz) if view.at else "--:--:--", PLAIN))
+    if "zone" not in gone:
+        line.append((f" {zone(view.at, view.tz)}", DIM))
+    if state.started_at and "elapsed" not in gone:
+        line.append((f"  elapsed {duration((state.closed_at or view.at) - state.started_at)}", DIM))
+    return line
+
+
+def identity(scene: Scene) -> list[Line]:
+    """The first line: which run this is, whole, and beside it as much of the rest as there is room for."""
+    for n in range(len(DROPS) + 1):
+        gone = frozenset(DROPS[:n])
+        left, right = who(scene, sha="sha" not in gone), beside(scene, gone)
+        if width(left) + width(right) + 1 <= scene.width:
+            break
+    return [whole(scene, left, right)]
+
+
+def whole(scene: Scene, left: Line, right: Line) -> Line:
+    """*left* and *right* at the edges; where both do not fit, the playbook's name is the only thing that is cut."""
+    over = width(left) + width(right) + 1 - scene.width
+    if over <= 0:
+        return spread(left, right, scene.width)
+    room = max(4, cell_len(scene.state.plan.name) - over)
+    return spread(who(scene, name=fit(scene.state.plan.name, room).rstrip()), right, scene.width)
 
 
 def said(scene: Scene) -> Headline:
@@ -125,7 +157,8 @@ def exposure_line(scene: Scene) -> Line:
     if not state.exposure:
         return [("exposure ", STRONG), ("none", DIM), (" (this run has not exposed anybody)", DIM)]
     line: Line = [("exposure ", STRONG)]
-    cells = max(6, min(24, scene.width - 30))
+    longest = max(cell_len(safe(flag)) for flag in state.exposure)
+    cells = max(6, min(24, scene.width - 18 - longest))  # `exposure 100 % `, and the bar gives way to the name
     for flag, share in state.exposure.items():
         full = round(share / 100 * cells)
         line += [(f"{percent(share)} ", STRONG), ("█" * full, WARN), ("░" * (cells - full), DIM)]

@@ -12,12 +12,12 @@ from amplify_tui.run.select.gate import (
     phase_progress,
 )
 from amplify_tui.run.select.words import NO_VALUE, age, clock, percent, safe, since
-from amplify_tui.run.select.world import read, spark
+from amplify_tui.run.select.world import STATUS_WORDS, read, spark, unit_of, units_of
 from amplify_tui.run.state import StepState
 from amplify_tui.tui.draw.scene import Scene, window
 from amplify_tui.tui.text import CURSOR, DIM, PLAIN, SIGN_STYLES, STRONG, WARN, Line, fit, sign, text, wrap
 from amplify_tui.verdict.model import Reading
-from amplify_tui.verdict.words import decimal, duration
+from amplify_tui.verdict.words import duration, quantity
 
 
 def gate_step(scene: Scene) -> StepState | None:
@@ -35,7 +35,7 @@ def head(scene: Scene) -> list[Line]:
     where = percent(plan.percent) if plan and plan.percent is not None else safe(plan.target, 24) if plan else NO_VALUE
     seen = f"judged {age(step.judged_at, scene.view.at)} ago" if step.judged_at else "not judged yet"
     first: Line = [("GATE ", STRONG), text(f"{step.ref}, {where}   ", STRONG), text(gate_line(step, scene.view.at))]
-    second: Line = [(f" bake {phase_progress(step)}", PLAIN), (f"   {seen}", DIM)]
+    second: Line = [(f" bake {phase_progress(scene.state, step)}", PLAIN), (f"   {seen}", DIM)]
     if step.status == "observing" and step.watch is not None and step.watch.max_wait and step.phase_at is not None:
         left = step.phase_at + step.watch.max_wait - scene.view.at
         second.append((f"   asks a person in {duration(left)}" if left > 0 else "   has waited too long", DIM))
@@ -125,14 +125,15 @@ def _course(scene: Scene, step: StepState, row: ConditionRow) -> list[Line]:
     if not name:
         return []
     lines: list[Line] = [[]]
+    units = units_of(scene.state)
     for cohort in ("", ":treatment", ":control"):
         reading = read(scene.view.board, f"signal:{name}{cohort}", Reading)
         if reading is None:
             continue
         course = spark(scene.view.board.get(f"signals:{name}{cohort}:spark"), max(8, scene.width - 22))
-        value = decimal(reading.value, 3) if reading.value is not None and reading.status == "ok" else NO_VALUE
+        known = reading.value is not None and reading.status == "ok"
+        value = quantity(reading.value or 0.0, unit_of(reading, units)) if known else NO_VALUE
         lines.append([text(fit(cohort[1:] or name, 10), DIM), (f"{value}  ", PLAIN), (course, PLAIN)])
-        lines.append(
-            [(f"{' ' * 10}{reading.status}, {age(reading.data_at, scene.view.at)} old  ", DIM), text(reading.note)]
-        )
+        old = f"{STATUS_WORDS.get(reading.status, reading.status)}, {age(reading.data_at, scene.view.at)} old"
+        lines.append([(f"{' ' * 10}{old}  ", DIM), text(reading.note)])
     return lines if len(lines) > 1 else [[], [(f"no reading of {safe(name, 30)} on the board", DIM)]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from amplify_tui.run.select.gate import ConditionRow, condition_rows, gate_line, live, phase_cells
+from amplify_tui.run.select.gate import ConditionRow, condition_rows, gate_line, limit_of, live, phase_cells
 from amplify_tui.run.select.headline import OUTCOME_WORDS
+from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.stages import StageRow, stage_rows, step_sign, step_title, undo_ready
 from amplify_tui.run.select.words import NO_VALUE, age, clock, safe
 from amplify_tui.run.state import StepState
@@ -147,8 +148,12 @@ def _watched(scene: Scene, step: StepState) -> list[Line]:
     if rows:
         lines += gate_table(rows, scene.width)
     verdict = gate_line(step, scene.view.at)
-    seen = f"  judged {age(step.judged_at, scene.view.at)} ago" if step.judged_at else ""
-    lines.append([("gate ", DIM), text(verdict), (seen, DIM)])
+    seen = f"judged {age(step.judged_at, scene.view.at)} ago" if step.judged_at else ""
+    parts = wrap(verdict, scene.width - 5, 3)
+    said: list[Line] = [[("gate " if i == 0 else "     ", DIM), text(part)] for i, part in enumerate(parts)]
+    if seen and width(said[-1]) + len(seen) + 2 > scene.width:
+        said.append([("     ", DIM)])
+    lines += [*said[:-1], [*said[-1], (f"  {seen}" if seen else "", DIM)]]
     lines += _armed(scene)
     return lines
 
@@ -201,13 +206,12 @@ def _armed(scene: Scene) -> list[Line]:
     triggers = scene.state.triggers
     if not triggers:
         return []
-    word = "armed    " if scene.state.is_exposed else "triggers "
+    word = "armed    " if scene.state.is_armed else "triggers "
     line: Line = [(word, DIM)]
     for name, trigger in triggers.items():
         style = BAD if trigger.is_open else PLAIN
-        line.append(
-            (f"{safe(name, 30)} {trigger.spec.mode.upper() if trigger.spec.mode == 'auto' else 'ask'}  ", style)
-        )
+        words = f"{safe(name, 30)}{limit_of(trigger.spec.term, name)} "
+        line.append((words + (trigger.spec.mode.upper() if trigger.spec.mode == "auto" else "ask") + "  ", style))
     return [line]
 
 
@@ -239,11 +243,13 @@ def _plain_step(scene: Scene, step: StepState) -> list[Line]:
 def _trouble(scene: Scene, step: StepState) -> list[Line]:
     lines: list[Line] = []
     if step.status == "stuck":
-        for part in wrap(safe(step.question or step.detail or step.cause or "stuck"), scene.width - 2, 3):
+        for part in wrap(safe(step.question or collapsed(step.detail) or step.cause or "stuck"), scene.width - 2, 3):
             lines.append([sign("failed" if not lines else "none"), (f" {part}", PLAIN)])
     for hold in scene.state.holds_on(step.ref):
         by = f" by {safe(hold.by, 30)}" if hold.by else ""
-        lines.append([sign("held"), text(f" {hold.id} {hold.kind}{by}, {age(hold.at, scene.view.at)}: {hold.reason}")])
+        words = f"{hold.id} {hold.kind}{by}, {age(hold.at, scene.view.at)}: {collapsed(hold.reason)}"
+        parts = wrap(safe(words), scene.width - 2, 3)
+        lines += [[sign("none" if i else "held"), (f" {part}", PLAIN)] for i, part in enumerate(parts)]
     return lines
 
 
@@ -254,7 +260,7 @@ def log(scene: Scene) -> list[Line]:
         lines = [line for line in lines if not line.minor]
     head: list[Line] = []
     if scene.height >= 8 or scene.extra:
-        words = f"filter: {scene.extra}, esc ends it" if scene.extra else "/ filter, newest first"
+        words = f"find: {scene.extra}, esc ends it" if scene.extra else "/ find, newest first"
         head = [[(" LOG  ", STRONG), (words, DIM)]]
     drawn: list[Line] = [
         [(f" {clock(line.at, scene.view.tz)} ", DIM), sign(line.sign), (f" {line.text}", PLAIN)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from amplify_tui.run.select.headline import headline
-from amplify_tui.run.select.undo_lines import UndoRow, rollback_state, touches, undo_rows
-from amplify_tui.run.select.words import clock, day_clock, percent, safe, short
+from amplify_tui.run.commands import Rollback
+from amplify_tui.run.select.possible import refusal_beforehand
+from amplify_tui.run.select.undo_lines import UndoRow, items_shown, rollback_state, touches, undo_rows
+from amplify_tui.run.select.words import clock, day_clock, percent, refused, safe, short
 from amplify_tui.run.state import State
-from amplify_tui.run.undo import rollback_items
-from amplify_tui.tui.draw.frame import mode_word, problem_of
+from amplify_tui.tui.draw.frame import next_lines, who, whole
 from amplify_tui.tui.draw.scene import Scene, window
 from amplify_tui.tui.text import (
     BAD,
@@ -23,8 +23,8 @@ from amplify_tui.tui.text import (
     Line,
     fit,
     sign,
-    spread,
     text,
+    width,
     wrap,
 )
 
@@ -32,49 +32,41 @@ from amplify_tui.tui.text import (
 def head(scene: Scene) -> list[Line]:
     """Where the rollback stands, what the two keys would do, what is touched."""
     state = scene.state
-    plan = touches(state)
+    plan = touches(state, items_shown(state))
     word = rollback_state(state)
     style = BAD if word.isupper() or word.startswith("BLOCKED") else STRONG
-    left: Line = [
-        mode_word(scene),
-        text(f" {state.plan.name} {state.run[:8]} ", STRONG),
-        text(state.environment.upper(), WARN),
-    ]
-    right: Line = [("ROLLBACK: ", STRONG), (word, style)]
-    share = percent(state.exposed_now) if state.exposure else "none"
-    right.append((f"  exposure {share} ", WARN if state.exposed_now else GOOD))
-    first = spread(left, right, scene.width)
+    left = who(scene)
+    room = scene.width - width(left) - 12
+    if len(word) > room:
+        word = word.partition(" on ")[0]
+    first = whole(scene, left, [("ROLLBACK: ", STRONG), (word, style)])
     keys: Line = [
         (" M Y", WARN),
         (" mitigate only: exposure, bands 1-2", PLAIN),
         ("   F", WARN),
         (" full rollback", PLAIN),
     ]
-    done = f"  {plan.done} of {plan.total} done" if state.phase in ("rolling_back", "closed") else ""
-    return [first, keys, [text(f" Touches {plan.summary}.{done}")], _next(scene)]
-
-
-def _next(scene: Scene) -> Line:
-    said = headline(scene.state, scene.view.at, scene.view.lost, problem_of(scene))
-    line: Line = [
-        (" ", PLAIN),
-        sign(said.sign),
-        (f" {said.word.upper()} ", SIGN_STYLES[said.sign]),
-        (said.because, PLAIN),
-    ]
-    return [*line, (f"  Next: {said.next}", DIM)] if said.next else line
+    if state.phase == "rolling_back":
+        keys = [(" ⏎ decides on an item   r tries it now   w waives it   u settles   k by hand", DIM)]
+    elif no := refusal_beforehand(state, Rollback(id="", actor=scene.view.actor, via="key"), scene.view.at):
+        keys = [(f" {refused(no.what, no.why)}", DIM)]
+    share = percent(state.exposed_now) if state.exposure else "none"
+    began = state.phase in ("rolling_back", "closed") or word == "MITIGATING"
+    done = f"  {plan.tally}" if began and plan.tally.total else ""
+    third: Line = [(f" Exposure {share}.", WARN if state.exposed_now else GOOD)]
+    return [first, keys, [*third, text(f" Touches {plan.summary}.{done}")], *next_lines(scene)]
 
 
 def chosen(scene: Scene) -> UndoRow | None:
     """The selected item; without a selection the first that is blocked or waits, else the first."""
-    rows = undo_rows(scene.state, scene.view.at)
+    rows = undo_rows(scene.state, scene.view.at, scene.view.board)
     named = next((row for row in rows if row.id == scene.cursor), None)
     return named or next((row for row in rows if row.choosable), None) or next(iter(rows), None)
 
 
 def plan(scene: Scene) -> list[Line]:
     """The items under their bands, each with its sign, change and word; then integrity."""
-    rows = undo_rows(scene.state, scene.view.at)
+    rows = undo_rows(scene.state, scene.view.at, scene.view.board)
     pick = chosen(scene)
     lines: list[Line] = []
     at = 0
@@ -90,10 +82,15 @@ def plan(scene: Scene) -> list[Line]:
 
 def _item(scene: Scene, row: UndoRow, lead: str, *, on: bool) -> list[Line]:
     line: Line = [(fit(lead, 13), STRONG), sign(row.sign), (" ", PLAIN), (row.target, CURSOR if on else PLAIN)]
-    line += [("  ", PLAIN), (row.word, SIGN_STYLES[row.sign]), (f"  {row.change}", PLAIN)]
-    lines = [line]
+    line += [("  ", PLAIN), (row.word, SIGN_STYLES[row.sign])]
+    whole_change: Line = [*line, (f"  {row.change}", PLAIN)]
+    lines = [whole_change]
+    if width(whole_change) > scene.width:
+        parts = wrap(row.change, max(20, scene.width - 16), 2)
+        lines = [line, *([(" " * 15, PLAIN), (part, PLAIN)] for part in parts)]
     if row.note and row.note != row.change:
-        lines.append([(" " * 15, PLAIN), (safe(row.note, max(20, scene.width - 16)), DIM)])
+        style = DIM if row.sign in ("later", "undone", "kept", "skipped") else WARN
+        lines += [[(" " * 15, PLAIN), (part, style)] for part in wrap(row.note, max(20, scene.width - 16), 2)]
     return lines
 
 
@@ -136,7 +133,7 @@ def item(scene: Scene) -> list[Line]:
     row = chosen(scene)
     if row is None:
         return [[("ITEM  ", STRONG), ("none", DIM)]]
-    entry = next((e for e in rollback_items(scene.state) if e.item.id == row.id), None)
+    entry = next((e for e in items_shown(scene.state) if e.item.id == row.id), None)
     lines: list[Line] = [[("ITEM ", STRONG), (row.target, STRONG)]]
     facts = [("class", row.cls), ("state", row.word)]
     if entry is not None:
@@ -145,7 +142,8 @@ def item(scene: Scene) -> list[Line]:
             facts.append(("now", short(entry.effect.observed)))
         facts += [("effects", ", ".join(entry.item.effects)), ("tries", str(entry.tries))]
     lines += [[(fit(name, 9), DIM), (safe(value, 200), PLAIN)] for name, value in facts]
-    lines += [[], [("⏎ choose  ", STRONG), ("ours, restore, kill, waive", PLAIN)]] if row.choosable else []
+    if row.choosable and scene.state.phase == "rolling_back":
+        lines += [[], [("⏎ ", STRONG), ("decides how  ", PLAIN), ("r ", STRONG), ("tries now", PLAIN)]]
     lines += [[], [("by hand", STRONG)]]
     lines += [[(part, PLAIN)] for part in wrap(row.by_hand or "nothing is written down for this one", scene.width, 8)]
     if row.note:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from rich.cells import cell_len
+
 from amplify_tui.run.select.world import (
     Panel,
     Row,
@@ -15,7 +17,7 @@ from amplify_tui.run.select.world import (
     signals_panel,
 )
 from amplify_tui.tui.draw.scene import Scene
-from amplify_tui.tui.text import DIM, PLAIN, SIGN_STYLES, STRONG, WARN, Line, fit, sign, spread
+from amplify_tui.tui.text import DIM, PLAIN, SIGN_STYLES, STRONG, WARN, Line, fit, sign, spread, width, wrap
 
 PANELS: Final[dict[str, Callable[[Scene], Panel]]] = {
     "flags": lambda scene: flags_panel(scene.state, scene.view.board, scene.view.at),
@@ -25,33 +27,61 @@ PANELS: Final[dict[str, Callable[[Scene], Panel]]] = {
 }
 
 
-def panel_lines(panel: Panel, cells: int, most: int = 99) -> list[Line]:
-    """The panel's head with its age and word, and its rows. An old or lost source reads so in the head."""
+LEAST_COURSE: Final = 4  # fewer bars tell nothing
+
+
+def panel_lines(panel: Panel, cells: int, most: int = 99, *, tight: bool = False) -> list[Line]:
+    """The panel's head with its age and word, and its rows. An old or lost source reads so in the head.
+
+    A row that is longer than a line goes on in the next; *tight* keeps each on one, where there is no room for that.
+    """
     word = SIGN_STYLES[panel.sign]
     right: Line = [(f"age {panel.age} ", DIM), (panel.word, word)] if panel.word else []
     head = spread([(panel.title, STRONG), (f" {panel.source}" if panel.source else "", DIM)], right, cells)
     rows = panel.rows[:most]
-    lines = [head, *(_row(row, cells) for row in rows)]
+    names = max((cell_len(row.name) for row in rows), default=0)
+    lines = [head, *(line for row in rows for line in _row(row, cells, names, tight=tight))]
     if len(panel.rows) > most:
         lines.append([(f"  and {len(panel.rows) - most} more", DIM)])
     return lines
 
 
-def _row(row: Row, cells: int) -> Line:
-    name = min(max(9, len(row.name)), max(9, cells // 2 - 4))
-    line: Line = [sign(row.sign), (" ", PLAIN), (fit(row.name, name), PLAIN), (f" {row.text}", PLAIN)]
-    return (
-        [*line, (f"  {row.extra}", WARN if row.sign in ("failed", "unknown", "note") else DIM)] if row.extra else line
-    )
+def _row(row: Row, cells: int, names: int, *, tight: bool) -> list[Line]:
+    name = min(max(9, names), max(9, cells // 2))
+    style = WARN if row.sign in ("failed", "unknown", "note") else DIM
+    lead: Line = [sign(row.sign), (" ", PLAIN), (fit(row.name, name), PLAIN)]
+    if not row.name:
+        lead = [sign(row.sign)]
+    line: Line = [*lead, (f" {row.text}", PLAIN), *([(f"  {row.extra}", style)] if row.extra else [])]
+    room = cells - width(line) - 2
+    if row.course and room >= LEAST_COURSE:
+        line.append((f"  {row.course[-room:]}", DIM))
+    if tight or width(line) <= cells:
+        return [line]
+    first: Line = [*lead, (f" {row.text}", PLAIN)]
+    rest = [(row.extra, style)]
+    if width(first) > cells:
+        first, rest = [sign(row.sign), (f" {row.name}", PLAIN)], [(row.text, PLAIN), (row.extra, style)]
+    more = [[("    ", PLAIN), (part, kind)] for words, kind in rest for part in wrap(words, cells - 4, 2)]
+    return [first, *more]
+
+
+# How the room is shared where it is short: rows of a panel, rows of the people, and whether long rows may go on.
+SHARES: Final = (
+    (8, 8, False), (8, 2, False), (8, 0, False), (6, 0, False), (4, 0, False),
+    (8, 0, True), (5, 0, True), (4, 0, True), (2, 0, True), (1, 0, True),
+)  # fmt: skip
 
 
 def side(scene: Scene) -> list[Line]:
-    """All panels beneath each other; where the room is short, each gives up rows before one is dropped."""
-    panels = [*(make(scene) for make in PANELS.values()), people_panel(scene.state)]
-    for most in (8, 5, 4, 3, 2, 1):
-        lines = [line for panel in panels for line in panel_lines(panel, scene.width, most)]
+    """All panels beneath each other; where the room is short the people give way first, and no row is cut before."""
+    panels = [make(scene) for make in PANELS.values()]
+    lines: list[Line] = []
+    for most, people, tight in SHARES:
+        lines = [line for panel in panels for line in panel_lines(panel, scene.width, most, tight=tight)]
+        lines += panel_lines(people_panel(scene.state), scene.width, people, tight=tight)
         if len(lines) <= scene.height:
-            return lines
+            break
     return lines[: scene.height]
 
 
@@ -61,11 +91,26 @@ def side_lines(scene: Scene) -> list[Line]:
     cells: list[Line] = []
     for number, (name, make) in enumerate(PANELS.items(), 1):
         panel = make(scene)
-        gist = "  ".join(f"{row.name} {row.text}".strip() for row in panel.rows if row.name)[: half * 2]
-        left: Line = [(f" {number} ", DIM), (f"{name} ", STRONG), (gist or "–", PLAIN)]
-        tail = f"{panel.age} " if panel.is_good else f"{panel.word} {panel.age} "
-        cells.append(spread(left, [(tail, SIGN_STYLES[panel.sign])], half))
+        right: Line = [(f"{panel.age} " if panel.is_good else f"{panel.word} {panel.age} ", SIGN_STYLES[panel.sign])]
+        left: Line = [(f" {number} ", DIM), (f"{name} ", STRONG)]
+        left.append((gist(panel, half - width(left) - width(right) - 1), PLAIN))
+        cells.append(spread(left, right, half))
     return [[*cells[0], *cells[1]], [*cells[2], *cells[3]]]
+
+
+def gist(panel: Panel, cells: int) -> str:
+    """As many rows as fit whole into *cells*, in short where they do not fit in full; `+2` says that there are more."""
+    rows = [row for row in panel.rows if row.name]
+    full = [f"{row.name} {row.text}".strip() for row in rows]
+    short = [f"{row.name} {row.text.partition('  ')[0]}".strip() for row in rows]
+    if not rows or cell_len("  ".join(full)) <= cells:
+        return "  ".join(full) or "–"
+    for shown in range(len(short), 0, -1):
+        more = f" +{len(short) - shown}" if shown < len(short) else ""
+        words = " ".join(short[:shown]) + more
+        if cell_len(words) <= cells:
+            return words
+    return short[0]
 
 
 def panel_in_full(name: str) -> Callable[[Scene], list[Line]]:

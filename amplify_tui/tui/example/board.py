@@ -60,6 +60,8 @@ def _signals(board: dict[str, Any], at: float, *, slow: bool, lost: bool) -> Non
             "signal": name, "source": "prom", "status": status, "cohort": cohort, "value": value, "n": 5210,
             "data_at": read, "received_at": read, "window_from": read - 60, "window_to": read,
         }  # fmt: skip
+        if name == "errors":  # a pair: its share is a percentage, whoever reads it
+            board[f"signal:{key}"] |= {"bad": value * 87, "total": 87.0}
         board[f"signals:{key}:spark"] = [value * (1 + (i % 5) / 20) for i in range(60)]
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.reactive import var
 from textual.screen import Screen
 
 from amplify_tui.tui.draw import frame
 from amplify_tui.tui.draw.scene import Scene
-from amplify_tui.tui.keys import key_line
+from amplify_tui.tui.keys import elsewhere, key_line
+from amplify_tui.tui.kitty import IGNORED
 from amplify_tui.tui.panel import Panel
 from amplify_tui.tui.text import Line
 from amplify_tui.tui.view import View
@@ -19,12 +21,22 @@ if TYPE_CHECKING:
     from amplify_tui.tui.app import Cockpit
 
 
+MEANINGLESS = ("tab", "shift+tab")  # Textual moves a focus with them, and these screens have none
+
+
+def key_words(event: events.Key) -> str:
+    """How a key is called in a sentence: its character where it has one that shows, else its name."""
+    shown = event.character or ""
+    return shown if shown.isprintable() and not shown.isspace() and shown else event.key.replace("_", " ")
+
+
 class CockpitScreen(Screen[None]):
     """A full screen of the cockpit. `KEYS` names its keys; `panels` yields what is between top and message line."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (110, "-wide")]  # noqa: RUF012  # Textual's own type
     VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-normal"), (36, "-tall")]  # noqa: RUF012
     KEYS: ClassVar[tuple[str, ...]] = ()
+    AT_HOME: ClassVar[bool] = False
     AUTO_FOCUS = ""
 
     view: var[View] = var(View, init=False)
@@ -55,7 +67,13 @@ class CockpitScreen(Screen[None]):
         self.message = message
 
     def _keys(self, scene: Scene) -> list[Line]:
-        return [key_line(self.KEYS, scene.width)]
+        return [key_line(self.KEYS, scene.width, ascii_only=self.cockpit.ascii_only)]
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that this screen has no use for says so, and where it has one."""
+        silent = event.key in MEANINGLESS or event.key not in self.active_bindings
+        if self.focused is None and event.key != IGNORED and silent:
+            self.cockpit.say(elsewhere(event.key, key_words(event), at_home=self.AT_HOME))
 
     def targets(self) -> list[str]:
         """What ↑ and ↓ go through, in order; nothing by default."""

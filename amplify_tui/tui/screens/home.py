@@ -25,6 +25,7 @@ class HomeScreen(CockpitScreen):
         "help", "open", "new", "drill", "check", "report", "up", "down", "copy", "rollback", "quit",
     )  # fmt: skip
     BINDINGS = bindings(*KEYS)
+    AT_HOME = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,7 +21,8 @@ class ReadScreen(CockpitScreen):
     """Shows what *draw* says of *subject* under *title*; ↑ ↓ scroll, esc goes back."""
 
     KEYS: ClassVar[tuple[str, ...]] = (
-        "help", "back", "retry", "skip", "settle", "copy", "note", "up", "down", "mitigate", "rollback", "quit",
+        "help", "back", "retry", "skip", "settle", "copy", "note", "up", "down", "page_up", "page_down",
+        "mitigate", "rollback", "quit",
     )  # fmt: skip
     BINDINGS = bindings(*KEYS)
 
@@ -48,6 +49,11 @@ class ReadScreen(CockpitScreen):
 
     def move(self, by: int) -> None:
         self.query_one("#body", VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def page(self, by: int) -> None:
+        """Scroll by what is in sight, less a line to keep the place."""
+        body = self.query_one("#body", VerticalScroll)
+        body.scroll_relative(y=by * max(1, body.size.height - 1), animate=False)
 
     def to_copy(self) -> str:
         scene = Scene(self.view, 200, 10_000, self.cursor, self.subject)

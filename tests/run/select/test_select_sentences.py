@@ -96,7 +96,7 @@ def test_an_item_of_a_later_band_says_which_band_it_waits_for() -> None:
     story = stories.rolling_back()
     rows = {row.id: row for row in undo_rows(story.state, story.at)}
     assert rows["u1:flag:checkout-v3"].word == "waiting"
-    assert rows["u5:tag:v3.0.0"].note == "waits for band 1"
+    assert rows["u5:tag:v3.0.0"].word == "waits for band 1"
 
 
 def test_mitigation_shows_what_goes_and_nothing_where_nothing_is_exposed() -> None:
