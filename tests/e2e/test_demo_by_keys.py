@@ -82,7 +82,7 @@ def test_injected_errors_lose_their_exposure_and_the_release_goes_back_by_keys(p
         start(demo)
         demo.shows(r"trigger errors fired", within=SLOW)
         demo.press("R")
-        demo.shows(r"exposure none|exposure 0 %", within=SLOW)
+        demo.shows(r"[Ee]xposure (none|0 %)", within=SLOW)
         demo.press("F")
         demo.shows(r"Roll everything back\?")
         demo.type_into("type production to go on", "production")

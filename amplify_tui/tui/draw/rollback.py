@@ -7,7 +7,7 @@ from itertools import groupby
 from amplify_tui.run.commands import Rollback
 from amplify_tui.run.select.possible import refusal_beforehand
 from amplify_tui.run.select.undo_lines import UndoRow, items_shown, rollback_state, touches, undo_rows
-from amplify_tui.run.select.words import clock, day_clock, percent, refused, safe, short
+from amplify_tui.run.select.words import clock, day_clock, percent, safe, short
 from amplify_tui.run.state import State
 from amplify_tui.tui.draw.frame import next_lines, who, whole
 from amplify_tui.tui.draw.scene import Scene, window
@@ -49,7 +49,8 @@ def head(scene: Scene) -> list[Line]:
     if state.phase == "rolling_back":
         keys = [(" ⏎ decides on an item   r tries it now   w waives it   u settles   k by hand", DIM)]
     elif no := refusal_beforehand(state, Rollback(id="", actor=scene.view.actor, via="key"), scene.view.at):
-        keys = [(f" {refused(no.what, no.why)}", DIM)]
+        left_to_do = "nothing to take back yet" if state.phase == "draft" else "⏎ shows an item in full, k the card"
+        keys = [(f" {no.why}: {left_to_do}", DIM)]
     share = percent(state.exposed_now) if state.exposure else "none"
     began = state.phase in ("rolling_back", "closed") or word == "MITIGATING"
     done = f"  {plan.tally}" if began and plan.tally.total else ""
