@@ -22,7 +22,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -135,7 +135,8 @@ async def run(
             collector.close()
             _forget(log)
         if record is not None and not attendance.timed_out:
-            pidfile.ended(record, _status(process))
+            with suppress(OSError):  # a full disk takes nothing from what is known here
+                pidfile.ended(record, _status(process))
     return _finished(process, attendance, followers[0], str(collector.tail), time.monotonic() - began)
 
 

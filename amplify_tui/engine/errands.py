@@ -45,8 +45,8 @@ async def run_errand(todo: Todo, hands: Hands) -> bool:
         case Todo(kind="retry", step=step) if step is not None:
             submit(c.Retry, step=step.step, key=step.key, reason="by its retries")
         case Todo(kind="integrity", name=name):
-            verdict, detail = await looks.integrity(name)
             when = "baseline" if hands.effects.state.phase == "forward" else "after"
+            verdict, detail = await looks.integrity(name)
             submit(c.Judged, check=name, verdict=verdict, when=when, detail=detail)
         case Todo(kind="expire", name=name):
             submit(c.Expire, what=name)

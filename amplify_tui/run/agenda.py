@@ -154,7 +154,8 @@ def _stops(state: State, now: float) -> list[Todo]:
     if state.rollback_at is None or now < state.rollback_at + STOP_AFTER:
         return []
     under_way = (e for e in state.effects.values() if not e.undoes and e.status in ("intended", "unknown"))
-    return [Todo(kind="stop", effect=effect) for effect in under_way if effect.ref in state.steps]
+    forward = (e for e in under_way if (step := state.steps.get(e.ref)) and state.plan_of(step).lane == "forward")
+    return [Todo(kind="stop", effect=effect) for effect in forward]
 
 
 def _rereads(state: State, now: float) -> list[Todo]:
@@ -196,7 +197,7 @@ def _rolling_back(state: State, now: float) -> list[Todo]:
         return todo
     todo += _steps_todo(state, now, frozenset({"after"}))
     lanes = lane_done(state, "after") and lane_done(state, "before")
-    if lanes and not state.open_effects and not late_writes(state):
+    if lanes and not state.open_effects and not late_writes(state, now):
         todo.append(Todo(kind="close", name=RUN_SCOPE))
     return todo
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from amplify_tui.run.shapes import VERIFY_BAND
+from amplify_tui.run.shapes import VERIFY_BAND, Target
 from amplify_tui.run.state import EffectState, Reread, State
 from amplify_tui.run.undo import ItemState, is_verification, mitigation_items, rollback_items
 
 REREAD_AFTER: Final = (5.0, 15.0, 30.0)  # seconds after the write that took exposure away
+GIVE_UP_AFTER: Final = 600.0  # seconds that a look may be late
 
 
 def _under_way(state: State) -> list[ItemState]:
@@ -32,8 +33,21 @@ def _is_ramped_again(state: State, look: EffectState) -> bool:
     return any(not e.undoes and e.target == look.target and e.seq > look.seq for e in state.effects.values())
 
 
-def looks_left(state: State) -> list[tuple[EffectState, float]]:
-    """The verifications that are to be looked at again, each with the time (Unix seconds) of its next look."""
+def looks_left(state: State, now: float) -> list[tuple[EffectState, float]]:
+    """The verifications that are to be looked at again, each with the time (Unix seconds) of its next look.
+
+    A look that is long overdue (nobody conducted, the server was away) is none any more: the world has moved on.
+    """
+    return [(look, at) for look, at in _looks(state) if now <= at + GIVE_UP_AFTER]
+
+
+def unread(state: State, now: float) -> list[EffectState]:
+    """The verifications whose last looks were given up: nobody can say that the flag stayed as it was left."""
+    given_up = [look for look, at in _looks(state) if now > at + GIVE_UP_AFTER]
+    return [look for look in given_up if look.target in _unanswered(state)]
+
+
+def _looks(state: State) -> list[tuple[EffectState, float]]:
     left = []
     for entry in _under_way(state):
         look = entry.effect
@@ -47,14 +61,17 @@ def looks_left(state: State) -> list[tuple[EffectState, float]]:
 
 def looks_due(state: State, now: float) -> list[EffectState]:
     """The verifications whose next look is due at *now*."""
-    return [look for look, at in looks_left(state) if now >= at]
+    return [look for look, at in looks_left(state, now) if now >= at]
 
 
-def late_writes(state: State) -> list[EffectState]:
+def late_writes(state: State, now: float) -> list[EffectState]:
     """Verifications that the closing waits for: a write to their target got no answer, and may land late.
 
     Where every write was answered nothing of ours is on its way, and the run ends without the last looks.
     """
+    return [look for look, _ in looks_left(state, now) if look.target in _unanswered(state)]
+
+
+def _unanswered(state: State) -> set[Target]:
     writes = (e for e in state.effects.values() if e.exposure is not None and not is_verification(e))
-    unanswered = {e.target for e in writes if e.unknown_since}
-    return [look for look, _ in looks_left(state) if look.target in unanswered]
+    return {e.target for e in writes if e.unknown_since}

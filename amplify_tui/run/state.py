@@ -303,13 +303,18 @@ class State(Struct, frozen=True, kw_only=True):
     def armed_since(self) -> float | None:
         """From when on users may meet the new code (Unix seconds), and triggers are armed to the close; None: not yet.
 
-        The first exposure of a flag. Without one, the last instance that was deployed: its restart, and what the
-        fleet did before it, are the deploy's own doing.
+        The first exposure of a flag; without one, the first instance that was deployed.
         """
-        if self.first_exposure_at is not None:
-            return self.first_exposure_at
+        return self.first_exposure_at if self.first_exposure_at is not None else min(self._deploys(), default=None)
+
+    @property
+    def fleet_since(self) -> float | None:
+        """From when on the fleet is expected to stay as it is: a restart before the last deploy is that deploy's."""
+        return self.first_exposure_at if self.first_exposure_at is not None else max(self._deploys(), default=None)
+
+    def _deploys(self) -> list[float]:
         done = (e for e in self.effects.values() if e.status == "done" and not e.undoes)
-        return max((e.ended_at for e in done if e.target.kind == "instance" and e.ended_at is not None), default=None)
+        return [e.ended_at for e in done if e.target.kind == "instance" and e.ended_at is not None]
 
     @property
     def is_armed(self) -> bool:

@@ -33,6 +33,7 @@ BAND_NAMES: Final = {
     WORDS_BAND: "words",
 }
 ROLLBACK: Final = "rollback"
+LANDS_WITHIN: Final = 30.0  # seconds after its deadline in which a write without an answer may land (unleash.md 1.6)
 PROBES_LIKELY: Final = 7  # 0, 1, 2, 4 ... 30 s: about two minutes of looking
 SETTLED_ITEM: Final[frozenset[ItemStatus]] = frozenset({"done", "waived", "kept"})
 
@@ -49,13 +50,19 @@ class ItemState(Struct, frozen=True):
     decision: str = ""
 
 
-def _touched(effect: EffectState) -> bool:
-    """Done, or perhaps done: both are taken back."""
-    return (
-        effect.undo is not None
-        and not effect.undoes
-        and effect.status in ("done", "unknown", "diverged", "accepted", "intended")
-    )
+def _touched(effect: EffectState, now: float) -> bool:
+    """Done, or perhaps done: both are taken back.
+
+    So is a write of exposure that had no answer, whatever its probe said since, for as long as it may still land.
+    """
+    if effect.undo is None or effect.undoes:
+        return False
+    return effect.status != "absent" or _may_land(effect, now)
+
+
+def _may_land(effect: EffectState, now: float) -> bool:
+    late = effect.exposure is not None and effect.unknown_since > 0 and not effect.human
+    return late and now < effect.deadline + LANDS_WITHIN
 
 
 def item_id(target: Target, band: int) -> str:
@@ -74,7 +81,7 @@ def undo_plan(state: State) -> tuple[UndoItem, ...]:
     """
     items: dict[str, UndoItem] = {}
     for effect in state.effects.values():
-        if not _touched(effect) or effect.undo is None:
+        if not _touched(effect, state.last_at) or effect.undo is None:
             continue
         name = item_id(effect.target, effect.undo.band)
         first = items.get(name)
@@ -183,7 +190,8 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
 def _never_happened(state: State, item: UndoItem, label: str) -> bool:
     """Whether there is nothing to take back. What was written under *label* is read back, whatever it had to undo."""
     written = any(e.undoes in item.needs and (e.step, e.status) == (label, "done") for e in state.effects.values())
-    absent = all(state.effects[name].status == "absent" for name in item.effects)
+    effects = [state.effects[name] for name in item.effects]
+    absent = all(effect.status == "absent" and not _may_land(effect, state.last_at) for effect in effects)
     return absent and not (item.band == VERIFY_BAND and written) and not _try_under_way(state, item.id)
 
 

@@ -50,3 +50,9 @@ def test_a_dry_run_takes_no_baseline() -> None:
     run = Run(mode="dry").agreed()
     assert checks(run) == []
     assert not any(wait.kind == "integrity" for wait in run.step("ramp").awaits)
+
+
+def test_the_proof_is_not_taken_before_everything_is_back() -> None:
+    run = Run().ramping()
+    run.ok(c.Rollback)
+    assert "back" in run.refused(c.Judged, check="orders", verdict="pass", when="after").why

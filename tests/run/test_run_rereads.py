@@ -135,6 +135,49 @@ def test_a_late_write_counts_as_not_settled_again() -> None:
     assert run.state.exposure == {FLAG.id: 5.0}
 
 
+def unanswered_then(run: Run, by: type) -> str:
+    """A first ramp write without an answer, taken back by a mitigation or a rollback: the id of the verification."""
+    run.begin("ramp")
+    run.intend("ramp")
+    run.outcome("unknown", reason="no answer")
+    return off(run, by=by)
+
+
+def test_a_late_write_after_a_mitigation_is_taken_away_again() -> None:
+    run = Run().deployed()
+    look = unanswered_then(run, c.Mitigate)
+    run.ok(c.Mitigated)
+    run.wait(5.0).ok(c.Reread, effect=look, agrees=False, percent=5.0, detail="on again")
+    assert (run.state.mitigation, undos(run)) == ("running", [FLAG_OFF])
+    run.undo(FLAG_OFF)
+    run.undo(FLAG_SEEN)
+    run.ok(c.Mitigated)
+    assert run.state.exposed_now == 0.0
+
+
+def test_a_rollback_after_a_mitigation_still_watches_a_write_that_may_land() -> None:
+    run = Run().deployed()
+    unanswered_then(run, c.Mitigate)
+    run.ok(c.Mitigated)
+    run.wait(2.0).ok(c.Rollback)
+    assert undos(run) == [FLAG_OFF]
+    run.undo(FLAG_OFF)
+    run.undo(FLAG_SEEN)
+    finished(run)
+    assert "may land late" in run.refused(c.Close).why
+
+
+def test_looks_that_nobody_could_take_for_long_are_given_up_and_the_run_says_so() -> None:
+    run = Run().deployed()
+    unanswered_then(run, c.Rollback)
+    finished(run)
+    assert not closes(run)
+    run.wait(3600.0)
+    assert due(run) == []
+    run.ok(c.Close)
+    assert run.state.outcome == "rolled_back_partly"
+
+
 def _rolled(run: Run) -> Run:
     off(run)
     return run

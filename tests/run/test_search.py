@@ -46,8 +46,9 @@ def came_back(state: State) -> bool:
 
 def _looks(state: State) -> Key:
     """What the looks after a verification still want, and whether the closing waits for them."""
-    taken = tuple(state.rereads.get(look.id, Reread()).agreed for look, _ in looks_left(state))
-    return (taken if late_writes(state) else (), came_back(state))
+    now = state.last_at
+    taken = tuple(state.rereads.get(look.id, Reread()).agreed for look, _ in looks_left(state, now))
+    return (taken if late_writes(state, now) else (), came_back(state))
 
 
 def key_of(state: State) -> Key:

@@ -192,11 +192,11 @@ def sense(state: State, order: c.Sense, now: float) -> Result:
     One that fired waits for its answer, and is armed again once its condition was good in between, or a ramp starts
     over (evolve_steps.py).
     """
-    since = state.armed_since
-    if since is None:
+    if not state.is_armed:
         return ()
     events: list[EventData] = []
     for trigger in state.triggers.values():
+        since = (state.fleet_since if trigger.spec.term.builtin else state.armed_since) or 0.0
         seen = fires(trigger.spec.term, order.evidence, expected_world(state, None, since), now)
         caused = _sensed(state, trigger, seen, now)
         events.extend(caused)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
-from amplify_tui.run.agenda import expired_unwatched
+from amplify_tui.run.agenda import expired_unwatched, undone
 from amplify_tui.run.decide.guards import Result, hold_run, place, refuse
 from amplify_tui.run.rereads import looks_due
 from amplify_tui.run.shapes import EXPOSURE_BAND
@@ -187,7 +187,9 @@ def reread(state: State, order: c.Reread, now: float) -> Result:
     )
     if order.agrees or state.phase == "rolling_back":
         return (seen,)
-    return (seen, *mitigation(state, f"{flag} came back to {order.percent:g} %: {order.detail}"))
+    reason = f"{flag} came back to {order.percent:g} %: {order.detail}"
+    # The plan that was verified, not a new one: what it took back may count as absent by now.
+    return (seen, ev.MitigationStarted(plan=state.mitigation_plan, reason=reason), *hold_run(state, reason))
 
 
 def judged(state: State, order: c.Judged, now: float) -> Result:
@@ -196,6 +198,8 @@ def judged(state: State, order: c.Judged, now: float) -> Result:
     what = f"integrity check {order.check} is not taken"
     if order.when == "baseline" and (state.phase != "forward" or order.check in state.integrity_baseline):
         return refuse(what, "a baseline is taken once, before the rollout")
+    if order.when == "after" and (state.phase != "rolling_back" or not undone(rollback_items(state))):
+        return refuse(what, "the proof is taken when everything is back")
     seen = ev.IntegrityJudged(check=order.check, verdict=order.verdict, when=order.when, detail=order.detail)
     if order.when == "after" or order.verdict == "pass":
         return (seen,)

@@ -11,7 +11,7 @@ from amplify_tui.run.agenda import lane_done, phase_effects_done, preds_over, un
 from amplify_tui.run.decide.guards import Result, expected_world, find_step, moot, refuse, unknown_in
 from amplify_tui.run.decide.people import resume_after
 from amplify_tui.run.events import EventData
-from amplify_tui.run.rereads import late_writes
+from amplify_tui.run.rereads import late_writes, unread
 from amplify_tui.run.shapes import Await, Refusal, StepPlan
 from amplify_tui.run.state import EffectState, State, StepState
 from amplify_tui.run.undo import (
@@ -326,7 +326,7 @@ def close(state: State, order: c.Close, now: float) -> Result:
     if open_ := [e.id for e in state.open_effects]:
         return refuse(what, f"{', '.join(open_)} is open")
     if state.phase == "rolling_back":
-        return _close_back(state, what)
+        return _close_back(state, what, now)
     forward = [s for s in state.steps.values() if state.plan_of(s).lane == "forward"]
     if waiting := [s.ref for s in forward if not s.is_over]:
         return refuse(what, f"{waiting[0]} is not done")
@@ -340,19 +340,22 @@ def close(state: State, order: c.Close, now: float) -> Result:
     return (ev.RunClosed(outcome=outcome_, exceptions=state.exceptions),)  # type: ignore[arg-type]  # both are Outcomes
 
 
-def _close_back(state: State, what: str) -> Result:
+def _close_back(state: State, what: str, now: float) -> Result:
     items = rollback_items(state)
     if not undone(items):
         left = next(entry for entry in items if entry.status not in SETTLED_ITEM)
         return refuse(what, f"{left.item.target.id} is not taken back: {left.detail or left.status}")
     if not (lane_done(state, "before") and lane_done(state, "after")):
         return refuse(what, "the steps of the rollback section are not done")
-    if late := late_writes(state):
+    if late := late_writes(state, now):
         return refuse(what, f"a write to {late[0].target.id} had no answer and may land late", "it is read until then")
     if unjudged := [check for check in state.integrity if check not in state.integrity_after]:
         return refuse(what, f"integrity check {unjudged[0]} has not run")
     waived = [f"{e.item.target.id} waived: {e.detail}" for e in items if e.status == "waived"]
     broken = [f"integrity check {n}: {v}" for n, v in state.integrity_after.items() if v != "pass"]
+    broken += [
+        f"{look.target.id} was not read back again after a write without an answer" for look in unread(state, now)
+    ]
     kept = [e.item.says for e in items if e.status == "kept" and e.item.says]
     skipped = any(state.plan_of(s).lane != "forward" and s.skipped_by == "human" for s in state.steps.values())
     outcome_ = "rolled_back_partly" if waived or broken or skipped else "rolled_back"

@@ -158,8 +158,8 @@ def _before_close(state: State, now: float) -> str:
     """What still keeps a rollback open whose items are all settled."""
     if left := [check for check in state.integrity if check not in state.integrity_after]:
         return f"integrity: {', '.join(left)}"
-    if late := {look.id: look for look in late_writes(state)}:
-        flag, at = next((look.target.id, at) for look, at in looks_left(state) if look.id in late)
+    if late := {look.id: look for look in late_writes(state, now)}:
+        flag, at = next((look.target.id, at) for look, at in looks_left(state, now) if look.id in late)
         return f"{flag} is read again in {duration(max(0.0, at - now))}: a write had no answer and may land late"
     return "the run closes"
 
