@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
-from amplify_tui.run.agenda import agenda
+from amplify_tui.run.agenda import STOP_AFTER, agenda
 from amplify_tui.run.autopilot import waits_for_person
 from amplify_tui.run.shapes import CODE_BAND, DATA_BAND, WORDS_BAND, Refusal, ServiceFacts, StepPlan, Target, Undo
 from amplify_tui.run.undo import mitigation_items, rollback_items, undo_plan
@@ -484,3 +484,17 @@ def test_the_flag_undo_of_the_plan_is_the_one_that_was_journaled() -> None:
     assert undo_plan(run.state)[0].spec == flag_undo().spec | {"receipt": {}}
     assert undo_plan(run.state)[0].target == FLAG
     assert STEPS["ramp"].lane == "forward"
+
+
+def test_a_rollback_ends_what_still_goes_forward_and_never_its_own_steps() -> None:
+    run = Run(integrity=()).agreed()
+    run.begin("deploy")
+    run.intend("deploy")
+    run.ok(c.Rollback)
+    run.wait(STOP_AFTER)
+    assert [todo.effect.id for todo in agenda(run.state, run.now) if todo.kind == "stop" and todo.effect] == ["e1"]
+    run.outcome("absent", reason="ended")
+    run.begin("tell")
+    run.intend("tell")
+    run.wait(60.0)
+    assert not [todo for todo in agenda(run.state, run.now) if todo.kind == "stop"]
