@@ -253,6 +253,8 @@ def test_a_branch_that_looks_like_an_option_is_no_option(home: Path, tmp_path: P
 def test_a_bare_repository_is_tagged_or_said_in_words(home: Path, tmp_path: Path, repo: Path) -> None:
     remote = with_remote(tmp_path, repo)
     git(tmp_path, "clone", "-q", "--bare", str(remote), "bare.git")
+    git(tmp_path / "bare.git", "config", "user.email", "sandbox@example.com")
+    git(tmp_path / "bare.git", "config", "user.name", "Sandbox")
     said = release(tmp_path, tmp_path / "bare.git")
     assert said.returncode in (0, 4), said.stderr
     if said.returncode == 4:
