@@ -16,6 +16,7 @@ secrets.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -35,6 +36,10 @@ _AFTER_KILL: Final = 5.0
 _PS_TIMEOUT: Final = 5.0
 
 Ended = Literal["ended", "was gone", "still there", "elsewhere"]
+
+
+# A file system without hard links: exFAT, some network mounts.
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class Started(Struct, frozen=True, kw_only=True):
@@ -107,9 +112,26 @@ def _write_first(path: Path, record: Started) -> bool:
         os.link(draft, path)
     except FileExistsError:
         return False
+    except OSError as refused:
+        if refused.errno not in _NO_LINKS:
+            raise
+        if not _created(path, draft.read_bytes()):
+            return False
     finally:
         draft.unlink()
     _settle(path.parent)
+    return True
+
+
+def _created(path: Path, body: bytes) -> bool:
+    """Writes the file where there is none. Cut off half way it is there and unreadable: then nothing is known."""
+    try:
+        with path.open("xb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        return False
     return True
 
 

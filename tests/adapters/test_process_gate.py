@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -130,3 +131,23 @@ async def test_a_cancelled_start_leaves_nobody_at_the_gate(tmp_path: Path) -> No
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: not any(map(is_alive, started)))
+
+
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system such as exFAT, which cannot be mounted everywhere that tests run."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+
+
+@pytest.mark.usefixtures("no_links")
+async def test_a_command_runs_and_is_refused_alike_where_there_are_no_hard_links(tmp_path: Path) -> None:
+    ended = await run(["true"], timeout=10, log=tmp_path / "log", record=tmp_path / "record")
+    assert ended.exit == 0
+    assert not pidfile.refuse(tmp_path / "record")
+    assert pidfile.refuse(tmp_path / "other")
+    with pytest.raises(Conflict):
+        await run(["true"], timeout=10, log=tmp_path / "log", record=tmp_path / "other")
