@@ -112,10 +112,12 @@ Outcome: TypeAlias = Done | Absent | Accepted | Unknown
 class Probe(Struct, frozen=True, kw_only=True):
     """What a look at the world says of an effect. `diverged`: neither as before nor as after.
 
+    `running`: what another conductor started is still at it, nobody can say yet. `unreachable`: no look was had.
+
     `exposed` is the percent of users that a flag reaches now, where the look was at one.
     """
 
-    result: Literal["done", "absent", "diverged", "unreachable"]
+    result: Literal["done", "absent", "diverged", "running", "unreachable"]
     observed: Any = None
     detail: str = ""
     exposed: float | None = None

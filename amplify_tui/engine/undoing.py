@@ -48,9 +48,10 @@ class Undoing:
         return True
 
     async def stop(self, effect: EffectState) -> bool:
-        """End what a forward effect still does where its verb may; how far it came is then for its probe to say."""
-        step = self.state.steps[effect.ref]
-        return await stop(verb(effect.verb), effect, self.setting.context(step, effect.id))
+        """End what an effect still does where its verb may; how far it came is then for its probe to say."""
+        step = self.state.steps.get(effect.ref)
+        ctx = self.setting.context(step, effect.id) if step else self.setting.of_undo(effect)
+        return await stop(verb(effect.verb), effect, ctx)
 
     def _ordinal(self, item: UndoItem) -> str:
         """One for each try: a second undo of the same item after a first that was done is another effect."""

@@ -114,7 +114,10 @@ def _steps_todo(state: State, now: float, lanes: frozenset[str]) -> list[Todo]:
 
 
 def _effects_todo(state: State, now: float) -> list[Todo]:
-    todo = [Todo(kind="probe", effect=e) for e in state.effects.values() if e.status == "unknown" and probe_due(e, now)]
+    unknown = [e for e in state.effects.values() if e.status == "unknown"]
+    todo = [Todo(kind="probe", effect=e) for e in unknown if probe_due(e, now)]
+    # The conductor that started it would have cut it off by now.
+    todo += [Todo(kind="stop", effect=e) for e in unknown if e.at_work and now >= e.deadline]
     return todo + [Todo(kind="poll", effect=e) for e in state.effects.values() if e.status == "accepted"]
 
 

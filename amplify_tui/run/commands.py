@@ -215,7 +215,7 @@ class Outcome(Order, frozen=True, tag=True):
 
 class Probed(Order, frozen=True, tag=True):
     effect: str
-    result: Literal["done", "absent", "diverged", "unreachable"]
+    result: Literal["done", "absent", "diverged", "running", "unreachable"]
     observed: Any = None
     detail: str = ""
 

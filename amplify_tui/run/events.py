@@ -183,7 +183,7 @@ class EffectUnknown(Data, frozen=True):
 
 class EffectProbed(Data, frozen=True):
     effect: str
-    result: Literal["done", "absent", "diverged", "unreachable"]
+    result: Literal["done", "absent", "diverged", "running", "unreachable"]
     observed: Any = None
     detail: str = ""
 

@@ -253,7 +253,9 @@ def _reread(state: State, data: ev.ExposureReread, env: Envelope) -> State:
     target = state.effects[data.effect].target
     # A write without an answer was taken for undone with its target; it may be the one that has landed now.
     late = {
-        name: replace(effect, status="unknown", unknown_since=env.at_s, probes=0, probed_at=0.0, ended_at=None)
+        name: replace(
+            effect, status="unknown", unknown_since=env.at_s, probes=0, probed_at=0.0, at_work=False, ended_at=None
+        )
         for name, effect in state.effects.items()
         if effect.target == target and effect.status == "absent" and effect.unknown_since and not effect.undoes
     }

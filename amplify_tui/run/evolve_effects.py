@@ -97,10 +97,11 @@ def _probed(state: State, data: ev.EffectProbed, env: Envelope) -> State:
         effect,
         probes=effect.probes + 1,
         probed_at=env.at_s,
+        at_work=data.result == "running",
         observed=data.observed if data.observed is not None else effect.observed,
         reason=data.detail or effect.reason,
     )
-    if data.result == "unreachable":
+    if data.result in ("unreachable", "running"):
         return _put(state, probed)
     ended_at = None if data.result == "diverged" else env.at_s
     settled = replace(probed, status=data.result, retryable=data.result == "absent", ended_at=ended_at)

@@ -103,7 +103,10 @@ class StepState(Struct, frozen=True, kw_only=True):
 
 
 class EffectState(Struct, frozen=True, kw_only=True):
-    """One effect on the outside world. `tries` counts undo attempts; `probes` the looks at an unknown one."""
+    """One effect on the outside world. `tries` counts undo attempts; `probes` the looks at an unknown one.
+
+    `at_work`: the last look found that what an earlier conductor started for it still runs.
+    """
 
     id: str
     seq: int
@@ -131,6 +134,7 @@ class EffectState(Struct, frozen=True, kw_only=True):
     not_before: float = 0.0
     probes: int = 0
     probed_at: float = 0.0
+    at_work: bool = False
     unknown_since: float = 0.0
     handle: str = ""
     human: bool = False

@@ -219,7 +219,7 @@ def _in_flight(state: State, item: UndoItem) -> str:
     """What has to end before *item* is begun, in words; "" where nothing has.
 
     Exposure waits for nothing. Reading back, and code and data, wait for an effect on its way; code and data also
-    for the probe of an unknown one, as long as it is likely to answer.
+    for the probe of an unknown one, as long as it is likely to answer or says that it is still at work.
     """
     if item.band == EXPOSURE_BAND:
         return ""
@@ -228,7 +228,11 @@ def _in_flight(state: State, item: UndoItem) -> str:
     for effect in (state.effects[name] for name in item.effects):
         if effect.status in IN_FLIGHT:
             return f"waits for the outcome of {effect.id}"
-        if item.band != VERIFY_BAND and effect.status == "unknown" and effect.probes < PROBES_LIKELY:
+        if item.band == VERIFY_BAND or effect.status != "unknown":
+            continue
+        if effect.at_work:
+            return f"waits for {effect.id}: {effect.reason}"
+        if effect.probes < PROBES_LIKELY:
             return f"waits for the probe of {effect.id}"
     return ""
 

@@ -12,7 +12,19 @@ from amplify_tui.adapters.ports import Invalid, Outcome, Probe
 from amplify_tui.playbook.model import Base
 from amplify_tui.run.shapes import CODE_BAND, DATA_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.commands import MARGIN, PROBE_TIMEOUT, TIMEOUT, Argv, Work, ask, at_work, left_off, perform, stop
+from amplify_tui.steps.commands import (
+    MARGIN,
+    PROBE_TIMEOUT,
+    TIMEOUT,
+    Argv,
+    Work,
+    ask,
+    at_work,
+    is_overdue,
+    left_off,
+    perform,
+    stop,
+)
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 MAX_OUTPUT: Final = 8 * 1024
@@ -91,7 +103,7 @@ class Command:
         """
         plan = msgspec.convert(effect.after, Plan)
         if running := at_work(ctx, plan.slot):
-            return Probe(result="unreachable", detail=running)
+            return Probe(result="running", detail=running)
         if (known := left_off(plan.work, ctx, plan.slot)) is not None:
             return known
         if plan.probe is not None:
@@ -104,9 +116,10 @@ class Command:
         return Probe(result="unreachable", detail="it has no probe: look, then settle it as done or absent")
 
     async def stop(self, effect: EffectState, ctx: Context) -> bool:
-        """By `on_rollback`: `wait` lets it come to its end, and so does an undo."""
+        """By `on_rollback`: `wait` lets it come to its end, and so does an undo; both only until their deadline."""
         plan = msgspec.convert(effect.after, Plan)
-        return not effect.undoes and plan.on_rollback == "term" and await stop(ctx, plan.slot)
+        may = is_overdue(effect, ctx) or (not effect.undoes and plan.on_rollback == "term")
+        return may and await stop(ctx, plan.slot)
 
     async def finish(self, fields: CommandFields, ctx: Context) -> Finished:
         done = ctx.done()

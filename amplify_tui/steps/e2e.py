@@ -20,7 +20,7 @@ from amplify_tui.adapters.ports import Absent, AdapterError, Done, Outcome, Prob
 from amplify_tui.playbook.model import Base, Url
 from amplify_tui.run.shapes import WORDS_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.commands import MARGIN, TIMEOUT, Argv, Work, at_work, left_off, perform, start
+from amplify_tui.steps.commands import MARGIN, TIMEOUT, Argv, Work, at_work, is_overdue, left_off, perform, start, stop
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 CLEANUP_TIMEOUT: Final = 120.0
@@ -103,15 +103,19 @@ class E2e:
 
         A cleanup that nobody saw end is made again.
         """
-        slot = "cleanup" if effect.undoes else _slot(int(effect.after.get("run", 0)))
+        slot = _slot_of(effect)
         if running := at_work(ctx, slot):
-            return Probe(result="unreachable", detail=running)
+            return Probe(result="running", detail=running)
         known = left_off(Work(), ctx, slot)
         if effect.undoes:
             return known or Probe(result="absent", detail="nobody saw it end: it cleans up again")
         if known is not None and known.observed is None:  # its ending alone says nothing of its report and its cleanup
             return known
         return Probe(result="done", detail="it ended without anybody to hear how")
+
+    async def stop(self, effect: EffectState, ctx: Context) -> bool:
+        """Tests come to their end, as their cleanup does; only what is past its deadline is ended."""
+        return is_overdue(effect, ctx) and await stop(ctx, _slot_of(effect))
 
     async def finish(self, fields: E2eFields, ctx: Context) -> Finished:
         """Ok only where every run of this attempt is known to have passed, and was cleaned up after."""
@@ -132,6 +136,10 @@ class E2e:
 
     async def undo(self, item: UndoItem, ctx: Context) -> Task:
         return Task(ordinal=item.id, data={"item": item}, label=item.says)
+
+
+def _slot_of(effect: EffectState) -> str:
+    return "cleanup" if effect.undoes else _slot(int(effect.after.get("run", 0)))
 
 
 def _slot(run: int) -> str:

@@ -43,6 +43,9 @@ class Rollout:
     async def probe(self, effect: EffectState, ctx: Context) -> Probe:
         return await (look(effect, ctx) if effect.target.kind == "flag" else rollout_service.probe(effect, ctx))
 
+    async def stop(self, effect: EffectState, ctx: Context) -> bool:
+        return effect.target.kind != "flag" and await rollout_service.stop(effect, ctx)
+
     async def finish(self, fields: RolloutFields, ctx: Context) -> Finished:
         """The conductor ends a rollout by its gate, with `watched`."""
         return Finished(ok=True, outputs=self.watched(ctx.step, ctx.step.verdict))

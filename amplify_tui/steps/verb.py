@@ -8,7 +8,7 @@ A verb never decides and never writes to the journal. The conductor asks it in t
 | the step (or a phase) runs   | tasks(fields, ctx, i)   | groups of tasks; groups in order, a group's tasks at once  |
 | before each effect           | intend(task, ctx)       | before, after and undo, to be journaled; None: already so  |
 | right after the intent       | act(draft, ctx)         | an Outcome; never raises for the world's faults            |
-| an outcome is not known      | probe(effect, ctx)      | done, absent, diverged or unreachable                      |
+| an outcome is not known      | probe(effect, ctx)      | done, absent, diverged, running or unreachable             |
 | all effects are done         | finish(fields, ctx)     | the step's outcome and outputs                             |
 | the effect is taken back     | undo(item, ctx)         | a task for intend and act, from the journaled data alone   |
 | an effect was accepted       | poll(word, effect, ctx) | how it stands: Accepted again while it waits               |
@@ -184,7 +184,7 @@ async def poll(word: Verb, effect: EffectState, ctx: Context) -> Outcome:
             return Absent(reason=seen.detail or "it did not happen")
         case "diverged":
             return Unknown(cause=seen.detail or "the target is neither as before nor as after")
-        case "unreachable":
+        case "unreachable" | "running":
             return Accepted(handle=effect.handle, waits_for=effect.reason)
     assert_never(seen.result)
 
@@ -197,9 +197,9 @@ def watched(word: Verb, step: StepState, verdict: Verdict | None) -> dict[str, A
 
 
 async def stop(word: Verb, effect: EffectState, ctx: Context) -> bool:
-    """Ends what *effect* still does, for a rollback that has waited long enough. False: it is left to come to its end.
+    """Ends what *effect* still does, for a rollback that has waited long enough, or once its deadline has passed.
 
-    The outcome comes the usual way, from `act` or from the probe. A data migration is never ended (`on_rollback: wait`
-    is its default), and nothing that has no process of its own.
+    False: it is left to come to its end. The outcome comes the usual way, from `act` or from the probe. A data
+    migration is not ended before its deadline (`on_rollback: wait` is its default); what has no process never is.
     """
     return isinstance(word, Stops) and await word.stop(effect, ctx)

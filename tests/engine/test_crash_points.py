@@ -125,7 +125,7 @@ async def test_killed_between_intent_and_act_the_act_happens_once(
             bench.let_go("work", "before")
         resume(folder)
         if not command_dies:
-            probed = await watched.seen("EffectProbed", result="unreachable")
+            probed = await watched.seen("EffectProbed", result="running")
             assert "still runs" in probed.data.detail
             assert bench.did("work") == []
             bench.let_go("work", "before")

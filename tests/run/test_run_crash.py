@@ -127,3 +127,25 @@ def test_code_that_nobody_can_vouch_for_is_probed_for_two_minutes_before_it_is_t
         assert [todo.kind for todo in agenda(run.state, run.now + 30.0)].count("undo") == 0
         run.wait(30.0).ok(c.Probed, effect="e1", result="unreachable")
     assert [todo.kind for todo in agenda(run.state, run.now)].count("undo") == 1
+
+
+@pytest.mark.parametrize("ended", ["done", "absent"])
+def test_code_does_not_go_back_under_a_command_that_is_still_at_work(ended: str) -> None:
+    run = crashed()
+    run.ok(c.Rollback)
+    for _ in range(3 * PROBES_LIKELY):
+        run.wait(1.0).ok(c.Probed, effect="e1", result="running", detail="it still runs, as process 7")
+        assert "undo" not in [todo.kind for todo in agenda(run.state, run.now + 30.0)]
+    assert "probe" in run.refused(c.Settle, effect="e1", as_="done").why
+    run.ok(c.Probed, effect="e1", result=ended)
+    undone = "undo" in [todo.kind for todo in agenda(run.state, run.now)]
+    assert undone == (ended == "done")
+
+
+def test_a_command_that_outlives_its_conductor_is_ended_at_its_deadline() -> None:
+    run = crashed()
+    run.ok(c.Probed, effect="e1", result="running")
+    deadline = run.effect("e1").deadline
+    assert deadline > run.now
+    assert "stop" not in [todo.kind for todo in agenda(run.state, deadline - 1.0)]
+    assert "stop" in [todo.kind for todo in agenda(run.state, deadline)]

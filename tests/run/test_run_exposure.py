@@ -41,7 +41,7 @@ def outcomes(draw: st.DrawFn, name: str) -> ev.EventData:
         ev.EffectAccepted(effect=name, handle="h", waits_for="somebody"),
         ev.EffectFailed(effect=name, reason="no"),
         ev.EffectUnknown(effect=name, cause="silence"),
-        *(ev.EffectProbed(effect=name, result=r) for r in ("done", "absent", "diverged", "unreachable")),
+        *(ev.EffectProbed(effect=name, result=r) for r in ("done", "absent", "diverged", "running", "unreachable")),
         *(ev.EffectSettled(effect=name, as_=as_, reason="seen") for as_ in ("done", "absent")),
         ev.ExposureReread(effect=name, agrees=draw(st.booleans()), percent=draw(percents)),
         ev.ConductorAttached(host="box", pid=1, lease=2),
@@ -75,7 +75,7 @@ def read_through(state: State, flag: str) -> float:
 
 def flag_of(state: State, data: ev.EventData) -> str | None:
     """The flag whose exposure *data* settles anew; None where it says nothing of it."""
-    is_look = isinstance(data, ev.EffectProbed) and data.result == "unreachable"
+    is_look = isinstance(data, ev.EffectProbed) and data.result in ("running", "unreachable")
     if is_look or isinstance(data, ev.EffectAccepted | ev.EffectUnknown | ev.ExposureReread | ev.ConductorAttached):
         return None
     exposure = state.effects[data.effect].exposure  # type: ignore[union-attr]  # the others are all of an effect

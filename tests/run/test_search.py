@@ -185,7 +185,7 @@ def conductor(run: Run) -> Iterator[c.Command]:
             case "sense":
                 yield from (run.make(c.Sense, evidence=readings(kind, run.now)) for kind in EVIDENCE)
             case "probe" if todo.effect is not None:
-                for seen in ("done", "absent", "diverged", "unreachable"):
+                for seen in ("done", "absent", "diverged", "running", "unreachable"):
                     yield run.make(c.Probed, effect=todo.effect.id, result=seen)
             case "undo" if todo.item is not None:
                 yield run.undo_intent(todo.item.id)

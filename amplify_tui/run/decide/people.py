@@ -201,7 +201,7 @@ def settle(state: State, order: c.Settle, now: float) -> Result:
         return refuse(what, f"it is {effect.status}, not {order.expect}", "look again")
     if is_verification(effect) and order.as_ == "done":
         return refuse(what, "it only reads back what was taken away", "settle it as absent: it looks again by itself")
-    if effect.status == "unknown" and effect.probes < PROBES_LIKELY and not order.reason:
+    if effect.status == "unknown" and (effect.at_work or effect.probes < PROBES_LIKELY) and not order.reason:
         return refuse(what, "its probe may still answer", "wait for it, or say with --reason how you know")
     settled = ev.EffectSettled(effect=effect.id, as_=order.as_, reason=order.reason)
     moved = moot(state, effect) if order.as_ == "done" else ()

@@ -246,7 +246,7 @@ def probed(state: State, order: c.Probed, now: float) -> Result:
     if effect is None or effect.status not in ("unknown", "accepted"):
         status = effect.status if effect else "not there"
         return refuse(f"the probe of {order.effect} is not taken", f"it is {status}")
-    if is_verification(effect) and order.result != "unreachable":
+    if is_verification(effect) and order.result not in ("unreachable", "running"):
         # What it would have found is not known, whatever the target looks like now: it looks again.
         return (ev.EffectProbed(effect=effect.id, result="absent", detail="it is read back again"),)
     seen = ev.EffectProbed(effect=effect.id, result=order.result, observed=order.observed, detail=order.detail)
