@@ -10,7 +10,7 @@ from amplify_tui.cli.errors import Failure
 from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.report.card import card_text
 from amplify_tui.report.show import run_json, run_text
-from amplify_tui.run import events as ev
+from amplify_tui.run.envelope import decode
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.select.log_lines import log_line
 from amplify_tui.run.select.words import clock
@@ -27,7 +27,7 @@ async def report(run: str) -> str:
         head = reader.head().sha
         while bodies := reader.read(state.seq):
             for body in bodies:
-                envelope = ev.decode(body)
+                envelope = decode(body)
                 line = log_line(state, envelope)
                 lines.append(f"{clock(line.at, None)} {line.text}")
                 state = evolve(state, envelope)

@@ -15,9 +15,9 @@ import msgspec
 from amplify_tui.cli.common import EXIT, STRICT, WAITS
 from amplify_tui.engine.client import Lost, NewEvents, RunClient, UnreachableError
 from amplify_tui.engine.wire import WireError
-from amplify_tui.run import events as ev
 from amplify_tui.run.autopilot import Orders, waits_for_person
 from amplify_tui.run.commands import encode_command
+from amplify_tui.run.envelope import decode
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.state import State
 from amplify_tui.tui import plain
@@ -81,7 +81,7 @@ class Follower:
         for body in bodies:
             if self._as_json:
                 click.echo(body.decode())
-            self.state = evolve(self.state, ev.decode(body))
+            self.state = evolve(self.state, decode(body))
 
     async def _watch(self, *, wait: bool) -> str:
         while True:

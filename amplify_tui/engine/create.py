@@ -15,7 +15,7 @@ from amplify_tui.engine.proc import FileLock
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.spawn import Child, detach
 from amplify_tui.engine.sqlite_journal import SqliteJournal
-from amplify_tui.run import events as ev
+from amplify_tui.run.envelope import enclose, encode
 from amplify_tui.run.events import RunCreated, Via
 from amplify_tui.run.shapes import Bundle, File, Mode
 
@@ -65,8 +65,8 @@ def _first(created: RunCreated, lease: Lease, actor: str, via: Via) -> Any:
     at = time.time()
 
     def build(seq: int, prev: str) -> bytes:
-        return ev.encode(
-            ev.envelope(created, seq=seq, run=lease.run, epoch=lease.epoch, at=at, actor=actor, via=via, prev=prev)
+        return encode(
+            enclose(created, seq=seq, run=lease.run, epoch=lease.epoch, at=at, actor=actor, via=via, prev=prev)
         )
 
     return build

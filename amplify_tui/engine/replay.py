@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from amplify_tui.engine.journal import Corrupt, ReadsJournal
-from amplify_tui.run import events as ev
+from amplify_tui.run.envelope import UnreadableEvent, decode
 from amplify_tui.run.evolve import evolve, fold
 from amplify_tui.run.state import State
 
@@ -28,8 +28,8 @@ def load(journal: ReadsJournal, at: int | None = None) -> State:
 
 def _after_all(state: State, bodies: list[bytes]) -> State:
     try:
-        return fold(map(ev.decode, bodies), state)
-    except (ev.UnreadableEvent, KeyError, AttributeError, TypeError, ValueError):
+        return fold(map(decode, bodies), state)
+    except (UnreadableEvent, KeyError, AttributeError, TypeError, ValueError):
         for body in bodies:  # one by one, to name the event that it is
             state = _after(state, body)
         return state
@@ -37,8 +37,8 @@ def _after_all(state: State, bodies: list[bytes]) -> State:
 
 def _after(state: State, body: bytes) -> State:
     try:
-        return evolve(state, ev.decode(body))
-    except ev.UnreadableEvent as error:
+        return evolve(state, decode(body))
+    except UnreadableEvent as error:
         advice = "Read the run with the amplify that wrote it, or a newer one; nothing was changed"
         raise Corrupt(str(error).partition(";")[0], advice) from error
     except (KeyError, AttributeError, TypeError, ValueError) as error:

@@ -15,9 +15,9 @@ from amplify_tui.engine.lease import Keeper
 from amplify_tui.engine.wire import Answer, decode_answer
 from amplify_tui.engine.wire import Refusal as WireRefusal
 from amplify_tui.engine.wire import encode as encode_answer
-from amplify_tui.run import events as ev
 from amplify_tui.run.commands import Command
 from amplify_tui.run.decide import decide
+from amplify_tui.run.envelope import decode, enclose, encode
 from amplify_tui.run.events import EventData
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.shapes import Refusal
@@ -83,7 +83,7 @@ class Scribe:
 
         def build(data: EventData) -> Callable[[int, str], bytes]:
             def body(seq: int, prev: str) -> bytes:
-                envelope = ev.envelope(
+                envelope = enclose(
                     data,
                     seq=seq,
                     run=run,
@@ -94,8 +94,8 @@ class Scribe:
                     cmd=command.id,
                     prev=prev,
                 )
-                written = ev.encode(envelope)
-                ev.decode(written)  # what could not be read back must fail here, while nothing is written yet
+                written = encode(envelope)
+                decode(written)  # what could not be read back must fail here, while nothing is written yet
                 return written
 
             return body
@@ -107,6 +107,6 @@ class Scribe:
             self.keeper.lease, [build(data) for data in events], command=command.id, answer=answer
         )
         for body in done.bodies:
-            self.state = evolve(self.state, ev.decode(body))
+            self.state = evolve(self.state, decode(body))
         if self._told is not None:
             self._told(self.state, events)

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
-from amplify_tui.run.events import Envelope
+from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.evolve_effects import EFFECT_FOLDS
 from amplify_tui.run.evolve_steps import STEP_FOLDS
 from amplify_tui.run.shapes import Hold, ref_of

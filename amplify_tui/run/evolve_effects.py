@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
-from amplify_tui.run.events import Envelope
+from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.exposure import exposed, kept_up
 from amplify_tui.run.state import EffectState, State
 

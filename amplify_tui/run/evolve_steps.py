@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
-from amplify_tui.run.events import Envelope
+from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.shapes import ref_of
 from amplify_tui.run.state import SignedOffBy, State, StepState
 from amplify_tui.verdict.model import Answer

@@ -21,7 +21,7 @@ from amplify_tui.engine.client import Lost, UnreachableError, Update
 from amplify_tui.engine.journal import JournalError
 from amplify_tui.engine.wire import WireError
 from amplify_tui.run.commands import Order
-from amplify_tui.run.events import UnreadableEvent
+from amplify_tui.run.envelope import UnreadableEvent
 from amplify_tui.run.state import State, StepState
 from amplify_tui.tui import orders
 from amplify_tui.tui.acts import home as home_acts

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import TextIO, cast
 
 from amplify_tui.engine.client import Lost, NewEvents, Update
-from amplify_tui.run.events import Envelope, decode
+from amplify_tui.run.envelope import Envelope, decode
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.select.headline import headline
 from amplify_tui.run.select.log_lines import LogLine, log_line

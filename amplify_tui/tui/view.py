@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import Any, Final
 
 from amplify_tui.engine.client import Board, Lost, NewEvents, Update
-from amplify_tui.run.events import UnreadableEvent, decode
+from amplify_tui.run.envelope import UnreadableEvent, decode
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.select.log_lines import LogLine, log_line
 from amplify_tui.run.state import State

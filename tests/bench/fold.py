@@ -9,7 +9,7 @@ from typing import Final
 
 from amplify_tui.engine.replay import load
 from amplify_tui.engine.sqlite_journal import SqliteReader
-from amplify_tui.run.events import decode
+from amplify_tui.run.envelope import decode
 from tests.bench.measure import Table, Target, by_turns, timed
 from tests.bench.runs import BATCH, EFFECTS, long_story, write_run
 

@@ -13,6 +13,7 @@ from amplify_tui.engine.proc import FileLock
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteJournal
 from amplify_tui.run import events as ev
+from amplify_tui.run.envelope import decode, enclose, encode
 from amplify_tui.tui.example import stories
 from amplify_tui.tui.example.script import BEGIN, FLAG, PASS
 
@@ -25,10 +26,8 @@ def builder(data: ev.EventData, keeper: Keeper, at: float) -> Build:
 
     def body(seq: int, prev: str) -> bytes:
         lease = keeper.lease
-        return ev.encode(
-            ev.envelope(
-                data, seq=seq, run=lease.run, epoch=lease.epoch, at=at, actor="conductor", via="engine", prev=prev
-            )
+        return encode(
+            enclose(data, seq=seq, run=lease.run, epoch=lease.epoch, at=at, actor="conductor", via="engine", prev=prev)
         )
 
     return body
@@ -64,12 +63,12 @@ def write_run(home: Path, run: str, told: Iterable[ev.EventData]) -> RunDir:
 
 def closed_story() -> list[ev.EventData]:
     """The example release from draft to close."""
-    return [ev.decode(body).data for body in stories.done().bodies]
+    return [decode(body).data for body in stories.done().bodies]
 
 
 def open_story() -> list[ev.EventData]:
     """The example release in the middle of its ramp."""
-    return [ev.decode(body).data for body in stories.running().bodies]
+    return [decode(body).data for body in stories.running().bodies]
 
 
 def long_story(events: int) -> Iterator[ev.EventData]:

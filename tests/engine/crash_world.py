@@ -32,7 +32,7 @@ from amplify_tui.engine.create import create_run, start_conductor
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.wire import Answer
 from amplify_tui.playbook.document import Document, load
-from amplify_tui.run import events as ev
+from amplify_tui.run.envelope import Envelope, decode
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.state import State
 from amplify_tui.steps.registry import specs
@@ -204,7 +204,7 @@ class Watched:
     def __init__(self, folder: RunDir) -> None:
         self.folder = folder
         self.state = State()
-        self.events: list[ev.Envelope] = []
+        self.events: list[Envelope] = []
         self.board: dict[str, Any] = {}
         self.client = RunClient(folder.path, within=20.0)
         self._changed = asyncio.Event()
@@ -225,7 +225,7 @@ class Watched:
             async for update in updates:
                 if isinstance(update, NewEvents):
                     for body in update.bodies:
-                        event = ev.decode(body)
+                        event = decode(body)
                         self.events.append(event)
                         self.state = evolve(self.state, event)
                 elif hasattr(update, "values"):
@@ -244,10 +244,10 @@ class Watched:
         except TimeoutError:
             raise AssertionError(f"never: {what}\n{self.story()}") from None
 
-    async def seen(self, kind: str, **where: Any) -> ev.Envelope:
+    async def seen(self, kind: str, **where: Any) -> Envelope:
         """The first event of that type with these fields."""
 
-        def find() -> ev.Envelope | None:
+        def find() -> Envelope | None:
             fits = (e for e in self.events if e.type == kind)
             return next((e for e in fits if all(getattr(e.data, k) == v for k, v in where.items())), None)
 
@@ -271,7 +271,7 @@ class Watched:
         answer = await self.do("Start")
         assert answer.ok, answer.refusal
 
-    def of(self, kind: str) -> list[ev.Envelope]:
+    def of(self, kind: str) -> list[Envelope]:
         return [e for e in self.events if e.type == kind]
 
     def story(self) -> str:

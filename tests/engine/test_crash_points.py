@@ -20,6 +20,7 @@ from amplify_tui.drill.world import World
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.playbook.document import Document
 from amplify_tui.run import events as ev
+from amplify_tui.run.envelope import Envelope
 from tests.engine.crash_world import (
     Bench,
     Runs,
@@ -225,7 +226,7 @@ async def test_killed_in_a_rollback_each_undo_happens_once_and_all_is_back(
     assert flag_now(world)[0] is False
 
 
-def point(event: ev.Envelope) -> tuple[object, ...] | None:
+def point(event: Envelope) -> tuple[object, ...] | None:
     """What happened, apart from how often; None where a conductor has only looked around."""
     if event.type in ("RunCreated", "ConductorAttached", "EffectProbed", "EffectUnknown", "BakeAccrued", "GateJudged"):
         return None

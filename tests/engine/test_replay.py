@@ -11,6 +11,7 @@ from amplify_tui.engine.journal import Corrupt
 from amplify_tui.engine.replay import READ_BATCH, load
 from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.run import events as ev
+from amplify_tui.run.envelope import decode
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.state import State
 from tests.bench.runs import closed_story, open_story, write_run
@@ -23,7 +24,7 @@ def reader_of(home: Path, told: Iterable[ev.EventData]) -> SqliteReader:
 def one_by_one(reader: SqliteReader, at: int) -> State:
     state = State()
     for body in reader.read(0, at):
-        state = evolve(state, ev.decode(body))
+        state = evolve(state, decode(body))
     return state
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amplify_tui.run import events as ev
+from amplify_tui.run.envelope import Envelope, enclose
 from amplify_tui.run.evolve import evolve, fold
 from amplify_tui.run.shapes import VERIFY_BAND, Exposure, Target
 from amplify_tui.run.state import State
@@ -50,16 +51,16 @@ def outcomes(draw: st.DrawFn, name: str) -> ev.EventData:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[ev.Envelope]:
+def histories(draw: st.DrawFn) -> list[Envelope]:
     """Events of up to six effects. Clocks stand still at times and go back: the journal's order is its own."""
     known: list[str] = []
-    found: list[ev.Envelope] = []
+    found: list[Envelope] = []
     for seq in range(1, draw(st.integers(2, 40)) + 1):
         name = draw(st.sampled_from(NAMES))
         data = draw(outcomes(name)) if name in known and draw(st.integers(0, 9)) else draw(intents(name))
         known += [name]
         at = T0 + draw(st.integers(0, 20))
-        found.append(ev.envelope(data, seq=seq, run="r", epoch=1, at=at, actor="conductor", via="engine"))
+        found.append(enclose(data, seq=seq, run="r", epoch=1, at=at, actor="conductor", via="engine"))
     return found
 
 
@@ -85,7 +86,7 @@ def flag_of(state: State, data: ev.EventData) -> str | None:
 
 @settings(max_examples=400, deadline=None)
 @given(told=histories())
-def test_the_exposure_of_a_flag_is_what_reading_all_its_effects_says(told: list[ev.Envelope]) -> None:
+def test_the_exposure_of_a_flag_is_what_reading_all_its_effects_says(told: list[Envelope]) -> None:
     state = State()
     for envelope in told:
         state = evolve(state, envelope)
@@ -96,7 +97,7 @@ def test_the_exposure_of_a_flag_is_what_reading_all_its_effects_says(told: list[
 
 @settings(max_examples=100, deadline=None)
 @given(told=histories(), part=st.floats(0, 1))
-def test_a_fold_is_evolve_of_each_event_wherever_it_is_interrupted(told: list[ev.Envelope], part: float) -> None:
+def test_a_fold_is_evolve_of_each_event_wherever_it_is_interrupted(told: list[Envelope], part: float) -> None:
     each = State()
     for envelope in told:
         each = evolve(each, envelope)
@@ -122,7 +123,7 @@ def test_a_write_that_may_have_landed_late_counts_again_for_the_next_effect_too(
         on_the_flag("e3", 5.0, 0.0),
     ]
     state = fold(
-        ev.envelope(data, seq=seq, run="r", epoch=1, at=T0 + seq, actor="conductor", via="engine")
+        enclose(data, seq=seq, run="r", epoch=1, at=T0 + seq, actor="conductor", via="engine")
         for seq, data in enumerate(told, 1)
     )
     assert state.effects["e1"].status == "unknown"

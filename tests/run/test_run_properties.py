@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.decide import ACCEPTS, HANDLERS, decide
+from amplify_tui.run.envelope import UnreadableEvent, decode, enclose, encode
 from amplify_tui.run.evolve import FOLDS, fold
 from amplify_tui.run.shapes import Bundle, Exposure, File, Plan, Refusal, Subject, Target
 from amplify_tui.run.state import State
@@ -154,7 +155,7 @@ def test_a_command_is_refused_with_a_reason_or_its_events_fold(run: Run) -> None
 @given(run=walks, part=st.floats(0.0, 1.0))
 @settings(max_examples=40, deadline=None)
 def test_folding_in_two_halves_equals_folding_once(run: Run, part: float) -> None:
-    envelopes = [ev.decode(body) for body in run.journal]
+    envelopes = [decode(body) for body in run.journal]
     cut = int(len(envelopes) * part)
     assert fold(envelopes) == fold(envelopes[cut:], fold(envelopes[:cut])) == run.state
 
@@ -171,10 +172,10 @@ def test_deciding_changes_nothing(run: Run) -> None:
 @pytest.mark.parametrize("kind", sorted(ev.TYPES))
 def test_every_event_comes_back_from_its_bytes(kind: str) -> None:
     data = EXAMPLES[ev.TYPES[kind]]
-    env = ev.envelope(data, seq=3, run="r1", epoch=2, at=T0 + 0.123456, actor="captain", via="key", cmd="c1")  # type: ignore[arg-type]
-    body = ev.encode(env)
-    assert ev.decode(body) == env
-    assert ev.encode(ev.decode(body)) == body
+    env = enclose(data, seq=3, run="r1", epoch=2, at=T0 + 0.123456, actor="captain", via="key", cmd="c1")  # type: ignore[arg-type]
+    body = encode(env)
+    assert decode(body) == env
+    assert encode(decode(body)) == body
 
 
 def test_every_event_has_a_fold_and_every_command_a_hearing() -> None:
@@ -186,16 +187,16 @@ def test_every_event_has_a_fold_and_every_command_a_hearing() -> None:
 def test_the_order_in_which_a_value_was_built_does_not_change_its_bytes() -> None:
     def body(values: dict[str, Any]) -> bytes:
         data = ev.InputGiven(step="agree", values=values)
-        return ev.encode(ev.envelope(data, seq=1, run="r1", epoch=1, at=T0, actor="a", via="key"))
+        return encode(enclose(data, seq=1, run="r1", epoch=1, at=T0, actor="a", via="key"))
 
     assert body({"b": 1, "a": {"d": 1, "c": 2}}) == body({"a": {"c": 2, "d": 1}, "b": 1})
 
 
 def test_a_newer_or_strange_event_is_said_to_be_unreadable() -> None:
-    body = ev.encode(ev.envelope(ev.NoteAdded(text="x"), seq=1, run="r1", epoch=1, at=T0, actor="a", via="key"))
+    body = encode(enclose(ev.NoteAdded(text="x"), seq=1, run="r1", epoch=1, at=T0, actor="a", via="key"))
     for broken in (body.replace(b'"v":1', b'"v":2'), body.replace(b"NoteAdded", b"NoteEaten"), body[:-2], b"[]"):
-        with pytest.raises(ev.UnreadableEvent):
-            ev.decode(broken)
+        with pytest.raises(UnreadableEvent):
+            decode(broken)
 
 
 def test_a_closed_run_hears_nothing_but_notes() -> None:

@@ -16,6 +16,7 @@ from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import unproven
 from amplify_tui.run.decide import decide
+from amplify_tui.run.envelope import GENESIS, body_hash, decode, enclose, encode
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.shapes import (
     CODE_BAND,
@@ -158,8 +159,8 @@ class Run:
 
     def fold(self, *events: Any, actor: str = "captain", via: ev.Via = "key", cmd: str = "") -> None:
         for data in events:
-            prev = ev.body_hash(self.journal[-1]) if self.journal else ev.GENESIS
-            env = ev.envelope(
+            prev = body_hash(self.journal[-1]) if self.journal else GENESIS
+            env = enclose(
                 data,
                 seq=self.state.seq + 1,
                 run="r1",
@@ -171,8 +172,8 @@ class Run:
                 prev=prev,
             )
             if self.keeps_journal:
-                self.journal.append(ev.encode(env))
-                env = ev.decode(self.journal[-1])
+                self.journal.append(encode(env))
+                env = decode(self.journal[-1])
             self.state = evolve(self.state, env)
 
     def make(self, kind: type[Any], **fields: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from amplify_tui.run import events as ev
-from amplify_tui.run.events import Envelope
+from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.select.headline import OUTCOME_WORDS
 from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.undo_lines import brief

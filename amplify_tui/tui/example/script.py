@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from amplify_tui.playbook.model import Cohorts, Condition, Input, Limit, Signal
-from amplify_tui.run.events import EventData, Via, encode, envelope
+from amplify_tui.run.envelope import enclose, encode
+from amplify_tui.run.events import EventData, Via
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.shapes import (
     PhasePlan,
@@ -36,7 +37,7 @@ class Story:
         """One event, *after* seconds later."""
         self.at += after
         actor = actor or ("cap" if via in ("key", "cli") else "conductor")
-        made = envelope(data, seq=self.state.seq + 1, run="7f3a", epoch=1, at=self.at, actor=actor, via=via)
+        made = enclose(data, seq=self.state.seq + 1, run="7f3a", epoch=1, at=self.at, actor=actor, via=via)
         self.bodies.append(encode(made))
         self.state = evolve(self.state, made)
         return self

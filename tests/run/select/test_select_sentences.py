@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
+from amplify_tui.run.envelope import Envelope, decode
 from amplify_tui.run.select.gate import condition_rows, live, lower_phases, observed
 from amplify_tui.run.select.headline import headline
 from amplify_tui.run.select.log_lines import SAYERS
@@ -205,8 +206,8 @@ def test_an_unknown_phase_index_in_an_event_still_gives_a_line() -> None:
     assert "phase 8 → phase 10" in words
 
 
-def _any_envelope(story: Any) -> ev.Envelope:
-    return ev.decode(story.bodies[-1])
+def _any_envelope(story: Any) -> Envelope:
+    return decode(story.bodies[-1])
 
 
 def test_a_message_without_an_answer_is_perhaps_sent_and_never_done() -> None:

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
+from amplify_tui.run.envelope import decode
 from amplify_tui.run.select.headline import headline
 from amplify_tui.run.select.log_lines import SAYERS
 from amplify_tui.run.select.stages import step_note, step_sign
@@ -83,7 +84,7 @@ def test_every_count_of_a_plan_is_the_same_and_what_is_kept_is_apart() -> None:
     assert counted == "4 of 4 done, 1 kept"
     assert str(touches(story.state).tally) == counted
     started = ev.RollbackStarted(scope="full", plan=undo_plan(story.state), reason="")
-    _, words = SAYERS[ev.RollbackStarted](story.state, started, ev.decode(story.bodies[-1]))
+    _, words = SAYERS[ev.RollbackStarted](story.state, started, decode(story.bodies[-1]))
     assert words.endswith("4 items, 1 kept")
 
 
