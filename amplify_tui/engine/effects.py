@@ -58,6 +58,7 @@ class Effects:
             deadline=self.scribe.now() + draft.timeout + GRACE_S,
             says=draft.says,
             exposure=draft.exposure,
+            on_rollback=draft.on_rollback,
             **more,
         )
 

@@ -32,8 +32,10 @@ class Looks:
         return self.effects.state
 
     async def probe(self, effect: EffectState) -> bool:
-        """Look at the world for an effect whose outcome nobody knows."""
+        """Look at the world for an effect whose outcome nobody knows; False where it is still at work, as before."""
         seen = await self._seen(effect)
+        if seen.result == "running" and effect.at_work:
+            return False  # journaled already: it is looked at again soon, as its end is what a rollback waits for
         self.effects.submit(c.Probed, effect=effect.id, result=seen.result, observed=seen.observed, detail=seen.detail)
         return True
 

@@ -48,7 +48,7 @@ class Undoing:
         return True
 
     async def stop(self, effect: EffectState) -> bool:
-        """End what an effect still does where its verb may; how far it came is then for its probe to say."""
+        """End what an effect still does, where its verb can; how far it came is then for its probe to say."""
         step = self.state.steps.get(effect.ref)
         ctx = self.setting.context(step, effect.id) if step else self.setting.of_undo(effect)
         return await stop(verb(effect.verb), effect, ctx)

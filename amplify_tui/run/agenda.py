@@ -153,10 +153,10 @@ def _forward(state: State, now: float) -> list[Todo]:
 
 
 def _stops(state: State, now: float) -> list[Todo]:
-    """Forward effects that still go on some seconds after the rollback began; the verb knows whether it may end one."""
+    """Forward effects that still go on some seconds after the rollback began, and that it may end."""
     if state.rollback_at is None or now < state.rollback_at + STOP_AFTER:
         return []
-    under_way = (e for e in state.effects.values() if not e.undoes and e.status in ("intended", "unknown"))
+    under_way = (e for e in state.effects.values() if e.on_rollback == "term" and e.status in ("intended", "unknown"))
     forward = (e for e in under_way if (step := state.steps.get(e.ref)) and state.plan_of(step).lane == "forward")
     return [Todo(kind="stop", effect=effect) for effect in forward]
 

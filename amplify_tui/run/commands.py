@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from amplify_tui.run.events import RunStarted, Via
-from amplify_tui.run.shapes import Await, Exposure, Target, Undo, Watch
+from amplify_tui.run.shapes import Await, Exposure, OnRollback, Target, Undo, Watch
 from amplify_tui.verdict.model import Evidence
 
 
@@ -199,6 +199,7 @@ class Intend(Order, frozen=True, tag=True):
     says: str = ""
     undoes: str = ""
     exposure: Exposure | None = None
+    on_rollback: OnRollback = "leave"
 
 
 class Outcome(Order, frozen=True, tag=True):

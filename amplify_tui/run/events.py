@@ -17,6 +17,7 @@ from amplify_tui.run.shapes import (
     HoldKind,
     Mode,
     OnBlindPlan,
+    OnRollback,
     Outcome,
     Plan,
     ServiceFacts,
@@ -148,6 +149,7 @@ class EffectIntended(Data, frozen=True):
     says: str = ""
     undoes: str = ""
     exposure: Exposure | None = None
+    on_rollback: OnRollback = "leave"
 
 
 class EffectDone(Data, frozen=True):

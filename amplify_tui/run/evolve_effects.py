@@ -57,6 +57,7 @@ def _intended(state: State, data: ev.EffectIntended, env: Envelope) -> State:
         says=data.says,
         undoes=data.undoes,
         exposure=data.exposure,
+        on_rollback=data.on_rollback,
     )
     return replace(_settle(state, effect, env.at_s), next_effect=state.next_effect + 1)
 

@@ -19,6 +19,7 @@ StepRef = NewType("StepRef", str)
 Mode = Literal["live", "dry", "drill"]
 HoldKind = Literal["human", "gate", "blind", "unknown", "drift", "lock", "clock"]
 UndoClass = Literal["safe", "guarded", "manual", "none"]
+OnRollback = Literal["leave", "term", "wait"]  # what a rollback does to an effect under way
 Cause = Literal["failed", "unknown", "gate", "timeout", "drift", "undo"]
 Outcome = Literal[
     "completed", "completed_with_exceptions", "abandoned", "rolled_back", "rolled_back_partly", "canceled"

@@ -18,6 +18,7 @@ from amplify_tui.run.shapes import (
     Hold,
     Mode,
     OnBlindPlan,
+    OnRollback,
     Outcome,
     PhasePlan,
     Plan,
@@ -105,7 +106,8 @@ class StepState(Struct, frozen=True, kw_only=True):
 class EffectState(Struct, frozen=True, kw_only=True):
     """One effect on the outside world. `tries` counts undo attempts; `probes` the looks at an unknown one.
 
-    `at_work`: the last look found that what an earlier conductor started for it still runs.
+    `at_work`: the last look found that what an earlier conductor started for it still runs. `on_rollback`: whether a
+    rollback leaves it to come to its end, ends it, or holds code and data up for it.
     """
 
     id: str
@@ -135,6 +137,7 @@ class EffectState(Struct, frozen=True, kw_only=True):
     probes: int = 0
     probed_at: float = 0.0
     at_work: bool = False
+    on_rollback: OnRollback = "leave"
     unknown_since: float = 0.0
     handle: str = ""
     human: bool = False

@@ -215,26 +215,36 @@ def _try_under_way(state: State, item: str) -> bool:
     return any(effect.undoes == item and effect.status in IN_FLIGHT for effect in state.effects.values())
 
 
+def may_answer(effect: EffectState) -> bool:
+    """Whether the probe of an unknown *effect* is likely to say yet how it ended."""
+    return effect.status == "unknown" and (effect.at_work or effect.probes < PROBES_LIKELY)
+
+
 def _in_flight(state: State, item: UndoItem) -> str:
     """What has to end before *item* is begun, in words; "" where nothing has.
 
     Exposure waits for nothing. Reading back, and code and data, wait for an effect on its way; code and data also
-    for the probe of an unknown one, as long as it is likely to answer or says that it is still at work.
+    for the probe of an unknown one, as long as it is likely to answer or says that it is still at work. No code and no
+    data goes back under a migration that runs, whatever it has to do with the item.
     """
     if item.band == EXPOSURE_BAND:
         return ""
+    if item.band in (CODE_BAND, DATA_BAND):
+        for effect in state.open_effects:
+            if effect.on_rollback == "wait" and (effect.status in IN_FLIGHT or may_answer(effect)):
+                return _waits_for(effect)
     if item.band == VERIFY_BAND and any(_try_under_way(state, name) for name in item.needs):
         return "waits for an earlier try to take exposure away"
     for effect in (state.effects[name] for name in item.effects):
-        if effect.status in IN_FLIGHT:
-            return f"waits for the outcome of {effect.id}"
-        if item.band == VERIFY_BAND or effect.status != "unknown":
-            continue
-        if effect.at_work:
-            return f"waits for {effect.id}: {effect.reason}"
-        if effect.probes < PROBES_LIKELY:
-            return f"waits for the probe of {effect.id}"
+        if effect.status in IN_FLIGHT or (item.band != VERIFY_BAND and may_answer(effect)):
+            return _waits_for(effect)
     return ""
+
+
+def _waits_for(effect: EffectState) -> str:
+    if effect.at_work:
+        return f"waits for {effect.id}: {effect.reason}"
+    return f"waits for the {'outcome' if effect.status in IN_FLIGHT else 'probe'} of {effect.id}"
 
 
 def rollback_items(state: State) -> list[ItemState]:

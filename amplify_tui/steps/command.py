@@ -12,19 +12,7 @@ from amplify_tui.adapters.ports import Invalid, Outcome, Probe
 from amplify_tui.playbook.model import Base
 from amplify_tui.run.shapes import CODE_BAND, DATA_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.commands import (
-    MARGIN,
-    PROBE_TIMEOUT,
-    TIMEOUT,
-    Argv,
-    Work,
-    ask,
-    at_work,
-    is_overdue,
-    left_off,
-    perform,
-    stop,
-)
+from amplify_tui.steps.commands import MARGIN, PROBE_TIMEOUT, TIMEOUT, Argv, Work, ask, at_work, left_off, perform, stop
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 MAX_OUTPUT: Final = 8 * 1024
@@ -56,7 +44,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     work: Work
     probe: Work | None = None
     slot: str = ""
-    on_rollback: str = "term"
     repeatable: bool = False
 
 
@@ -80,8 +67,7 @@ class Command:
         fields: CommandFields = task.data["fields"]
         work = _work(fields, ctx)
         probe = _beside(fields.probe, fields, PROBE_TIMEOUT) if fields.probe else None
-        wait = fields.on_rollback or ("wait" if fields.data else "term")
-        plan = Plan(work=work, probe=probe, on_rollback=wait, repeatable=fields.idempotent)
+        plan = Plan(work=work, probe=probe, repeatable=fields.idempotent)
         return Draft(
             target=_target(ctx),
             before=None,
@@ -90,6 +76,7 @@ class Command:
             says=f"runs {work.shown}",
             data={},
             undo=_undo(fields, ctx),
+            on_rollback=fields.on_rollback or ("wait" if fields.data else "term"),
         )
 
     async def act(self, draft: Draft, ctx: Context) -> Outcome:
@@ -116,10 +103,7 @@ class Command:
         return Probe(result="unreachable", detail="it has no probe: look, then settle it as done or absent")
 
     async def stop(self, effect: EffectState, ctx: Context) -> bool:
-        """By `on_rollback`: `wait` lets it come to its end, and so does an undo; both only until their deadline."""
-        plan = msgspec.convert(effect.after, Plan)
-        may = is_overdue(effect, ctx) or (not effect.undoes and plan.on_rollback == "term")
-        return may and await stop(ctx, plan.slot)
+        return await stop(ctx, msgspec.convert(effect.after, Plan).slot)
 
     async def finish(self, fields: CommandFields, ctx: Context) -> Finished:
         done = ctx.done()

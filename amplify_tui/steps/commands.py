@@ -31,7 +31,6 @@ from amplify_tui.playbook.context import Context as Names
 from amplify_tui.playbook.context import defuse, secret_marker, secret_names
 from amplify_tui.playbook.model import Base, Dur
 from amplify_tui.playbook.resolve import Unresolved, resolve_argv
-from amplify_tui.run.state import EffectState
 from amplify_tui.steps.verb import Context, World
 
 TIMEOUT: Final = 600.0
@@ -177,11 +176,6 @@ def left_off(work: Work, ctx: Context, slot: str = "") -> Probe | None:
         return None
     result: Literal["done", "absent"] = "done" if record.exit in work.exits else "absent"
     return Probe(result=result, observed=record.exit, detail=f"it ended with {record.exit}")
-
-
-def is_overdue(effect: EffectState, ctx: Context) -> bool:
-    """Whether the conductor that started it would have cut it off by now."""
-    return ctx.now() >= effect.deadline
 
 
 async def stop(ctx: Context, slot: str = "") -> bool:

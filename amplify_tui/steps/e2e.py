@@ -20,7 +20,7 @@ from amplify_tui.adapters.ports import Absent, AdapterError, Done, Outcome, Prob
 from amplify_tui.playbook.model import Base, Url
 from amplify_tui.run.shapes import WORDS_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.commands import MARGIN, TIMEOUT, Argv, Work, at_work, is_overdue, left_off, perform, start, stop
+from amplify_tui.steps.commands import MARGIN, TIMEOUT, Argv, Work, at_work, left_off, perform, start, stop
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 CLEANUP_TIMEOUT: Final = 120.0
@@ -114,8 +114,7 @@ class E2e:
         return Probe(result="done", detail="it ended without anybody to hear how")
 
     async def stop(self, effect: EffectState, ctx: Context) -> bool:
-        """Tests come to their end, as their cleanup does; only what is past its deadline is ended."""
-        return is_overdue(effect, ctx) and await stop(ctx, _slot_of(effect))
+        return await stop(ctx, _slot_of(effect))
 
     async def finish(self, fields: E2eFields, ctx: Context) -> Finished:
         """Ok only where every run of this attempt is known to have passed, and was cleaned up after."""

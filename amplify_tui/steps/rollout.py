@@ -9,6 +9,7 @@ from amplify_tui.adapters.ports import Outcome, Probe
 from amplify_tui.run.shapes import UndoItem
 from amplify_tui.run.state import EffectState, StepState
 from amplify_tui.steps import flag_undo, rollout_flag, rollout_service
+from amplify_tui.steps.commands import stop
 from amplify_tui.steps.flag_parts import look, write_now
 from amplify_tui.steps.rollout_fields import RolloutFields
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
@@ -44,7 +45,7 @@ class Rollout:
         return await (look(effect, ctx) if effect.target.kind == "flag" else rollout_service.probe(effect, ctx))
 
     async def stop(self, effect: EffectState, ctx: Context) -> bool:
-        return effect.target.kind != "flag" and await rollout_service.stop(effect, ctx)
+        return effect.target.kind != "flag" and await stop(ctx, rollout_service.slot_of(effect))
 
     async def finish(self, fields: RolloutFields, ctx: Context) -> Finished:
         """The conductor ends a rollout by its gate, with `watched`."""

@@ -21,8 +21,7 @@ import msgspec
 from amplify_tui.adapters.ports import Absent, Done, Invalid, Outcome, Probe, Unknown, Unreachable
 from amplify_tui.run.shapes import CODE_BAND, PhasePlan, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.commands import MARGIN, TIMEOUT, Work, at_work, is_overdue, late_argv, perform
-from amplify_tui.steps.commands import stop as stop_command
+from amplify_tui.steps.commands import MARGIN, TIMEOUT, Work, at_work, late_argv, perform
 from amplify_tui.steps.instances import Live, instances_of, live, names_of
 from amplify_tui.steps.rollout_fields import RolloutFields, bakes, preview_of, watch_of
 from amplify_tui.steps.verb import Context, Draft, Preparation, Task
@@ -171,11 +170,6 @@ async def probe(effect: EffectState, ctx: Context) -> Probe:
     if same_version(now.version, str(effect.before.get("version"))):
         return Probe(result="absent", observed=observed, detail=f"{unit} reports {now.version}")
     return Probe(result="diverged", observed=observed, detail=f"{unit} reports {now.version}, neither of the two")
-
-
-async def stop(effect: EffectState, ctx: Context) -> bool:
-    """A deploy comes to its end, lest an instance be left between two versions; one past its deadline is ended."""
-    return is_overdue(effect, ctx) and await stop_command(ctx, slot_of(effect))
 
 
 def slot_of(effect: EffectState) -> str:

@@ -13,7 +13,7 @@ A verb never decides and never writes to the journal. The conductor asks it in t
 | the effect is taken back     | undo(item, ctx)         | a task for intend and act, from the journaled data alone   |
 | an effect was accepted       | poll(word, effect, ctx) | how it stands: Accepted again while it waits               |
 | a watched step is judged     | watched(word, step, v)  | its outputs, should this verdict end it                    |
-| a rollback waits 5 s for it   | stop(word, effect, ctx) | whether it was ended; its outcome is then unknown          |
+| it has to end, or is overdue | stop(word, effect, ctx) | whether it was ended; its outcome is then unknown          |
 
 The last three are functions of this module: a verb that has its own answer fills `Polls`, `Watches` or `Stops`. None
 of ours answers Accepted: all their outside calls end in done, absent or unknown. Verbs of other packages may.
@@ -32,7 +32,7 @@ from msgspec import Struct
 
 from amplify_tui.adapters.ports import Absent, Accepted, Done, FlagProvider, Notifier, Outcome, Probe, Unknown
 from amplify_tui.playbook.model import Playbook
-from amplify_tui.run.shapes import Await, Exposure, StepPlan, Target, Undo, UndoItem, Watch
+from amplify_tui.run.shapes import Await, Exposure, OnRollback, StepPlan, Target, Undo, UndoItem, Watch
 from amplify_tui.run.state import EffectState, State, StepState
 from amplify_tui.verdict.model import Evidence, Verdict
 
@@ -65,6 +65,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
     undo: Undo | None = None
     exposure: Exposure | None = None
+    on_rollback: OnRollback = "leave"
 
 
 class Finished(Struct, frozen=True, kw_only=True):
@@ -197,9 +198,8 @@ def watched(word: Verb, step: StepState, verdict: Verdict | None) -> dict[str, A
 
 
 async def stop(word: Verb, effect: EffectState, ctx: Context) -> bool:
-    """Ends what *effect* still does, for a rollback that has waited long enough, or once its deadline has passed.
+    """Ends what *effect* still does; False where nothing of it runs here, or it has no process of its own.
 
-    False: it is left to come to its end. The outcome comes the usual way, from `act` or from the probe. A data
-    migration is not ended before its deadline (`on_rollback: wait` is its default); what has no process never is.
+    The outcome comes the usual way, from `act` or from the probe.
     """
     return isinstance(word, Stops) and await word.stop(effect, ctx)

@@ -330,6 +330,14 @@ def kill_conductor(folder: RunDir) -> bool:
     return True
 
 
+def resume(folder: RunDir) -> None:
+    """As a person does it."""
+    argv = [sys.executable, "-m", "amplify_tui", "resume", folder.run]
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 0, said.stderr
+    assert "Traceback" not in said.stderr
+
+
 def kill_commands(folder: RunDir) -> None:
     """SIGKILL the commands of the run that still run."""
     for record in (folder.evidence / "log").glob("*.pid"):

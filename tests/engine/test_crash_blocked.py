@@ -27,6 +27,7 @@ from tests.engine.crash_world import (
     kill_conductor,
     pid_of,
     playbook,
+    resume,
     small_world,
     step,
     switch_on,
@@ -140,6 +141,33 @@ async def test_a_rollback_lets_a_migration_that_still_runs_come_to_its_end(
         await watched.closed()
         assert not watched.of("EffectUnknown")
     assert len(bench.did("work")) == 1
+
+
+async def test_a_migration_that_outlives_its_conductor_holds_the_rollback_up_and_is_ended_at_its_deadline(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    steps = [step("first", "command", bench.command("first"))]
+    steps += [step("work", "command", bench.command("work", data="expand"), timeout="3s", needs=["first"])]
+    folder = runs.create(checked(playbook(world.facts(), steps), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    bench.block("work", "before")
+    async with Watched(folder) as watched:
+        await watched.start()
+        await bench.reached("work", "before")
+        deadline = (await watched.seen("EffectIntended", step="work")).data.deadline
+        assert kill_conductor(folder)
+        resume(folder)
+        await watched.seen("EffectProbed", result="running")
+        assert (await watched.do("Rollback", reason="a test")).ok
+        assert await watched.closed() == "rolled_back"
+        [ended] = [e for e in watched.of("EffectProbed") if e.data.result == "absent"]
+        assert ended.at_s >= deadline
+        undone = next(e for e in watched.of("EffectIntended") if e.data.undoes)
+        assert undone.seq > ended.seq
+        looks = [e for e in watched.of("EffectProbed") if e.data.result == "running"]
+        assert len(looks) == 1, "only what is new is journaled"
+    assert bench.did("work") == []
+    assert len(bench.did("undo_first")) == 1
 
 
 async def test_integrity_is_judged_before_the_rollout_and_proves_the_rollback_after_it(

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from amplify_tui.drill.world import World
-from amplify_tui.engine.rundir import RunDir
 from amplify_tui.playbook.document import Document
 from amplify_tui.run import events as ev
 from amplify_tui.run.envelope import Envelope
@@ -35,6 +32,7 @@ from tests.engine.crash_world import (
     pid_of,
     playbook,
     remote_tags,
+    resume,
     small_world,
     step,
     tag_step,
@@ -59,14 +57,6 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     made = Runs(tmp_path / "home")
     yield made
     made.sweep()
-
-
-def resume(folder: RunDir) -> None:
-    """As a person does it."""
-    argv = [sys.executable, "-m", "amplify_tui", "resume", folder.run]
-    said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    assert said.returncode == 0, said.stderr
-    assert "Traceback" not in said.stderr
 
 
 def assert_nothing_twice(watched: Watched, bench: Bench, *names: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import agenda
 from amplify_tui.run.shapes import Refusal
-from amplify_tui.run.undo import PROBES_LIKELY
-from tests.run.world import Run
+from amplify_tui.run.undo import PROBES_LIKELY, rollback_items
+from tests.run.world import DEPLOY, Run
 
 FLAG_OFF = "u1:flag:unleash/checkout"
 
@@ -140,6 +141,30 @@ def test_code_does_not_go_back_under_a_command_that_is_still_at_work(ended: str)
     run.ok(c.Probed, effect="e1", result=ended)
     undone = "undo" in [todo.kind for todo in agenda(run.state, run.now)]
     assert undone == (ended == "done")
+
+
+@pytest.mark.parametrize("outlived", [True, False], ids=["its conductor died", "its conductor lives"])
+def test_no_code_goes_back_under_a_migration_that_runs(outlived: bool) -> None:
+    run = Run(integrity=()).agreed()
+    run.begin("deploy")
+    run.intend("deploy")
+    run.outcome("done")
+    slow = {"deadline": run.now + 600.0, "undo": None, "on_rollback": "wait"}
+    run.intend("deploy", target=replace(DEPLOY, id="migrate"), ordinal="1", **slow)
+    migration = run.effect().id
+    if outlived:
+        run.lease()
+        run.ok(c.Probed, effect=migration, result="running", detail="it still runs, as process 7")
+    run.ok(c.Rollback)
+    run.wait(60.0)
+    [entry] = [entry for entry in rollback_items(run.state) if entry.item.target.id == "deploy"]
+    assert migration in entry.detail
+    assert {"undo", "stop"}.isdisjoint(todo.kind for todo in agenda(run.state, run.now))
+    if outlived:
+        run.ok(c.Probed, effect=migration, result="absent")
+    else:
+        run.outcome("done")
+    assert "undo" in [todo.kind for todo in agenda(run.state, run.now)]
 
 
 def test_a_command_that_outlives_its_conductor_is_ended_at_its_deadline() -> None:

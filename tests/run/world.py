@@ -254,7 +254,7 @@ class Run:
             fields["exposure"] = Exposure(flag=FLAG.id, before=was, after=phase.percent)
         else:
             fields |= {"target": replace(DEPLOY, id=step), "before": None, "after": None}
-            fields |= {"undo": deploy_undo(), "ordinal": "0"}
+            fields |= {"undo": deploy_undo(), "ordinal": "0", "on_rollback": "term"}
         intent: c.Intend = self.make(c.Intend, **(fields | more))
         return intent
 

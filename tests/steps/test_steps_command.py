@@ -101,7 +101,7 @@ async def begun_and_gone(bench: Bench, effect: EffectState) -> None:
     await child.wait()
 
 
-async def intended(bench: Bench, fields: CommandFields) -> tuple[Draft, EffectState]:
+async def intended(bench: Bench, fields: CommandFields | E2eFields) -> tuple[Draft, EffectState]:
     [group] = await bench.verb.tasks(fields, bench.ctx(), 0)
     draft = await bench.verb.intend(group[0], bench.ctx())
     assert draft is not None
@@ -203,7 +203,7 @@ async def test_a_command_is_an_argv_or_a_line_and_never_both(bare_world: RealWor
 TIDY = "trap 'exit 0' TERM; touch up; while :; do sleep 0.05; done"
 
 
-async def running(bench: Bench, fields: CommandFields) -> tuple[EffectState, asyncio.Task[Outcome]]:
+async def running(bench: Bench, fields: CommandFields | E2eFields) -> tuple[EffectState, asyncio.Task[Outcome]]:
     """The command, up and at work."""
     draft, effect = await intended(bench, fields)
     task = asyncio.create_task(bench.verb.act(draft, bench.ctx(effect.id)))
@@ -224,14 +224,24 @@ async def test_a_command_ended_for_a_rollback_is_unknown_whatever_it_says_on_its
     assert not await stop(bench.verb, effect, bench.ctx(effect.id))
 
 
-@pytest.mark.parametrize("more", [{"on_rollback": "wait"}, {"data": "expand"}])
-async def test_a_migration_is_left_to_come_to_its_end(bare_world: RealWorld, more: dict[str, Any]) -> None:
-    bench = Bench(bare_world, "command")
-    script = "touch up; while [ ! -e go ]; do sleep 0.05; done"
-    effect, task = await running(bench, CommandFields(shell=script, undo="none", **more))
-    assert not await stop(bench.verb, effect, bench.ctx(effect.id))
-    (bare_world.repo_path / "go").touch()
-    assert isinstance(await task, Done)
+@pytest.mark.parametrize(
+    ("more", "said"), [({}, "term"), ({"on_rollback": "wait"}, "wait"), ({"data": "expand"}, "wait")]
+)
+async def test_a_rollback_ends_a_command_and_waits_for_a_migration(
+    bare_world: RealWorld, more: dict[str, Any], said: str
+) -> None:
+    draft, _ = await intended(Bench(bare_world, "command"), CommandFields(argv=("true",), undo="none", **more))
+    assert draft.on_rollback == said
+
+
+async def test_tests_that_are_ended_are_cleaned_up(bare_world: RealWorld) -> None:
+    bench = Bench(bare_world, "e2e")
+    fields = E2eFields(argv=("sh", "-c", TIDY), cleanup=touch(bare_world.repo_path / "cleaned"))
+    effect, task = await running(bench, fields)
+    assert (await bench.probe(effect)).result == "running"
+    assert await stop(bench.verb, effect, bench.ctx(effect.id))
+    assert isinstance(await task, Done)  # orders were made: a rollback has to know
+    assert (bare_world.repo_path / "cleaned").exists()
 
 
 # --- e2e ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,13 +11,14 @@ from typing import Any, ClassVar
 import pytest
 from msgspec.structs import replace
 
+from amplify_tui.adapters import pidfile
 from amplify_tui.adapters.ports import Absent, Accepted, Done, Invalid, Outcome, Unknown, Unreachable
 from amplify_tui.drill import plainhttp
 from amplify_tui.drill.world import World
 from amplify_tui.playbook.model import Playbook, Service, Stage, Step
 from amplify_tui.run.shapes import StepPlan
 from amplify_tui.run.state import Decision, EffectState, StepState
-from amplify_tui.steps.commands import LateCommand
+from amplify_tui.steps.commands import LateCommand, log_path, record_path
 from amplify_tui.steps.dependencies import DependenciesFields
 from amplify_tui.steps.http import Request
 from amplify_tui.steps.http_call import ExpectAnswer
@@ -23,7 +26,7 @@ from amplify_tui.steps.instances import live
 from amplify_tui.steps.monitor import MonitorFields
 from amplify_tui.steps.quiet import Quiet
 from amplify_tui.steps.rollout_fields import RolloutFields
-from amplify_tui.steps.verb import Context, Finished, Preparation, poll, watched
+from amplify_tui.steps.verb import Context, Finished, Preparation, poll, stop, watched
 from amplify_tui.steps.verify import VerifyFields
 from amplify_tui.verdict.model import TermVerdict, Verdict
 from tests.steps.steps_world import VERSION, Bench, RealWorld
@@ -136,6 +139,25 @@ async def test_the_probe_of_a_deploy_asks_the_instance(sandbox: World, sandbox_w
         assert (await bench.probe(made.effect)).result == result
     door(sandbox, "POST", "/faults", {"kind": "hang", "instance": "checkout-1"})
     assert (await bench.probe(made.effect)).result == "unreachable"
+
+
+async def test_a_deploy_that_outlives_its_conductor_can_be_ended(sandbox_world: RealWorld) -> None:
+    bench = Bench(sandbox_world, "rollout")
+    [[task]] = await bench.verb.tasks(waved(), bench.ctx(), 0)
+    draft = await bench.verb.intend(task, bench.ctx())
+    assert draft is not None
+    effect = bench.keep(draft, task.ordinal)
+    deploy = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
+    try:
+        pidfile.remember(record_path(log_path(bench.ctx(), "checkout-1"), effect.id), deploy.pid, None)
+        assert (await bench.probe(effect)).result == "running"
+        assert await stop(bench.verb, effect, bench.ctx(effect.id))
+        assert await deploy.wait() == -signal.SIGTERM
+    finally:
+        if deploy.returncode is None:
+            deploy.kill()
+            await deploy.wait()
+    assert (await bench.probe(effect)).result == "absent"
 
 
 async def test_an_instance_that_somebody_else_deployed_is_not_reverted(

@@ -10,7 +10,7 @@ from amplify_tui.run.decide.guards import Result, find_step, moot, place, refuse
 from amplify_tui.run.inputs import complaints, missing
 from amplify_tui.run.shapes import Await, Hold, Refusal
 from amplify_tui.run.state import IN_FLIGHT, RUN_SCOPE, State, StepState
-from amplify_tui.run.undo import PROBES_LIKELY, is_item, is_verification, items_under_way
+from amplify_tui.run.undo import is_item, is_verification, items_under_way, may_answer
 
 JUDGED_LATELY_S: Final = 60.0
 
@@ -201,7 +201,7 @@ def settle(state: State, order: c.Settle, now: float) -> Result:
         return refuse(what, f"it is {effect.status}, not {order.expect}", "look again")
     if is_verification(effect) and order.as_ == "done":
         return refuse(what, "it only reads back what was taken away", "settle it as absent: it looks again by itself")
-    if effect.status == "unknown" and (effect.at_work or effect.probes < PROBES_LIKELY) and not order.reason:
+    if may_answer(effect) and not order.reason:
         return refuse(what, "its probe may still answer", "wait for it, or say with --reason how you know")
     settled = ev.EffectSettled(effect=effect.id, as_=order.as_, reason=order.reason)
     moved = moot(state, effect) if order.as_ == "done" else ()

@@ -171,6 +171,7 @@ def intend(state: State, order: c.Intend, now: float) -> Result:
             says=order.says,
             undoes=order.undoes,
             exposure=order.exposure,
+            on_rollback=order.on_rollback,
         ),
     )
 
