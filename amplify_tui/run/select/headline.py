@@ -10,11 +10,11 @@ from amplify_tui.run.inputs import missing
 from amplify_tui.run.rereads import late_writes, looks_left
 from amplify_tui.run.select.gate import gate_line, next_phase
 from amplify_tui.run.select.outage import collapsed
-from amplify_tui.run.select.stages import current, in_order, step_title
+from amplify_tui.run.select.stages import current, in_order, outlived_by, step_title, stuck_words
 from amplify_tui.run.select.undo_lines import asked, begins, tally
 from amplify_tui.run.select.words import Sign, percent, safe, since
 from amplify_tui.run.shapes import Hold
-from amplify_tui.run.state import RUN_SCOPE, State, StepState
+from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState
 from amplify_tui.run.undo import (
     BAND_NAMES,
     ItemState,
@@ -137,6 +137,10 @@ def _undoing(state: State, items: list[ItemState], what: str, now: float) -> Hea
     if band is None:
         return Headline("undoing", "undone", text, _before_close(state, now))
     for entry in (item for item in items if item.item.band == band and item.status == "planned"):
+        if entry.detail:
+            return Headline(
+                "undoing", "unknown", f"{entry.item.target.id} {safe(entry.detail)}; {text}", "it goes on by itself"
+            )
         if waits := begins(state, entry, now):
             after = "without an answer it is taken back unread"
             return Headline("undoing", "unknown", f"{entry.item.target.id}: {waits}; {text}", after)
@@ -209,13 +213,23 @@ _AFTER_STUCK: Final[dict[str, str]] = {
 }
 
 
+def _end_of(effect: EffectState, now: float) -> str:
+    """What follows while a command goes on that has outlived its conductor."""
+    left = effect.deadline - now
+    return f"{f'ended in {duration(left)} if it still runs' if left > 0 else 'it is being ended'}; u settles it"
+
+
 def _stuck(state: State, now: float) -> Headline | None:
     step = _first(state, "stuck")
     if step is None:
         return None
     cause = step.cause or "failed"
     unknown = cause == "unknown"
-    why = safe(step.question or collapsed(step.detail)) or cause
+    if (outlived := outlived_by(state, step)) is not None:
+        return Headline(
+            "held because", "unknown", f"{step_title(state, step)}: {stuck_words(state, step)}", _end_of(outlived, now)
+        )
+    why = stuck_words(state, step)
     lead = "nobody knows how it ended: " if unknown else ""
     text = f"{step_title(state, step)}: {lead}{why}"
     if step.not_before > now:

@@ -6,10 +6,11 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.undo_lines import is_taken_back
 from amplify_tui.run.select.words import Sign, percent, safe
 from amplify_tui.run.shapes import StagePlan, StepRef
-from amplify_tui.run.state import State, StepState, StepStatus
+from amplify_tui.run.state import EffectState, State, StepState, StepStatus
 from amplify_tui.run.undo import rollback_items
 
 StageStatus = Literal["not_reached", "active", "attention", "done", "done_with_exceptions", "undone"]
@@ -123,6 +124,18 @@ def step_title(state: State, step: StepState) -> str:
     plan = state.plan_of(step)
     title = safe(plan.title or plan.id, 60)
     return f"{title} {safe(step.key, 30)}" if step.key else title
+
+
+def outlived_by(state: State, step: StepState) -> EffectState | None:
+    """What has outlived the conductor that started it for *step*, and still runs."""
+    return next((e for e in state.effects_of(step) if e.status == "unknown" and e.at_work), None)
+
+
+def stuck_words(state: State, step: StepState) -> str:
+    """Why *step* is stuck, in words."""
+    if (outlived := outlived_by(state, step)) is not None:
+        return f"its conductor ended, but {safe(outlived.reason)}"
+    return safe(step.question or collapsed(step.detail)) or step.cause or "stuck"
 
 
 def stage_status(state: State, stage: StagePlan) -> StageStatus:

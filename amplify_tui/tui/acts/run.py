@@ -15,6 +15,7 @@ from amplify_tui.tui.modals.arm import ArmMitigate
 from amplify_tui.tui.modals.form import Choice, Field, Filled, Form
 from amplify_tui.tui.orders import no
 from amplify_tui.tui.screens.home import HomeScreen
+from amplify_tui.verdict.words import plural
 
 if TYPE_CHECKING:
     from amplify_tui.tui.app import Cockpit
@@ -45,7 +46,7 @@ def start(app: Cockpit) -> None:
     state = app.state
     given = tuple(f"{name} = {value}" for name, value in state.inputs.items())
     where = "in a sandbox" if state.sandbox else f"mode {state.mode}"
-    steps = f"{len(state.steps)} steps in {len(state.plan.stages)} stages, {where}"
+    steps = f"{plural(len(state.steps), 'step')} in {plural(len(state.plan.stages), 'stage')}, {where}"
     choices = (Choice("start", "Start"), Choice("inputs", "Change inputs", "default"))
     # Starting can be taken back, so Enter, Enter is allowed to do it.
     form = Form(f"Start {state.plan.title or state.plan.name}?", (steps, *given), (), choices, default="start")

@@ -15,6 +15,7 @@ from amplify_tui.tui.acts.forms import of_input, reason, refused, typed_values
 from amplify_tui.tui.modals.form import Choice, Field, Filled, Form
 from amplify_tui.tui.orders import no
 from amplify_tui.tui.screens.gate import GateScreen
+from amplify_tui.verdict.words import plural
 
 if TYPE_CHECKING:
     from amplify_tui.tui.app import Cockpit
@@ -185,7 +186,7 @@ def settle(app: Cockpit) -> None:
     if refused(app, app.order(c.Settle, effect=effect.id, as_="absent", expect=effect.status)):
         return
     lines = (
-        f"{effect.id}: {effect.says or effect.target.id} ({effect.status}, {effect.probes} looks)",
+        f"{effect.id}: {effect.says or effect.target.id} ({effect.status}, {plural(effect.probes, 'look')})",
         f"last known: {effect.reason or 'nothing'}",
         "Look at the target yourself before you answer: everything after builds on it.",
     )

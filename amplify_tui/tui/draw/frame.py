@@ -119,15 +119,19 @@ def problem_of(scene: Scene) -> str:
     return str(found.get("what", ""))
 
 
-def next_lines(scene: Scene) -> list[Line]:
-    """Line 2 and its second half: the word and why, then what comes next. A long why runs on beside the next."""
+def next_lines(scene: Scene, begins: str = "R") -> list[Line]:
+    """Line 2 and its second half: the word and why, then what comes next. A long why runs on beside the next.
+
+    *begins* is the key that begins a rollback where this is drawn.
+    """
     words = said(scene)
     lead: Line = [sign(words.sign), (" ", PLAIN), (words.word.upper(), SIGN_STYLES[words.sign]), (" ", PLAIN)]
     because = safe(words.because)
     room = scene.width - width(lead)
     first = wrap(because, room, 2)[:1] or [""]
     rest = because[len(first[0]) :].strip()
-    after: Line = [("Next: ", STRONG), (words.next, PLAIN)] if words.next else []
+    then = words.next.replace("R rolls back", f"{begins} rolls back")
+    after: Line = [("Next: ", STRONG), (then, PLAIN)] if then else []
     left = scene.width - width(after) - 4
     if not rest or left < min(len(rest), 16):
         return [[*lead, (fit(because, room).rstrip(), PLAIN)], [("  ", PLAIN), *after]]

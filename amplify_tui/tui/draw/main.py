@@ -5,7 +5,7 @@ from __future__ import annotations
 from amplify_tui.run.select.gate import ConditionRow, condition_rows, gate_line, limit_of, live, phase_cells
 from amplify_tui.run.select.headline import OUTCOME_WORDS
 from amplify_tui.run.select.outage import collapsed
-from amplify_tui.run.select.stages import StageRow, stage_rows, step_sign, step_title, undo_ready
+from amplify_tui.run.select.stages import StageRow, stage_rows, step_sign, step_title, stuck_words, undo_ready
 from amplify_tui.run.select.words import NO_VALUE, age, clock, safe
 from amplify_tui.run.state import StepState
 from amplify_tui.tui.draw.detail import given, tests_and_output
@@ -243,7 +243,7 @@ def _plain_step(scene: Scene, step: StepState) -> list[Line]:
 def _trouble(scene: Scene, step: StepState) -> list[Line]:
     lines: list[Line] = []
     if step.status == "stuck":
-        for part in wrap(safe(step.question or collapsed(step.detail) or step.cause or "stuck"), scene.width - 2, 3):
+        for part in wrap(stuck_words(scene.state, step), scene.width - 2, 3):
             lines.append([sign("failed" if not lines else "none"), (f" {part}", PLAIN)])
     for hold in scene.state.holds_on(step.ref):
         by = f" by {safe(hold.by, 30)}" if hold.by else ""

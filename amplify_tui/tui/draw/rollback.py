@@ -55,7 +55,7 @@ def head(scene: Scene) -> list[Line]:
     began = state.phase in ("rolling_back", "closed") or word == "MITIGATING"
     done = f"  {plan.tally}" if began and plan.tally.total else ""
     third: Line = [(f" Exposure {share}.", WARN if state.exposed_now else GOOD)]
-    return [first, keys, [*third, text(f" Touches {plan.summary}.{done}")], *next_lines(scene)]
+    return [first, keys, [*third, text(f" Touches {plan.summary}.{done}")], *next_lines(scene, begins="F")]
 
 
 def chosen(scene: Scene) -> UndoRow | None:
