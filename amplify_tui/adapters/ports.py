@@ -161,12 +161,13 @@ class FlagState(Struct, frozen=True, kw_only=True):
 
 
 class FlagChange(Struct, frozen=True, kw_only=True):
-    """Who changed a flag, when and what, from the provider's audit trail."""
+    """Who changed a flag, when and what, from the provider's audit trail. `kind` is the provider's own word for it."""
 
     flag: str
     at: float
     by: str
     what: str
+    kind: str = ""
 
 
 class FlagWrite(Struct, frozen=True, kw_only=True):

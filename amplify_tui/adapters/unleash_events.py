@@ -30,7 +30,13 @@ def changes(
     """The changes of one flag in one environment after *since*, oldest first, each once."""
     events = {event.get("id"): event for events in pages for event in events}
     found = [
-        FlagChange(flag=key, at=at, by=clean(str(event.get("createdBy") or "unknown"), 80), what=words(event))
+        FlagChange(
+            flag=key,
+            at=at,
+            by=clean(str(event.get("createdBy") or "unknown"), 80),
+            what=words(event),
+            kind=str(event.get("type") or ""),
+        )
         for event in events.values()
         if (at := moment(event)) > since and _concerns(event, key, env, segments)
     ]

@@ -9,6 +9,7 @@ old value.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -82,6 +83,7 @@ class FlagWatch:
             percent=exposed(state.raw) if state.exists else None,
             rules=tuple(f"{one.title}: {one.rule}" if one.title else one.rule for one in state.strategies),
             fingerprint=state.fingerprint,
+            reach=hashlib.sha256(self._payload[flag].encode()).hexdigest()[:16] if flag in self._payload else "",
             revision=revision,
             note=note,
         )

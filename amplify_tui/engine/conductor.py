@@ -133,7 +133,7 @@ class Conductor:
         self.scribe.submit(order)
         if lost is not None:
             _log.error("%s", lost)
-            self.scribe.submit(c.Drifted(id=new_id(), actor="conductor", via="engine", flag="", detail=lost))
+            self.scribe.submit(c.TailLost(id=new_id(), actor="conductor", via="engine", detail=lost))
         here = self.folder.own_socket()
         self.folder.write_conductor(Whereabouts(mark=this_process(), socket=str(here)))
 
@@ -270,8 +270,8 @@ class Conductor:
         world = LiveWorld(facts, self.folder.evidence, self.board)
         self.facts = facts
         effects = Effects(self.scribe, Setting(self.scribe, facts, world, self._say), self._say)
-        self._hands = Hands(effects, facts, self.board.evidence)
-        self.watchers = Watchers(facts, world, self.board)
+        self._hands = Hands(effects, facts, world, self.board.evidence)
+        self.watchers = Watchers(facts, world, self.board, self._hands.drifts.compare)
         self._herald = Herald(world)
         self.watchers.start()
 

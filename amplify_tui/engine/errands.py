@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from amplify_tui.engine.drifts import Drifts
 from amplify_tui.engine.effects import Effects
 from amplify_tui.engine.facts import Facts
 from amplify_tui.engine.looks import Looks
 from amplify_tui.engine.undoing import Undoing
 from amplify_tui.engine.worker import Worker
+from amplify_tui.engine.world import LiveWorld
 from amplify_tui.run import commands as c
 from amplify_tui.run.agenda import Todo
 from amplify_tui.verdict.model import Evidence
@@ -17,11 +19,12 @@ from amplify_tui.verdict.model import Evidence
 class Hands:
     """Who does the work on one run: forward, back, and looking."""
 
-    def __init__(self, effects: Effects, facts: Facts, evidence: Callable[[], Evidence]) -> None:
+    def __init__(self, effects: Effects, facts: Facts, world: LiveWorld, evidence: Callable[[], Evidence]) -> None:
         self.effects = effects
         self.worker = Worker(effects, evidence)
         self.undoing = Undoing(effects)
         self.looks = Looks(effects, facts)
+        self.drifts = Drifts(effects, world)
 
 
 async def run_errand(todo: Todo, hands: Hands) -> bool:
@@ -40,6 +43,8 @@ async def run_errand(todo: Todo, hands: Hands) -> bool:
             return await hands.undoing.stop(effect)
         case Todo(kind="reread", effect=effect) if effect is not None:
             return await looks.reread(effect)
+        case Todo(kind="mend", name=hold):
+            return await hands.drifts.mend(hold)
         case Todo(kind="undo", item=item) if item is not None:
             return await hands.undoing.take_back(item)
         case Todo(kind="retry", step=step) if step is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from amplify_tui.adapters.ports import AdapterError, Query
@@ -19,12 +19,14 @@ from amplify_tui.engine.facts import Facts
 from amplify_tui.engine.fleet import Fleet
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.model import Signal
-from amplify_tui.verdict.model import Cohort, Reading
+from amplify_tui.verdict.model import Cohort, FlagReading, Reading
 
 FLAGS_S: Final = 1.0
 GIT_S: Final = 1.0
 REMOTE_S: Final = 30.0
 TAGS_SHOWN: Final = 20
+
+FlagsSeen = Callable[[Sequence[FlagReading]], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
@@ -32,10 +34,12 @@ _log = logging.getLogger(__name__)
 class Watchers:
     """All pollers of one run."""
 
-    def __init__(self, facts: Facts, world: LiveWorld, board: Board) -> None:
+    def __init__(self, facts: Facts, world: LiveWorld, board: Board, flags_seen: FlagsSeen) -> None:
+        """flags_seen: told of each source's flags after every poll."""
         self._facts = facts
         self._world = world
         self._board = board
+        self._flags_seen = flags_seen
         self._fleet = Fleet(facts.playbook, board)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -101,8 +105,10 @@ class Watchers:
         async def read() -> None:
             nonlocal watch
             watch = watch or FlagWatch(self._world.unleash(source), source=source, flags=flags)
-            for reading in await watch.poll(time.time()):
+            readings = await watch.poll(time.time())
+            for reading in readings:
                 self._board.flag(reading)
+            await self._flags_seen(readings)
 
         return read
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from amplify_tui.run.drift import to_mend
 from amplify_tui.run.rereads import late_writes, looks_due
 from amplify_tui.run.shapes import EXPOSURE_BAND, VERIFY_BAND, UndoItem, ref_of
 from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, TriggerState
@@ -36,6 +37,7 @@ class Todo(Struct, frozen=True, kw_only=True):
         "poll",
         "stop",
         "reread",
+        "mend",
         "undo",
         "mitigated",
         "integrity",
@@ -130,6 +132,7 @@ def _forward(state: State, now: float) -> list[Todo]:
     todo = (
         _effects_todo(state, now)
         + _rereads(state, now)
+        + [Todo(kind="mend", name=hold.id) for hold, _ in to_mend(state, now)]
         + _baseline(state)
         + _steps_todo(state, now, frozenset({"forward"}))
     )

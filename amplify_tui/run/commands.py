@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from amplify_tui.run.events import RunStarted, Via
-from amplify_tui.run.shapes import Await, Exposure, OnRollback, Target, Undo, Watch
+from amplify_tui.run.shapes import Await, Drift, Exposure, OnRollback, Target, Undo, Watch
 from amplify_tui.verdict.model import Evidence
 
 
@@ -184,7 +184,10 @@ class Begin(Order, frozen=True, tag=True):
 
 
 class Intend(Order, frozen=True, tag=True):
-    """`undoes` names an undo item; then `step` is empty and the effect belongs to the taking back."""
+    """`undoes` names an undo item; then `step` is empty and the effect belongs to the taking back.
+
+    So is it where `mends` names the hold of a drift: a flag is made ours again, as a person chose.
+    """
 
     verb: str
     target: Target
@@ -198,6 +201,7 @@ class Intend(Order, frozen=True, tag=True):
     phase: int = 0
     says: str = ""
     undoes: str = ""
+    mends: str = ""
     exposure: Exposure | None = None
     on_rollback: OnRollback = "leave"
 
@@ -263,9 +267,21 @@ class Sense(Order, frozen=True, tag=True):
 
 
 class Drifted(Order, frozen=True, tag=True):
-    """A flag of the run is not as we left it."""
+    """A flag of the run is not as we left it, or changed again while a person is asked about it."""
 
-    flag: str
+    drift: Drift
+
+
+class Unmended(Order, frozen=True, tag=True):
+    """A flag could not be made ours again, and trying once more does not help: the question is asked anew."""
+
+    hold: str
+    detail: str
+
+
+class TailLost(Order, frozen=True, tag=True):
+    """The journal lost its last events: what they told of the world is not known."""
+
     detail: str
 
 
@@ -299,7 +315,8 @@ Person: TypeAlias = (
     | Mitigate | Rollback | DecideUndo | Disarm | Arm | Abort | Migrate | AnswerTrigger | Note | TakeRole
 )  # fmt: skip
 Engine: TypeAlias = (
-    TakeLease | LetGo | Begin | Intend | Outcome | Probed | Reread | Finish | Enter | Observe | Sense | Drifted | Expire
+    TakeLease | LetGo | Begin | Intend | Outcome | Probed | Reread | Finish | Enter | Observe | Sense | Drifted
+    | Unmended | TailLost | Expire
     | Jump | Judged | Mitigated | Close
 )  # fmt: skip
 Command: TypeAlias = Person | Engine

@@ -13,6 +13,7 @@ from amplify_tui.run.shapes import (
     Await,
     Bundle,
     Cause,
+    Drift,
     Exposure,
     HoldKind,
     Mode,
@@ -251,6 +252,15 @@ class HoldPlaced(Data, frozen=True):
     kind: HoldKind
     reason: str
     auto_release: bool = False
+    drift: Drift | None = None
+
+
+class DriftAnswered(Data, frozen=True):
+    """A person chose what becomes of a flag that somebody changed; "" asks again, and `reason` says why."""
+
+    hold: str
+    choice: str
+    reason: str = ""
 
 
 class HoldReleased(Data, frozen=True):
@@ -361,8 +371,8 @@ EventData: TypeAlias = (
     | SignedOff | SignOffRejected | StepSkipped | AttemptStarted | AttemptEnded | EffectIntended | EffectDone
     | EffectAccepted | EffectFailed | EffectUnknown | EffectProbed | EffectSettled | PhaseEntered | BakeAccrued
     | PhaseAdvanced | PhaseRetreated | GateJudged | StepSucceeded | StepStuck | HoldPlaced | HoldReleased
-    | Overridden | TriggerFired | TriggerAnswered | TriggerDisarmed | TriggerArmed | RollbackStarted | UndoDecided
-    | ExposureReread | MitigationStarted | MitigationDone | IntegrityJudged | PlaybookMigrated | NoteAdded
+    | DriftAnswered | Overridden | TriggerFired | TriggerAnswered | TriggerDisarmed | TriggerArmed | RollbackStarted
+    | UndoDecided | ExposureReread | MitigationStarted | MitigationDone | IntegrityJudged | PlaybookMigrated | NoteAdded
     | RoleTaken | Requested | RunClosed
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
 from amplify_tui.run.envelope import Envelope
-from amplify_tui.run.evolve_effects import EFFECT_FOLDS
+from amplify_tui.run.evolve_effects import EFFECT_FOLDS, drift_over, drift_seen
 from amplify_tui.run.evolve_steps import STEP_FOLDS
 from amplify_tui.run.shapes import Hold, ref_of
 from amplify_tui.run.state import RUN_SCOPE, ConductorState, Decision, Request, Reread, State, StepState, TriggerState
@@ -126,8 +126,18 @@ def _hold_placed(state: State, data: ev.HoldPlaced, env: Envelope) -> State:
         at=env.at_s,
         by=env.actor,
         auto_release=data.auto_release,
+        drift=data.drift,
     )
-    return replace(state, holds=state.holds | {hold.id: hold}, next_hold=state.next_hold + 1)
+    state = replace(state, holds=state.holds | {hold.id: hold}, next_hold=state.next_hold + 1)
+    return state if data.drift is None else drift_seen(state, data.drift)
+
+
+def _drift_answered(state: State, data: ev.DriftAnswered, env: Envelope) -> State:
+    hold = state.holds.get(data.hold)
+    if hold is None:
+        return state
+    reason = hold.reason if data.choice or not data.reason else f"{hold.reason}; not made ours: {data.reason}"
+    return replace(state, holds=state.holds | {hold.id: replace(hold, choice=data.choice, reason=reason)})
 
 
 def _hold_released(state: State, data: ev.HoldReleased, env: Envelope) -> State:
@@ -135,6 +145,8 @@ def _hold_released(state: State, data: ev.HoldReleased, env: Envelope) -> State:
     state = replace(state, holds={k: v for k, v in state.holds.items() if k != data.hold})
     if hold is not None and (hold.scope, hold.kind) == (RUN_SCOPE, "human"):
         state = replace(state, unexplained=False)
+    if hold is not None and hold.drift is not None and data.choice != "again":
+        return drift_over(state, hold.drift, data.choice, env.at_s)
     if hold is None or hold.kind not in ("gate", "blind"):
         return state
     steps = {
@@ -334,6 +346,7 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.InputGiven: _input_given,
     ev.HoldPlaced: _hold_placed,
     ev.HoldReleased: _hold_released,
+    ev.DriftAnswered: _drift_answered,
     ev.TriggerFired: _trigger_fired,
     ev.TriggerAnswered: _trigger_answered,
     ev.TriggerDisarmed: _nothing,

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from amplify_tui.run import events as ev
 from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.exposure import exposed, kept_up
-from amplify_tui.run.state import EffectState, State
+from amplify_tui.run.shapes import Drift
+from amplify_tui.run.state import EffectState, State, StepState
 
 
 def _put(state: State, effect: EffectState) -> State:
@@ -113,6 +114,39 @@ def _settled(state: State, data: ev.EffectSettled, env: Envelope) -> State:
     effect = replace(state.effects[data.effect], status=data.as_, human=True, reason=data.reason, ended_at=env.at_s)
     words = f"{effect.id} settled as {data.as_} by {env.actor}" + (f": {data.reason}" if data.reason else "")
     return replace(_settle(state, effect, env.at_s), exceptions=(*state.exceptions, words))
+
+
+def drift_seen(state: State, drift: Drift) -> State:
+    """Somebody else may have given a flag to more users: exposure is never told lower than it may be."""
+    if drift.percent <= state.exposure.get(drift.flag, 0.0):
+        return state
+    first = state.first_exposure_at or state.last_at
+    return replace(state, exposure=state.exposure | {drift.flag: drift.percent}, first_exposure_at=first)
+
+
+def drift_over(state: State, drift: Drift, choice: str, at: float) -> State:
+    """What an answered drift leaves: theirs as our own after-image, where that was chosen; and bakes start over.
+
+    at: Unix seconds. The users of the phase were not those that the bake counted on.
+    """
+    effect = state.effects.get(drift.effect)
+    if choice == "accept" and effect is not None:
+        receipt = effect.receipt | ({"exposed": drift.percent} if effect.exposure is not None else {})
+        theirs = replace(effect, after=drift.observed, observed=drift.observed, receipt=receipt, ended_at=at)
+        state = _settle(state, theirs, at)
+        state = replace(state, exposure=state.exposure | {drift.flag: drift.percent})
+    steps = {
+        ref: replace(step, accrued=0.0, phase_at=at, accrued_at=at, settle_until=at + _settles(step))
+        if step.status == "observing" and step.watch is not None and step.watch.flag == drift.flag
+        else step
+        for ref, step in state.steps.items()
+    }
+    return replace(state, steps=steps)
+
+
+def _settles(step: StepState) -> float:
+    """How many seconds the open phase of *step* took to settle."""
+    return max(0.0, step.settle_until - (step.phase_at or step.settle_until))
 
 
 EFFECT_FOLDS: Final[dict[type, Callable[[State, Any, Envelope], State]]] = {

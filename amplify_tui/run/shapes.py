@@ -202,7 +202,28 @@ class Exposure(Value, frozen=True):
     after: float
 
 
+class Drift(Value, frozen=True):
+    """A flag that is not as we left it: what it is now, and who made it so when, as far as the flag server says.
+
+    effect: the last of ours on it, whose after-image it was compared with. `percent` is of users. `widens`: somebody
+    may get the flag who did not have it.
+    """
+
+    flag: str
+    effect: str
+    observed: Any
+    fingerprint: str
+    percent: float
+    left_percent: float
+    widens: bool
+    what: str
+    by: str = ""
+    changed_at: float | None = None
+
+
 class Hold(Value, frozen=True):
+    """`choice` is what a person answered to a drift, while it is being carried out."""
+
     id: str
     scope: str
     kind: HoldKind
@@ -210,6 +231,8 @@ class Hold(Value, frozen=True):
     at: float = 0.0
     by: str = ""
     auto_release: bool = False
+    drift: Drift | None = None
+    choice: str = ""
 
 
 class UndoItem(Value, frozen=True):

@@ -34,6 +34,7 @@ from amplify_tui.adapters.unleash_state import exposed
 from amplify_tui.adapters.unleash_undo import Already, Diverged, differences, restore
 from amplify_tui.run.shapes import Exposure, UndoItem
 from amplify_tui.run.state import EffectState
+from amplify_tui.steps import flag_mend
 from amplify_tui.steps.flag_parts import TIMEOUT, blame, kill_now, split_id, state_of, write_now
 from amplify_tui.steps.verb import Context, Draft, Task
 
@@ -60,6 +61,8 @@ async def intend(task: Task, ctx: Context) -> Draft:
 
     Never raises for a flag server that is down: the try is journaled, so that it is tried again once it is back.
     """
+    if task.data["do"] == "mend":
+        return await flag_mend.intend(task, ctx)
     item: UndoItem = task.data["item"]
     data = {"do": task.data["do"], "source": item.spec["source"], "flag": item.spec["flag"], "item": item}
     try:
@@ -154,7 +157,8 @@ async def act(draft: Draft, ctx: Context) -> Outcome:
     if not data["write"]:
         return Done(observed=draft.before)
     outcome = await write_now(draft, ctx)
-    if isinstance(outcome, Absent) and outcome.error == "Conflict":  # changed under our hands: the next try plans anew
+    conflict = isinstance(outcome, Absent) and outcome.error == "Conflict"
+    if conflict and data["do"] != "mend":  # changed under our hands: the next try plans anew
         return msgspec.structs.replace(outcome, retryable=True)
     return outcome
 

@@ -58,7 +58,10 @@ class InstanceReading(Struct, frozen=True, kw_only=True):
 
 
 class FlagReading(Struct, frozen=True, kw_only=True):
-    """What the flag server last said of one flag in the run's environment. `fingerprint` is the normalised state."""
+    """What the flag server last said of one flag in the run's environment. `fingerprint` is the normalised state.
+
+    `reach` changes whenever anybody's evaluation may, with a segment too; "" where the source does not tell.
+    """
 
     source: str
     flag: str
@@ -69,6 +72,7 @@ class FlagReading(Struct, frozen=True, kw_only=True):
     percent: float | None = None
     rules: tuple[str, ...] = ()
     fingerprint: str = ""
+    reach: str = ""
     revision: str = ""
     note: str = ""
 

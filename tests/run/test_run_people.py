@@ -201,16 +201,6 @@ def test_a_condition_that_cannot_be_resolved_is_never_false() -> None:
     assert (run.step("agree").status, run.step("agree").detail) == ("stuck", "inputs.x is not there")
 
 
-def test_a_drift_hold_asks_whose_change_stays() -> None:
-    run = Run().ramping()
-    run.ok(c.Drifted, flag="checkout", detail="somebody set 50 %")
-    assert run.ok(c.Drifted, flag="checkout", detail="again") == ()
-    assert "--choice" in run.refused(c.Release, hold="h1").next
-    assert run.ok(c.Release, hold="h1", choice="ours")[0] == ev.HoldReleased(
-        hold="h1", why="released by captain", choice="ours"
-    )
-
-
 # --- skip, retry, failures --------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from amplify_tui.run.shapes import Bundle, Exposure, File, Plan, Refusal, Subjec
 from amplify_tui.run.state import State
 from amplify_tui.verdict.model import Verdict
 from tests.run.test_search import conductor, people, world
-from tests.run.world import SHA, T0, Run, readings
+from tests.run.world import SHA, T0, Run, changed, readings
 
 EXAMPLES: dict[type[ev.Data], ev.Data] = {
     type(example): example
@@ -57,6 +57,7 @@ EXAMPLES: dict[type[ev.Data], ev.Data] = {
         ev.StepStuck(step="ramp", cause="failed", detail="no"),
         ev.HoldPlaced(hold="h1", scope="run", kind="human", reason="lunch"),
         ev.HoldReleased(hold="h1", why="back"),
+        ev.DriftAnswered(hold="h1", choice="ours"),
         ev.Overridden(step="ramp", phase=0, conditions=("errors",), evidence_sha="a", reason="r", values={"e": None}),
         ev.TriggerFired(trigger="errors", evidence="bad", mode="ask", answer_by=1.0),
         ev.TriggerAnswered(trigger="errors", answer="hold"),
@@ -128,7 +129,9 @@ def any_command(run: Run) -> list[c.Command]:
         run.make(c.Enter, **where),
         run.make(c.Observe, **where, evidence=evidence),
         run.make(c.Sense, evidence=evidence),
-        run.make(c.Drifted, flag="f", detail="changed"),
+        run.make(c.Drifted, drift=changed(run)),
+        run.make(c.Unmended, hold="h1", detail="it was changed once more"),
+        run.make(c.TailLost, detail="the last three events are gone"),
         run.make(c.Expire, what="errors"),
         run.make(c.Jump, delta=5.0),
         run.make(c.Judged, check="orders", verdict="pass", when="after"),

@@ -22,7 +22,7 @@ from amplify_tui.run.rereads import late_writes, looks_left
 from amplify_tui.run.shapes import CODE_BAND, EXPOSURE_BAND, VERIFY_BAND, Refusal
 from amplify_tui.run.state import OPEN_EFFECT, EffectState, Reread, State, StepState
 from amplify_tui.run.undo import ROLLBACK, mitigation_label, rollback_items
-from tests.run.world import CONFIRM, SHA, WATCH, Run, readings
+from tests.run.world import CONFIRM, SHA, WATCH, Run, changed, mend, readings
 
 MINUTE = 60.0
 RAMPS = 1  # how often the search mitigates and starts over; more would be the same again
@@ -71,7 +71,7 @@ def key_of(state: State) -> Key:
         min(state.mitigations, RAMPS),
         tuple(_step_key(step) for step in state.steps.values()),
         frozenset(_effect_keys(state)),
-        frozenset((h.scope, h.kind, h.auto_release) for h in state.holds.values()),
+        frozenset((h.scope, h.kind, h.auto_release, h.choice) for h in state.holds.values()),
         tuple(t.is_open for t in state.triggers.values()),
         state.exposed_now > 0,
         tuple(state.integrity_baseline),
@@ -99,10 +99,11 @@ def _effect_keys(state: State) -> Iterator[Key]:
     for effect in state.effects.values():
         now = {ROLLBACK: "rollback", mitigation_label(state): "mitigation"}
         label = now.get(effect.step, "earlier" if effect.undoes else effect.step)
+        label = "drift" if label.startswith("drift-") else label
         slots[label, effect.undoes, effect.phase if effect.is_open else 0] = effect
     for (label, undoes, phase), effect in slots.items():
         step = state.steps.get(effect.ref)
-        if label == "earlier" and not effect.is_open:
+        if label in ("earlier", "drift") and not effect.is_open:
             continue
         running = step is not None and step.status == "running"
         failed_now = running and effect.status == "absent" and step is not None and step.n == effect.n
@@ -122,7 +123,9 @@ def people(run: Run) -> Iterator[c.Command]:
     yield run.make(c.PlaceHold)
     yield run.make(c.Abort)
     yield run.make(c.Abort, leave_partial=True, reason="given up")
-    yield from (run.make(c.Release, hold=hold, reason="it is over") for hold in state.holds)
+    for hold in state.holds.values():
+        choices = ("", "ours", "accept", "kill") if hold.kind == "drift" else ("",)
+        yield from (run.make(c.Release, hold=hold.id, choice=choice, reason="it is over") for choice in choices)
     for step in state.steps.values():
         yield run.make(c.Retry, step=step.step)
         if step.status in ("pending", "stuck"):
@@ -171,6 +174,22 @@ def world(run: Run) -> Iterator[c.Command]:
             yield from (run.make(c.Outcome, effect=effect.id, receipt=receipt, **how) for how in OUTCOMES)
 
 
+def somebody_else(run: Run) -> Iterator[c.Command]:
+    """Once, while the first phase is watched, somebody changes the flag at the server."""
+    state = run.state
+    watched = state.step("ramp")
+    calm = not state.holds and not state.mitigations and not state.open_triggers and not state.open_effects
+    if watched is None or (watched.status, watched.phase, watched.n) != ("observing", 0, 1) or not calm:
+        return
+    if not any(is_changed(effect) for effect in state.effects.values()):
+        yield run.make(c.Drifted, drift=changed(run, 2.0))
+
+
+def is_changed(effect: EffectState) -> bool:
+    """Whether it had to do with a change of somebody else's that was answered."""
+    return effect.step.startswith("drift-") or (isinstance(effect.observed, dict) and "theirs" in effect.observed)
+
+
 def conductor(run: Run) -> Iterator[c.Command]:
     """What the agenda says, done as the worker does it."""
     for todo in agenda(run.state, run.now):
@@ -189,6 +208,9 @@ def conductor(run: Run) -> Iterator[c.Command]:
                     yield run.make(c.Probed, effect=todo.effect.id, result=seen)
             case "undo" if todo.item is not None:
                 yield run.undo_intent(todo.item.id)
+            case "mend":
+                yield mend(run, todo.name)
+                yield run.make(c.Unmended, hold=todo.name, detail="it was changed once more")
             case "mitigated":
                 yield run.make(c.Mitigated)
             case "integrity":
@@ -262,7 +284,8 @@ def _intended_well(before: State, event: ev.EffectIntended) -> None:
         assert not [e for e in mine if e.status in ("unknown", "diverged")], "on top of an unknown effect"
         assert not [e for e in mine if e.status == "intended" and e.target == event.target], "two at once on a target"
         lowers = event.exposure is not None and event.exposure.after < event.exposure.before
-        assert lowers or not before.is_held, "an effect while held"
+        asked = any(f"drift-{hold.id}" == event.step and hold.choice == "ours" for hold in before.holds.values())
+        assert asked or lowers or not before.is_held, "an effect while held"
         return
     item = next(i for i in (*before.rollback_plan, *before.mitigation_plan) if i.id == event.undoes)
     if item.band == CODE_BAND:
@@ -296,7 +319,7 @@ def somebody_moves(run: Run) -> None:
 
 
 def successors(run: Run) -> Iterator[Run]:
-    for source in (people, world, conductor):
+    for source in (people, world, conductor, somebody_else):
         for command in source(run):
             result = decide(run.state, command, run.now)
             if isinstance(result, Refusal):

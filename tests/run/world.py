@@ -16,6 +16,7 @@ from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import unproven
 from amplify_tui.run.decide import decide
+from amplify_tui.run.drift import left_by
 from amplify_tui.run.envelope import GENESIS, body_hash, decode, enclose, encode
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.shapes import (
@@ -23,6 +24,7 @@ from amplify_tui.run.shapes import (
     EXPOSURE_BAND,
     Await,
     Bundle,
+    Drift,
     Exposure,
     Mode,
     OnBlindPlan,
@@ -97,6 +99,45 @@ def _poll(at: float, share: float, signal: str) -> Reading:
 def a_plan(**changes: StepPlan) -> Plan:
     """The plan with some of its steps replaced or added."""
     return replace(PLAN, steps=STEPS | changes)
+
+
+def changed(run: Run, percent: float = 50.0, by: str = "outside@example.com", effect: str = "") -> Drift:
+    """Somebody set the flag to *percent*, seen against what our last effect on it left."""
+    left = left_by(run.state, FLAG.id)
+    was = run.live()
+    return Drift(
+        flag=FLAG.id,
+        effect=effect or (left.id if left else "e0"),
+        observed={"percent": percent, "theirs": True},
+        fingerprint=f"at {percent:g}",
+        percent=percent,
+        left_percent=was,
+        widens=percent > was,
+        what=f"strategy ramp: {percent:g}%",
+        by=by,
+        changed_at=run.now,
+    )
+
+
+def mend(run: Run, hold: str, **more: Any) -> c.Intend:
+    """The intent to make the flag ours again for which *hold* was answered."""
+    drift = run.state.holds[hold].drift
+    assert drift is not None
+    was = run.live()
+    intent: c.Intend = run.make(
+        c.Intend,
+        verb="flag",
+        target=FLAG,
+        before=drift.observed,
+        after={"percent": was},
+        undo=flag_undo(),
+        ordinal=str(sum(e.step == f"drift-{hold}" for e in run.state.effects.values())),
+        deadline=run.now + 13.0,
+        mends=hold,
+        exposure=Exposure(flag=FLAG.id, before=drift.percent, after=was),
+        **more,
+    )
+    return intent
 
 
 def flag_undo() -> Undo:
@@ -187,6 +228,12 @@ class Run:
         result = decide(self.state, command, self.now)
         if not isinstance(result, Refusal):
             self.fold(*result, actor=command.actor, via=command.via, cmd=command.id)
+        return result
+
+    def take(self, command: c.Command) -> tuple[ev.EventData, ...]:
+        """As `do`, for what has to be taken."""
+        result = self.do(command)
+        assert not isinstance(result, Refusal), str(result)
         return result
 
     def order(self, kind: type[Any], **fields: Any) -> tuple[ev.EventData, ...] | Refusal:

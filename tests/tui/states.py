@@ -23,6 +23,11 @@ STATES: dict[str, Known] = {
     "awaiting": Known(stories.awaiting, {}, ("WAITING FOR YOU", "Is support staffed", "sign-off of captain (0 of 1)")),
     "running": Known(stories.running, {}, ("GOING", "25 % bakes, 04:51 of 15:00, all pass", "50 %")),
     "held": Known(stories.held, {"slow": True}, ("HELD BECAUSE", "25 %: latency p99", "releases once")),
+    "drifted": Known(
+        stories.drifted,
+        {},
+        ("HELD BECAUSE", "outside@example.com changed checkout-v3: 25 % to 80 %", "⏎ chooses: ours, accept or kill"),
+    ),
     "stuck": Known(stories.stuck, {}, ("WAITING FOR YOU", "2 of 14 tests failed", "r retries")),
     "unknown": Known(stories.unknown, {}, ("HELD BECAUSE", "nobody knows how it ended", "u settles it")),
     "blind": Known(stories.blind, {"lost": True}, ("GOING", "without evidence", "BLIND")),

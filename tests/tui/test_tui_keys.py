@@ -390,7 +390,7 @@ async def test_an_undo_item_can_be_waived_with_a_reason_only() -> None:
         dialog.query_one("#do-waive", Button).focus()
         await world.press("enter")
         kind, fields = world.ordered[0]
-        assert (kind, fields["choice"], fields["effect"]) == ("DecideUndo", "waive", "u1:flag:checkout-v3")
+        assert (kind, fields["choice"], fields["effect"]) == ("DecideUndo", "waive", "u1:flag:unleash/checkout-v3")
 
 
 async def test_leaving_a_demo_asks_first_and_leaving_a_run_does_not() -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amplify_tui.run import commands as c
-from amplify_tui.run.decide import gates, observe, people, takeback, work
+from amplify_tui.run.decide import drift, gates, observe, people, takeback, work
 from amplify_tui.run.decide.guards import Result, refuse
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
@@ -64,6 +64,8 @@ ACCEPTS: Final[dict[type, frozenset[RunPhase]]] = {
     c.Observe: frozenset({"forward", "rolling_back"}),
     c.Sense: frozenset({"forward"}),
     c.Drifted: frozenset({"forward"}),
+    c.Unmended: frozenset({"forward"}),
+    c.TailLost: frozenset({"forward"}),
     c.Expire: frozenset({"forward"}),
     c.Jump: frozenset({"draft", "forward", "rolling_back"}),
     c.Judged: frozenset({"forward", "rolling_back"}),
@@ -110,7 +112,9 @@ HANDLERS: Final[dict[type, Handler]] = {
     c.Close: work.close,
     c.Observe: observe.observe,
     c.Sense: observe.sense,
-    c.Drifted: observe.drifted,
+    c.Drifted: drift.drifted,
+    c.Unmended: drift.unmended,
+    c.TailLost: drift.tail_lost,
 }
 
 PHASE_WORDS: Final[dict[RunPhase, str]] = {

@@ -16,7 +16,7 @@ from amplify_tui.run.decide.guards import Result, expected_world, find_step, pla
 from amplify_tui.run.decide.takeback import full_rollback, mitigation, unanswered
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
-from amplify_tui.run.state import RUN_SCOPE, State, StepState, TriggerState
+from amplify_tui.run.state import State, StepState, TriggerState
 from amplify_tui.verdict.conditions import Rule, rule_of
 from amplify_tui.verdict.gate import judge
 from amplify_tui.verdict.model import Answer, Evidence, TermVerdict, Verdict
@@ -230,11 +230,3 @@ def _fire(state: State, trigger: TriggerState, evidence: str, now: float) -> tup
     if spec.scope == "full":
         return (fired, *full_rollback(state, reason))
     return (fired,) if state.mitigation == "running" else (fired, *mitigation(state, reason))
-
-
-def drifted(state: State, order: c.Drifted, now: float) -> Result:
-    """A hold that a person answers: a flag is not as we left it, or (no flag named) the journal lost its end."""
-    kind = "drift" if order.flag else "unknown"
-    if any(h.kind == kind for h in state.holds.values()):
-        return ()
-    return (place(state, RUN_SCOPE, kind, f"{order.flag}: {order.detail}" if order.flag else order.detail),)

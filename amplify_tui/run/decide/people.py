@@ -6,10 +6,13 @@ from typing import Final
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
+from amplify_tui.run.decide.drift import answered
 from amplify_tui.run.decide.guards import Result, find_step, moot, place, refuse, role_refusal, unknown_in
+from amplify_tui.run.drift import mends
+from amplify_tui.run.events import EventData
 from amplify_tui.run.inputs import complaints, missing
 from amplify_tui.run.shapes import Await, Hold, Refusal
-from amplify_tui.run.state import IN_FLIGHT, RUN_SCOPE, State, StepState
+from amplify_tui.run.state import IN_FLIGHT, RUN_SCOPE, EffectState, State, StepState
 from amplify_tui.run.undo import is_item, is_verification, items_under_way, may_answer
 
 JUDGED_LATELY_S: Final = 60.0
@@ -204,7 +207,7 @@ def settle(state: State, order: c.Settle, now: float) -> Result:
     if may_answer(effect) and not order.reason:
         return refuse(what, "its probe may still answer", "wait for it, or say with --reason how you know")
     settled = ev.EffectSettled(effect=effect.id, as_=order.as_, reason=order.reason)
-    moved = moot(state, effect) if order.as_ == "done" else ()
+    moved = (*moot(state, effect), *mended(state, effect)) if order.as_ == "done" else ()
     return (settled, *moved, *resume_after(state, effect.id))
 
 
@@ -249,14 +252,32 @@ def release(state: State, order: c.Release, now: float) -> Result:
     what = f"{hold.id} cannot be released"
     if hold.kind in ("gate", "blind") and not _passes_now(state, hold, now):
         return refuse(what, "a gate holds until its evidence is good", "wait for a pass, or override the condition")
-    if hold.kind == "drift" and not order.choice:
-        return refuse(what, "somebody else changed the flag", "choose with --choice ours, accept or kill")
     if hold.scope == RUN_SCOPE and state.mitigation == "running":
         return refuse(what, "exposure is being taken away", "wait until it is verified")
     if (hold.scope, hold.kind) == (RUN_SCOPE, "human") and (unsaid := _unexplained(state, what, order)):
         return unsaid
-    released = ev.HoldReleased(hold=hold.id, why=order.reason or f"released by {order.actor}", choice=order.choice)
-    return (released, *_resume_released(state, hold))
+    if hold.kind == "drift":
+        return _answered(state, hold, order)
+    return released(state, hold, order.reason or f"released by {order.actor}")
+
+
+def _answered(state: State, hold: Hold, order: c.Release) -> Result:
+    """What was answered to a drift; where that ends the hold, what waited for it goes on."""
+    events = answered(state, hold, order)
+    if isinstance(events, Refusal) or order.choice != "accept":
+        return events
+    return (*events, *_resume_released(state, hold))
+
+
+def mended(state: State, effect: EffectState) -> tuple[EventData, ...]:
+    """A flag is as we left it again, as a person wanted: its hold is gone."""
+    hold = mends(state, effect)
+    return released(state, hold, f"{effect.target.id} is as we left it again", "ours") if hold is not None else ()
+
+
+def released(state: State, hold: Hold, why: str, choice: str = "") -> tuple[EventData, ...]:
+    """The hold is gone, and what waited for nothing else goes on."""
+    return (ev.HoldReleased(hold=hold.id, why=why, choice=choice), *_resume_released(state, hold))
 
 
 def _unexplained(state: State, what: str, order: c.Command) -> Refusal | None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import lane_done, phase_effects_done, preds_over, undone, unproven
+from amplify_tui.run.decide.drift import mend_refusal
 from amplify_tui.run.decide.guards import Result, expected_world, find_step, moot, refuse, unknown_in
-from amplify_tui.run.decide.people import resume_after
+from amplify_tui.run.decide.people import mended, resume_after
+from amplify_tui.run.drift import mends
 from amplify_tui.run.events import EventData
 from amplify_tui.run.rereads import late_writes, unread
 from amplify_tui.run.shapes import Await, Refusal, StepPlan
@@ -143,10 +145,10 @@ def _missing_signatures(step: StepState, plan: StepPlan, preview_sha: str, now: 
 def intend(state: State, order: c.Intend, now: float) -> Result:
     if order.deadline <= now:
         return refuse(f"{order.says or order.verb} is not begun", "its deadline has passed already")
-    refusal = _undo_refusal(state, order, now) if order.undoes else _forward_refusal(state, order)
+    refusal = _refusal(state, order, now)
     if refusal is not None:
         return refusal
-    label = order.step
+    label = f"drift-{order.mends}" if order.mends else order.step
     if order.undoes:
         label = ROLLBACK if state.phase == "rolling_back" else mitigation_label(state)
     idem = f"{state.run}/{label}/{order.key}/{order.ordinal}"
@@ -174,6 +176,12 @@ def intend(state: State, order: c.Intend, now: float) -> Result:
             on_rollback=order.on_rollback,
         ),
     )
+
+
+def _refusal(state: State, order: c.Intend, now: float) -> Refusal | None:
+    if order.mends:
+        return mend_refusal(state, order, now)
+    return _undo_refusal(state, order, now) if order.undoes else _forward_refusal(state, order)
 
 
 def _undo_refusal(state: State, order: c.Intend, now: float) -> Refusal | None:
@@ -212,7 +220,7 @@ def outcome(state: State, order: c.Outcome, now: float) -> Result:
     match order.result:
         case "done":
             done = ev.EffectDone(effect=effect.id, observed=order.observed, receipt=order.receipt)
-            return (done, *moot(state, effect))
+            return (done, *moot(state, effect), *mended(state, effect))
         case "accepted":
             return (ev.EffectAccepted(effect=effect.id, handle=order.handle, waits_for=order.waits_for, url=order.url),)
         case "absent":
@@ -222,14 +230,17 @@ def outcome(state: State, order: c.Outcome, now: float) -> Result:
                     reason=order.reason,
                     error=order.error,
                     retryable=order.retryable,
-                    not_before=_undo_backoff(state, effect, now) if effect.undoes and order.retryable else None,
+                    not_before=_backoff(state, effect, now) if order.retryable else None,
                 ),
             )
         case "unknown":
             return (ev.EffectUnknown(effect=effect.id, cause=order.reason), *_stuck_on(state, effect, order.reason))
 
 
-def _undo_backoff(state: State, effect: EffectState, now: float) -> float:
+def _backoff(state: State, effect: EffectState, now: float) -> float | None:
+    """When an undo, or a flag that is to be ours again, is tried once more; None for what a step tries by itself."""
+    if not effect.undoes and mends(state, effect) is None:
+        return None
     tries = sum(e.undoes == effect.undoes and e.step == effect.step for e in state.effects.values())
     return now + UNDO_BACKOFF[min(tries - 1, len(UNDO_BACKOFF) - 1)]
 
@@ -256,7 +267,7 @@ def probed(state: State, order: c.Probed, now: float) -> Result:
         words = f"{effect.id}: {order.detail or 'the target is neither as before nor as after'}"
         return (seen, ev.StepStuck(step=step.step, key=step.key, cause="drift", detail=words))
     if order.result == "done":
-        return (seen, *moot(state, effect), *resume_after(state, effect.id))
+        return (seen, *moot(state, effect), *mended(state, effect), *resume_after(state, effect.id))
     if order.result == "absent":
         return (seen, *resume_after(state, effect.id))
     return (seen,)

@@ -186,6 +186,8 @@ def _hold(state: State, now: float) -> Headline | None:
     hold = min(state.holds.values(), key=lambda h: h.scope != RUN_SCOPE)
     where = _where(state, hold)
     after = _RELEASES[hold.kind]
+    if hold.choice == "ours":
+        after = "what we left is being written again"
     if hold.kind == "gate" and not hold.auto_release:
         after = "a person releases it: o / b / R"
     if hold.scope == RUN_SCOPE and any(s.status == "stuck" and s.cause == "undo" for s in state.steps.values()):

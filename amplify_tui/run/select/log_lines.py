@@ -235,6 +235,12 @@ SAYERS: Final[dict[type, Sayer]] = {
     ev.HoldReleased: _says(
         "active", lambda _s, d, _e: f"hold {d.hold} released: {d.why}" + (f" ({d.choice})" if d.choice else "")
     ),
+    ev.DriftAnswered: _says(
+        "note",
+        lambda _s, d, e: (
+            f"drift {d.hold}: {d.choice} chosen{_by(e)}" if d.choice else f"drift {d.hold} is asked again: {d.reason}"
+        ),
+    ),
     ev.Overridden: _overridden,
     ev.TriggerFired: _fired,
     ev.TriggerAnswered: _says("note", lambda _s, d, e: f"trigger {d.trigger} answered: {d.answer}{_by(e)}"),

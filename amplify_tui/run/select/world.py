@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from amplify_tui.run.select.words import NO_VALUE, Sign, age, percent, safe
+from amplify_tui.run.shapes import Drift
 from amplify_tui.run.state import State
 from amplify_tui.verdict.conditions import Rule, rule_of
 from amplify_tui.verdict.model import FlagReading, InstanceReading, Reading
@@ -83,7 +84,7 @@ def _worst(words: list[tuple[str, Sign]]) -> tuple[str, Sign]:
 def flags_panel(state: State, board: Board, now: float) -> Panel:
     """Every flag that the conductor reads, with its percentage, who set it and whether it is as we left it."""
     readings = _readings(board, "flag:", FlagReading)
-    drifted = {hold.reason for hold in state.holds.values() if hold.kind == "drift"}
+    drifts = [hold.drift for hold in state.holds.values() if hold.drift is not None]
     rows = []
     for flag in readings:
         word, sign = _fresh(flag.status, flag.data_at, now, STALE_FLAG)
@@ -93,22 +94,28 @@ def flags_panel(state: State, board: Board, now: float) -> Panel:
         text = f"{on}{share}" if known else NO_VALUE
         notes = [word, age(flag.data_at, now)] if sign != "done" else []
         notes += [safe(flag.note, 60)] if flag.note else []
+        id_ = f"{flag.source}/{flag.flag}"
+        differs = known and id_ in state.exposure and not _agrees(state.exposure[id_], flag)
         rows.append(Row(sign if known else "unknown", safe(flag.flag, 40), text, " ".join(notes)))
-        if flag.flag in state.exposure and known:
-            rows.append(_ours(state, flag))
-    rows += [Row("note", "drift", safe(reason)) for reason in drifted]
+        if differs:
+            rows.append(Row("note", "", f"the run says {percent(state.exposure[id_])}", "they differ"))
+    rows += [_drift(drift, now) for drift in drifts]
     words = [_fresh(f.status, f.data_at, now, STALE_FLAG) for f in readings]
     word, sign = _worst(words)
     oldest = min((f.data_at for f in readings), default=None)
     return Panel("FLAGS", safe(readings[0].source, 20) if readings else "", age(oldest, now), word, sign, tuple(rows))
 
 
-def _ours(state: State, flag: FlagReading) -> Row:
-    """What the run says about the flag, beside what the flag server says."""
-    wanted = state.exposure[flag.flag]
+def _drift(drift: Drift, now: float) -> Row:
+    """Who changed the flag when, and to what."""
+    when = f" {age(drift.changed_at, now)} ago" if drift.changed_at is not None else ""
+    return Row("held", "drift", f"{safe(drift.by, 40) or 'somebody else'}{when}", safe(drift.what, 120))
+
+
+def _agrees(wanted: float, flag: FlagReading) -> bool:
+    """Whether the flag server gives the flag to as many users as the run says."""
     seen = (flag.percent if flag.percent is not None else 100.0) if flag.enabled else 0.0
-    same = abs(wanted - seen) < 0.01
-    return Row("done" if same else "note", "", f"the run says {percent(wanted)}", "" if same else "they differ")
+    return abs(wanted - seen) < 0.01
 
 
 def health_panel(state: State, board: Board, now: float) -> Panel:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from amplify_tui.tui.example.script import FLAG, SHA, Story
+from amplify_tui.tui.example.script import FLAG, FLAG_ID, SHA, Story
 
 
 def board_of(story: Story, *, slow: bool = False, lost: bool = False) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def _fleet(board: dict[str, Any], at: float) -> None:
 
 
 def _flag_and_git(board: dict[str, Any], story: Story, at: float) -> None:
-    share = story.state.exposure.get(FLAG)
+    share = story.state.exposure.get(FLAG_ID)
     board[f"flag:unleash/{FLAG}"] = {
         "source": "unleash", "flag": FLAG, "status": "ok", "data_at": at - 1, "received_at": at - 1,
         "enabled": bool(share), "percent": share or 0.0,

@@ -23,6 +23,7 @@ from amplify_tui.verdict.model import Term, TermVerdict, Verdict
 BEGIN: Final = datetime(2026, 3, 4, 13, 49, 0, tzinfo=UTC).timestamp()
 SHA: Final = "1c9e0ab7d2f4486b9f3c5e1a7b8d90c2e4f60a1b"
 FLAG: Final = "checkout-v3"
+FLAG_ID: Final = f"unleash/{FLAG}"
 
 
 class Story:
@@ -72,7 +73,7 @@ RAMP: Final = Watch(
     settle=135.0,
     max_wait=3600.0,
     service="checkout",
-    flag=FLAG,
+    flag=FLAG_ID,
 )
 
 

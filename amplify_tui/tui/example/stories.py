@@ -8,6 +8,7 @@ from amplify_tui.run import events as ev
 from amplify_tui.run.shapes import (
     Await,
     Bundle,
+    Drift,
     Exposure,
     File,
     ServiceFacts,
@@ -17,7 +18,7 @@ from amplify_tui.run.shapes import (
     Undo,
 )
 from amplify_tui.run.undo import undo_plan
-from amplify_tui.tui.example.script import BLIND, FAIL, FLAG, GATE, PASS, RAMP, SHA, SHARES, Story, plan
+from amplify_tui.tui.example.script import BLIND, FAIL, FLAG, FLAG_ID, GATE, PASS, RAMP, SHA, SHARES, Story, plan
 
 
 def draft(*, sandbox: bool = False, mode: Any = "live") -> Story:
@@ -109,9 +110,9 @@ def flag_effect(story: Story, name: str, step: str, before: float, after: float)
         by_hand=f"curl -X POST …/features/{FLAG}/environments/production/off",
     )
     return effect(
-        story, name, step, Target("flag", FLAG, "production"),
+        story, name, step, Target("flag", FLAG_ID, "production"),
         {"enabled": before > 0, "percent": before}, {"enabled": True, "percent": after}, undo,
-        says=f"flag {FLAG} {before:g} % → {after:g} %", exposure=Exposure(FLAG, before, after),
+        says=f"flag {FLAG} {before:g} % → {after:g} %", exposure=Exposure(FLAG_ID, before, after),
     )  # fmt: skip
 
 
@@ -183,6 +184,19 @@ def held(**how: Any) -> Story:
     return story.tell(hold, 0.1)
 
 
+def drifted(**how: Any) -> Story:
+    """25 %, and somebody else sets the flag to 80 %."""
+    story = running(**how)
+    last = max(story.state.effects.values(), key=lambda effect: (effect.target.id == FLAG_ID, effect.seq))
+    drift = Drift(
+        flag=FLAG_ID, effect=last.id, observed={"enabled": True, "percent": 80.0}, fingerprint="80", percent=80.0,
+        left_percent=25.0, widens=True, what="strategy 'ramp': 80%, expected 25%", by="outside@example.com",
+        changed_at=story.at - 2,
+    )  # fmt: skip
+    reason = f"{drift.by} changed {FLAG}: 25 % to 80 %, {drift.what}"
+    return story.tell(ev.HoldPlaced(hold="h1", scope="run", kind="drift", reason=reason, drift=drift), 0.1)
+
+
 def blind(**how: Any) -> Story:
     """25 %, and the metrics stopped."""
     return running(**how).tell(ev.GateJudged(step="ramp", i=2, verdict=BLIND), 200)
@@ -231,7 +245,7 @@ def rolling_back(**how: Any) -> Story:
     undo = ev.EffectIntended(
         effect="e7", step="rollback", verb="flag", target=item.target, before={"enabled": True, "percent": 25.0},
         after={"enabled": False, "percent": 0.0}, undo=None, idem="7f3a/rollback/e7", deadline=story.at + 8,
-        undoes=item.id, says=f"flag {FLAG} off", exposure=Exposure(FLAG, 25.0, 0.0),
+        undoes=item.id, says=f"flag {FLAG} off", exposure=Exposure(FLAG_ID, 25.0, 0.0),
     )  # fmt: skip
     story.tell(undo)
     return story.tell(ev.EffectUnknown(effect="e7", cause="ReadTimeout"), 2)

@@ -35,6 +35,7 @@ def test_every_event_has_a_line() -> None:
         (stories.awaiting, "waiting for you"),
         (stories.running, "going"),
         (stories.held, "held because"),
+        (stories.drifted, "held because"),
         (stories.unknown, "held because"),
         (stories.asked, "waiting for you"),
         (stories.stuck, "waiting for you"),
@@ -96,12 +97,12 @@ def test_what_cannot_be_undone_is_counted_and_named() -> None:
 def test_an_item_of_a_later_band_says_which_band_it_waits_for() -> None:
     story = stories.rolling_back()
     rows = {row.id: row for row in undo_rows(story.state, story.at)}
-    assert rows["u1:flag:checkout-v3"].word == "waiting"
+    assert rows["u1:flag:unleash/checkout-v3"].word == "waiting"
     assert rows["u5:tag:v3.0.0"].word == "waits for band 1"
 
 
 def test_mitigation_shows_what_goes_and_nothing_where_nothing_is_exposed() -> None:
-    assert mitigation_preview(stories.held().state) == ("checkout-v3  now 25 %: checkout-v3 off",)
+    assert mitigation_preview(stories.held().state) == ("unleash/checkout-v3  now 25 %: checkout-v3 off",)
     assert mitigation_preview(stories.draft().state) == ()
 
 

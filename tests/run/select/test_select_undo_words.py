@@ -14,9 +14,9 @@ from amplify_tui.run.select.undo_lines import UndoRow, items_shown, tally, touch
 from amplify_tui.run.shapes import Exposure, Target
 from amplify_tui.run.undo import exposure_plan, mitigation_label, rollback_items, undo_plan
 from amplify_tui.tui.example import stories
-from amplify_tui.tui.example.script import FLAG, Story
+from amplify_tui.tui.example.script import FLAG, FLAG_ID, Story
 
-FLAG_ITEM, TAG_ITEM, MAIL_ITEM = f"u1:flag:{FLAG}", "u5:tag:v3.0.0", "u5:message:support"
+FLAG_ITEM, TAG_ITEM, MAIL_ITEM = f"u1:flag:{FLAG_ID}", "u5:tag:v3.0.0", "u5:message:support"
 
 
 def row(story: Story, name: str, after: float = 0.0) -> UndoRow:
@@ -31,7 +31,7 @@ def mitigating() -> Story:
 
 def tried(story: Story, name: str, item: str = FLAG_ITEM, label: str = "") -> Story:
     """An undo of *item* is on its way, with eight seconds to answer."""
-    exposure = Exposure(FLAG, 25.0, 0.0) if item == FLAG_ITEM else None
+    exposure = Exposure(FLAG_ID, 25.0, 0.0) if item == FLAG_ITEM else None
     entry = next(e.item for e in items_shown(story.state) if e.item.id == item)
     intent = ev.EffectIntended(
         effect=name, step=label or mitigation_label(story.state), verb=entry.verb, target=entry.target,
@@ -48,7 +48,7 @@ def test_a_silent_flag_server_is_told_from_the_first_second_on() -> None:
     tried(story, "e7")
     assert row(story, FLAG_ITEM, 2).note == "no answer 2s, gives up in 6s, try 1"
     said = headline(story.state, story.at + 2)
-    assert said.because == "checkout-v3: no answer 2s, gives up in 6s, try 1; taking exposure away, 0 of 2 done"
+    assert said.because == "unleash/checkout-v3: no answer 2s, gives up in 6s, try 1; taking exposure away, 0 of 2 done"
     assert said.next == "without an answer it is read back"
     story.tell(ev.EffectUnknown(effect="e7", cause="ReadTimeout"), 8)
     assert row(story, FLAG_ITEM, 2).note == "no answer 10s, reading back, try 1: ReadTimeout"
@@ -117,7 +117,7 @@ def test_an_undone_item_forgets_the_trouble_on_the_way() -> None:
 
 
 def test_a_read_back_is_verified_and_not_undone() -> None:
-    assert row(stories.rolled_back(), f"u2:flag:{FLAG}").word == "verified"
+    assert row(stories.rolled_back(), f"u2:flag:{FLAG_ID}").word == "verified"
 
 
 @pytest.mark.parametrize(("sent", "sign", "word"), [("maybe", "unknown", "perhaps sent"), ("no", "failed", "not sent")])
