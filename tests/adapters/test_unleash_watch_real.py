@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 import pytest
 
 from amplify_tui.adapters.evaluation import Evaluator, population
 from amplify_tui.adapters.ports import Done, Invalid, Unauthorized
 from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import expose
+from amplify_tui.adapters.unleash_plan import StrategySpec, expose
 from amplify_tui.adapters.unleash_watch import FlagWatch
+from amplify_tui.verdict.model import FlagReading
 from tests.adapters.unleash_world import make, one, provide, until
 from tests.real.services import Unleash
 
@@ -136,3 +139,37 @@ async def test_watching_says_how_old_its_knowledge_is_when_the_server_is_silent(
     assert (lost.status, lost.enabled, lost.data_at) == ("error", None, 1000.0)
     assert "no answer" in lost.note
     await hasty.aclose()
+
+
+async def test_editing_a_segment_changes_the_reach_of_a_flag_and_nothing_else_of_it(
+    flags: UnleashProvider, unleash: Unleash, key: str
+) -> None:
+    """And the audit trail names who edited it, among the changes of the flag."""
+    headers = {"Authorization": unleash.admin}
+    rule = {"contextName": "tenant", "operator": "IN", "values": ["t1"]}
+    async with httpx.AsyncClient(base_url=unleash.url, headers=headers) as http:
+        body = {"name": f"pilots-{key}", "constraints": [rule]}
+        made = (await http.post("/api/admin/segments", json=body)).json()["id"]
+        await make(flags, key, StrategySpec(title="ramp", rollout=50, segments=(made,)), enabled=True)
+        watch = FlagWatch(flags, source="flags", flags=[key])
+        before = [await _reading(watch)]
+
+        async def has_reach() -> bool:
+            before[0] = await _reading(watch)
+            return bool(before[0].reach) and before[0].percent == 50
+
+        await until(has_reach)
+        since = time.time()
+        wider = {**body, "constraints": [{**rule, "values": ["t1", "t2"]}]}
+        (await http.put(f"/api/admin/segments/{made}", json=wider)).raise_for_status()
+
+        async def moved() -> bool:
+            return (await _reading(watch)).reach != before[0].reach
+
+        await until(moved)
+    assert (await _reading(watch)).fingerprint == before[0].fingerprint
+    assert [(one.kind, one.by) for one in await flags.changes(key, since)] == [("segment-updated", "admin")]
+
+
+async def _reading(watch: FlagWatch) -> FlagReading:
+    return (await watch.poll(time.time()))[0]
