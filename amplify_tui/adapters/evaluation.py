@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from amplify_tui.adapters.ports import FlagState, Invalid, NotFound
+from amplify_tui.adapters.unleash_state import SEGMENT_RULES
 
 Context = Mapping[str, Any]
 
@@ -46,8 +47,18 @@ class Evaluator:
 
     @classmethod
     def of(cls, states: Iterable[FlagState]) -> Evaluator:
-        """An evaluator of states as planned or read, for a preview: nothing is fetched. Segments are not resolved."""
-        return cls(json.dumps({"version": 2, "features": [as_client(state) for state in states if state.exists]}))
+        """An evaluator of states as planned or read, for a preview: nothing is fetched."""
+        return cls(cls.payload(states))
+
+    @staticmethod
+    def payload(states: Iterable[FlagState]) -> str:
+        """What the server would give to applications that knew only *states*.
+
+        A segment is none of a flag's own data: where a strategy uses one, its constraints have to be there as well.
+        Raises Invalid where they are not.
+        """
+        features = [as_client(state) for state in states if state.exists]
+        return json.dumps({"version": 2, "features": features}, sort_keys=True)
 
     def is_enabled(self, flag: str, context: Context) -> bool:
         """Whether a user of *context* gets the flag. Raises NotFound for one the payload does not know."""
@@ -72,12 +83,12 @@ def population(size: int, *, properties: Mapping[str, str] | None = None, seed: 
 
 def as_client(state: FlagState) -> dict[str, Any]:
     """A flag as the server would give it to applications: without disabled strategies, ids and titles."""
-    wanted = ("name", "parameters", "constraints", "variants")
-    return {
-        "name": state.key,
-        "type": state.type or "release",
-        "enabled": state.enabled,
-        "strategies": [
-            {name: one.raw[name] for name in wanted if name in one.raw} for one in state.strategies if not one.disabled
-        ],
-    }
+    strategies = [_strategy(state.key, one.raw) for one in state.strategies if not one.disabled]
+    return {"name": state.key, "type": state.type or "release", "enabled": state.enabled, "strategies": strategies}
+
+
+def _strategy(flag: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+    if raw.get("segments") and SEGMENT_RULES not in raw:
+        raise Invalid(f"{flag} uses segments, and what they hold is not known here")
+    kept = {name: raw[name] for name in ("name", "parameters", "variants") if name in raw}
+    return kept | {"constraints": [*(raw.get("constraints") or ()), *(raw.get(SEGMENT_RULES) or ())]}

@@ -209,6 +209,16 @@ class UnleashProvider:
         answer = await self._admin.read("GET", "/api/admin/search/events", params={**filters, "limit": "100"})
         return unleash_events.page(answer.json())
 
+    async def with_segments(self, state: FlagState) -> FlagState:
+        """*state* with what its segments hold beside their ids, for evaluation; never to be written back.
+
+        Raises AdapterError where a segment cannot be read.
+        """
+        used = sorted({one for strategy in active(state.raw) for one in strategy.get("segments") or ()})
+        found = await asyncio.gather(*(self._admin.read("GET", f"/api/admin/segments/{int(one)}") for one in used))
+        rules = {one: unleash_state.segment_rules(answer.json()) for one, answer in zip(used, found, strict=True)}
+        return unleash_state.with_rules(state, rules)
+
     async def client_features(self, etag: str = "") -> Answer:
         """What the applications of this environment see; status 304 where *etag* still holds. Up to a second late."""
         headers = {"If-None-Match": etag} if etag else {}

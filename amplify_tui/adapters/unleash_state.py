@@ -20,6 +20,7 @@ from amplify_tui.adapters.ports import FlagState, Invalid, Strategy
 
 State = dict[str, Any]
 
+SEGMENT_RULES: Final = "segmentConstraints"  # what the segments of a strategy hold, for evaluation only
 EVERYBODY: Final = 100.0
 NAMED_USERS: Final = 1.0  # a list of user ids is some users, and no share of all of them
 _PERSONAL: Final = frozenset({"userId", "sessionId"})
@@ -72,6 +73,25 @@ def flag_state(key: str, env: str, state: State) -> FlagState:
         type=str(state.get("type", "")),
         raw=state,
     )
+
+
+def segment_rules(answer: Any) -> list[dict[str, Any]]:
+    """The constraints that a segment holds. Raises Invalid where the answer is none."""
+    try:
+        return [dict(one) for one in answer["constraints"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Invalid("the flag server's answer is no segment") from error
+
+
+def with_rules(state: FlagState, rules: Mapping[int, list[dict[str, Any]]]) -> FlagState:
+    """*state* whose strategies carry the constraints of their segments beside them."""
+    strategies = [
+        {**one, SEGMENT_RULES: [rule for segment in one["segments"] for rule in rules.get(segment, ())]}
+        if one.get("segments")
+        else one
+        for one in state.raw["strategies"]
+    ]
+    return flag_state(state.key, state.env, {**state.raw, "strategies": strategies})
 
 
 def strategy(raw: Mapping[str, Any]) -> Strategy:

@@ -20,7 +20,7 @@ from amplify_tui.run.shapes import UndoItem
 from amplify_tui.run.state import EffectState
 from amplify_tui.run.undo import is_verification
 from amplify_tui.steps import flag_undo
-from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, look, state_of, write_now
+from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, look, state_of, who, write_now
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 
@@ -49,7 +49,10 @@ class Flag:
     async def prepare(self, fields: FlagFields, ctx: Context) -> Preparation:
         """The preview is what would change, from the live flag."""
         write = _planned(fields, await _live(fields, ctx), ctx)
-        return Preparation(preview=_says(write, "\n"))
+        lines = [_says(write, "\n")]
+        if not same(write.before, write.after):
+            lines.append(await who(ctx.world.flags(fields.source), write))
+        return Preparation(preview="\n".join(lines))
 
     async def tasks(self, fields: FlagFields, ctx: Context, phase: int) -> Sequence[Sequence[Task]]:
         return [[Task(ordinal="0", data={"fields": fields}, label=fields.name)]]

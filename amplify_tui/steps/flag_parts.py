@@ -10,10 +10,12 @@ A flag's state is plain data (`FlagState.raw`): before, after and observed of an
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
 
+from amplify_tui.adapters import audience
 from amplify_tui.adapters.ports import (
     AdapterError,
     Done,
@@ -26,7 +28,7 @@ from amplify_tui.adapters.ports import (
     Unknown,
 )
 from amplify_tui.adapters.unleash_ops import flag_path, half_done, segment
-from amplify_tui.adapters.unleash_state import exposed, fingerprint, same
+from amplify_tui.adapters.unleash_state import exposed, fingerprint, flag_state, same
 from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.playbook.context import reveal
 from amplify_tui.playbook.model import Source
@@ -54,6 +56,17 @@ async def state_of(provider: FlagProvider, flag: str) -> FlagState:
     if flag not in found:
         raise NotFound(f"the flag server said nothing of {flag}")
     return found[flag]
+
+
+async def who(provider: FlagProvider, write: FlagWrite) -> str:
+    """The preview's line on who is affected by *write*; a preview that cannot tell says so, and fails no step."""
+    try:
+        states = [
+            await provider.with_segments(flag_state(write.key, write.env, raw)) for raw in (write.before, write.after)
+        ]
+    except AdapterError as silent:
+        return f"who is affected: not known, {silent}"
+    return await asyncio.to_thread(audience.in_words, *states)
 
 
 def off_by_hand(source: Source | None, write: FlagWrite) -> str:

@@ -13,7 +13,7 @@ from amplify_tui.adapters.unleash_plan import expose, the_rollout
 from amplify_tui.adapters.unleash_state import percent, same
 from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.run.shapes import PhasePlan
-from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, state_of
+from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, state_of, who
 from amplify_tui.steps.rollout_fields import RolloutFields, bakes, preview_of, watch_of
 from amplify_tui.steps.verb import Context, Draft, Preparation, Task
 
@@ -31,7 +31,12 @@ async def prepare(fields: RolloutFields, ctx: Context) -> Preparation:
     watch = watch_of(fields, phases, ctx.world.playbook, fields.settle, flag=flag_id(source, flag))
     chosen = the_rollout(live, fields.strategy)
     what = f"{flag} in {write.env}, strategy {chosen.get('title') or chosen['name']}"
-    return Preparation(preview=preview_of(watch, what), watch=watch)
+    reached = [expose(live, share, fields.strategy) for share in (fields.phases[0], fields.phases[-1])]
+    lines = [
+        f"at {share:g} %, {await who(ctx.world.flags(source), end)}"
+        for share, end in zip((fields.phases[0], fields.phases[-1]), reached, strict=True)
+    ]
+    return Preparation(preview="\n".join([preview_of(watch, what), *dict.fromkeys(lines)]), watch=watch)
 
 
 def tasks(fields: RolloutFields, ctx: Context, phase: int) -> Sequence[Sequence[Task]]:

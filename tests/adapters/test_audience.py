@@ -1,0 +1,94 @@
+"""Who is affected by a change of a flag, on the engine that the SDKs run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from amplify_tui.adapters.audience import affected, in_words, overlap, sampled
+from amplify_tui.adapters.ports import FlagState, Invalid
+from amplify_tui.adapters.unleash_state import flag_state, missing, with_rules
+
+
+def strategy(share: int, group: str = "f", **more: Any) -> dict[str, Any]:
+    parameters = {"rollout": str(share), "stickiness": more.pop("stickiness", "userId"), "groupId": group}
+    return {"name": "flexibleRollout", "parameters": parameters, "constraints": [], "segments": [], **more}
+
+
+def flag(*strategies: dict[str, Any], key: str = "f", enabled: bool = True) -> FlagState:
+    return flag_state(key, "production", {"exists": True, "enabled": enabled, "strategies": list(strategies)})
+
+
+def country(*values: str, operator: str = "IN") -> list[dict[str, Any]]:
+    return [{"contextName": "country", "operator": operator, "values": list(values), "inverted": False}]
+
+
+def test_more_users_join_and_nobody_leaves_while_the_group_stays() -> None:
+    found = affected(flag(strategy(25)), flag(strategy(50)))
+    assert abs(found.before - 2500) < 130
+    assert abs(found.joins - 2500) < 130
+    assert found.leaves == 0
+
+
+def test_a_changed_group_reshuffles_and_says_who_leaves() -> None:
+    found = affected(flag(strategy(25)), flag(strategy(25, group="other")))
+    assert found.leaves > 1700
+    assert found.joins > 1700
+
+
+def test_a_flag_that_is_off_or_missing_is_nobodys() -> None:
+    assert affected(missing("f", "production"), flag(strategy(100), enabled=False)).after == 0
+    assert affected(flag(strategy(100)), missing("f", "production")).leaves == 10_000
+
+
+def test_the_users_of_a_rule_are_among_the_population() -> None:
+    """Two countries are named, so a third of the users is in neither."""
+    found = affected(missing("f", "production"), flag(strategy(100, constraints=country("CH", "DE"))))
+    assert abs(found.after / found.total - 2 / 3) < 0.01
+
+
+def test_users_that_are_named_are_asked_one_by_one() -> None:
+    named = [{"contextName": "userId", "operator": "IN", "values": ["u-internal-1", "u-internal-2"]}]
+    assert affected(missing("f", "production"), flag(strategy(100, constraints=named))).joins == 2
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "percent"),
+    [("NUM_GT", "5", 25), ("NUM_LTE", "5", 50), ("SEMVER_GT", "2.0.0", 25), ("STR_STARTS_WITH", "beta", 50)],
+)
+def test_rules_that_order_or_match_find_users_on_either_side(operator: str, value: str, percent: int) -> None:
+    single = operator[:3] in ("NUM", "SEM")
+    rule = {"contextName": "x", "operator": operator} | ({"value": value} if single else {"values": [value]})
+    found = affected(missing("f", "production"), flag(strategy(100, constraints=[rule])))
+    assert round(100 * found.after / found.total) == percent
+
+
+def test_a_number_that_is_none_is_nobodys() -> None:
+    rule = {"contextName": "x", "operator": "NUM_GT", "value": "many"}
+    assert affected(missing("f", "production"), flag(strategy(100, constraints=[rule]))).joins == 0
+
+
+def test_every_combination_of_two_rules_comes_up() -> None:
+    fields = [country("CH")[0], {"contextName": "plan", "operator": "IN", "values": ["pro"]}]
+    users = sampled([flag(strategy(100, constraints=fields))], 100)
+    assert len({(u["properties"]["country"], u["properties"]["plan"]) for u in users}) == 4
+
+
+def test_a_segment_counts_with_what_it_holds_and_is_never_guessed() -> None:
+    state = flag(strategy(100, segments=[7]))
+    with pytest.raises(Invalid):
+        affected(missing("f", "production"), state)
+    known = with_rules(state, {7: country("CH")})
+    assert affected(missing("f", "production"), known).after == 5_000
+
+
+def test_a_share_of_requests_has_no_users_to_name() -> None:
+    assert "at random" in in_words(flag(strategy(10)), flag(strategy(20, stickiness="random")))
+
+
+@pytest.mark.parametrize(("group", "every"), [("b", 1.0), ("a", 10.0)], ids=["own groups", "one group"])
+def test_two_shares_of_ten_percent_meet_only_where_they_share_their_group(group: str, every: float) -> None:
+    found = overlap([flag(strategy(10, "a"), key="one"), flag(strategy(10, group), key="two")])
+    assert abs(100 * found.every / found.total - every) < 1.0
+    assert found.every + found.some + found.none == found.total
