@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from random import Random
 from typing import Any, Final
 
 from msgspec import Struct
@@ -64,6 +65,8 @@ def overlap(states: Sequence[FlagState], size: int = SAMPLE) -> Overlap:
 
     Raises Invalid as `affected` does.
     """
+    if not states:
+        raise Invalid("no flag is named")
     sets = _sets(tuple(states), size)
     every = frozenset.intersection(*sets)
     return Overlap(total=size, every=len(every), some=len(frozenset.union(*sets) - every))
@@ -98,43 +101,50 @@ def _users(flag: str, payload: str, users: str) -> frozenset[int]:
 
 
 def sampled(states: Iterable[FlagState], size: int = SAMPLE) -> list[dict[str, Any]]:
-    """*size* made-up users; each field that a constraint asks for takes its values in turn, and one that none has.
+    """*size* made-up users; each field that a rule asks for takes what the rules name, and something that none names.
 
-    Users that are asked for by name are among them, once each.
+    Users that are asked for by name are among them, once each. A field that only shares stick to has a value of its own
+    for each user. The same states give the same users.
     """
-    fields: dict[str, list[str]] = {}
-    for state in states:
-        for constraint in _constraints(state):
-            values = fields.setdefault(str(constraint.get("contextName")), [])
-            values.extend(value for value in _values(constraint) if value not in values)
-    named = {name: fields.pop(name, []) for name in _IDENTITIES}
-    turns = {name: [*values, OTHER] for name, values in sorted(fields.items()) if name not in _STANDARD}
-    return [_user(at, named, turns) for at in range(size)]
+    values: dict[str, list[str]] = {}
+    own: set[str] = set()
+    for strategy in (one for state in states for one in active(state.raw)):
+        own |= {str(one.get("stickiness")) for one in _sticky(strategy)} - _IDENTITIES - {"", "default", "None"}
+        for constraint in (*(strategy.get("constraints") or ()), *(strategy.get(SEGMENT_RULES) or ())):
+            field = values.setdefault(str(constraint.get("contextName")), [])
+            field.extend(value for value in _values(constraint) if value not in field)
+        listed = str((strategy.get("parameters") or {}).get("userIds") or "")
+        values.setdefault("userId", []).extend(name.strip() for name in listed.split(",") if name.strip())
+    named = {name: values.pop(name, []) for name in sorted(_IDENTITIES)}
+    turns = {name: [*found, OTHER] for name, found in sorted(values.items()) if name not in _STANDARD}
+    return [_user(at, named, turns, sorted(own - set(turns))) for at in range(size)]
 
 
-def _user(at: int, named: Mapping[str, list[str]], turns: Mapping[str, list[str]]) -> dict[str, Any]:
-    # Each field turns more slowly than the one before it, so that all combinations come up.
-    properties, step = {}, 1
-    for name, values in turns.items():
-        properties[name] = values[at // step % len(values)]
-        step *= len(values)
-    made_up = {name: values[at] if at < len(values) else f"{name}-{at}" for name, values in named.items()}
+def _sticky(strategy: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield strategy.get("parameters") or {}
+    yield from strategy.get("variants") or ()
+
+
+def _user(at: int, named: Mapping[str, list[str]], turns: Mapping[str, list[str]], own: list[str]) -> dict[str, Any]:
+    # A generator of its own for each user: two fields must not turn in step, or some pairs would never come up.
+    dice = Random(at)
+    properties = {name: dice.choice(found) for name, found in turns.items()} | {name: f"{name}-{at}" for name in own}
+    made_up = {name: found[at] if at < len(found) else f"{name}-{at}" for name, found in named.items()}
     return {**made_up, "properties": properties}
 
 
-def _constraints(state: FlagState) -> Iterator[Mapping[str, Any]]:
-    for strategy in active(state.raw):
-        yield from strategy.get("constraints") or ()
-        yield from strategy.get(SEGMENT_RULES) or ()
-
-
 def _values(constraint: Mapping[str, Any]) -> list[str]:
-    """What a constraint names, and where it orders, something on either side."""
+    """What a rule names, and where it orders, something on either side. Raises Invalid where nobody can tell."""
+    operator, field = str(constraint.get("operator")), constraint.get("contextName")
     values = [str(one) for one in constraint.get("values") or [constraint.get("value", "")]]
-    if str(constraint.get("operator")).startswith("NUM_"):
+    if operator == "REGEX" or (field in _IDENTITIES and operator not in ("IN", "NOT_IN")):
+        raise Invalid(f"{field} {operator} {', '.join(values)} cannot be made up: only real users tell")
+    if operator.startswith("NUM_"):
         with contextlib.suppress(ValueError):  # the server takes any text as a number, and then nobody meets it
             number = float(values[0])
             return [f"{number - 1:g}", values[0], f"{number + 1:g}"]
-    if str(constraint.get("operator")).startswith("SEMVER_"):
+    if operator.startswith("SEMVER_"):
         return ["0.0.1", *values, "999.0.0"]
+    if operator.startswith("DATE_"):
+        return ["1970-01-01T00:00:00.000Z", *values, "2999-01-01T00:00:00.000Z"]
     return [value for value in values if value]

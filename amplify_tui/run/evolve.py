@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from amplify_tui.run import events as ev
 from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.evolve_effects import EFFECT_FOLDS, drift_over, drift_seen
-from amplify_tui.run.evolve_steps import STEP_FOLDS
+from amplify_tui.run.evolve_steps import STEP_FOLDS, starts_over
 from amplify_tui.run.shapes import Hold, ref_of
 from amplify_tui.run.state import RUN_SCOPE, ConductorState, Decision, Request, Reread, State, StepState, TriggerState
 
@@ -145,7 +145,7 @@ def _hold_released(state: State, data: ev.HoldReleased, env: Envelope) -> State:
     state = replace(state, holds={k: v for k, v in state.holds.items() if k != data.hold})
     if hold is not None and (hold.scope, hold.kind) == (RUN_SCOPE, "human"):
         state = replace(state, unexplained=False)
-    if hold is not None and hold.drift is not None and data.choice != "again":
+    if hold is not None and hold.drift is not None:
         return drift_over(state, hold.drift, data.choice, env.at_s)
     if hold is None or hold.kind not in ("gate", "blind"):
         return state
@@ -219,23 +219,7 @@ def _mitigation_started(state: State, data: ev.MitigationStarted, env: Envelope)
         if e.exposure and not e.undoes and e.exposure.after > 0 and e.status != "absent"
     }
     steps = {
-        ref: replace(
-            step,
-            status="stuck",
-            cause="undo",
-            detail="exposure was taken away; retry starts again at the first phase",
-            ramp=step.ramp + 1,
-            phase=0,
-            phase_at=None,
-            accrued=0.0,
-            baked=(),
-            verdict=None,
-            overridden=(),
-            overridden_at={},
-            question="",
-            not_before=0.0,
-            ended_at=None,
-        )
+        ref: starts_over(step, "exposure was taken away; retry starts again at the first phase")
         if ref in exposing and step.watch and step.status in ("running", "observing", "stuck", "succeeded")
         else step
         for ref, step in state.steps.items()

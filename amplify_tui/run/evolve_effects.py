@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
 from amplify_tui.run.envelope import Envelope
+from amplify_tui.run.evolve_steps import starts_over
 from amplify_tui.run.exposure import exposed, kept_up
 from amplify_tui.run.shapes import Drift
 from amplify_tui.run.state import EffectState, State, StepState
@@ -118,10 +119,13 @@ def _settled(state: State, data: ev.EffectSettled, env: Envelope) -> State:
 
 def drift_seen(state: State, drift: Drift) -> State:
     """Somebody else may have given a flag to more users: exposure is never told lower than it may be."""
-    if drift.percent <= state.exposure.get(drift.flag, 0.0):
+    book = state.flag_books.get(drift.flag)
+    ours = exposed(book, state.effects) if book is not None else 0.0
+    if max(ours, drift.percent) == state.exposure.get(drift.flag, 0.0):
         return state
-    first = state.first_exposure_at or state.last_at
-    return replace(state, exposure=state.exposure | {drift.flag: drift.percent}, first_exposure_at=first)
+    percent = max(ours, drift.percent)
+    first = state.last_at if state.first_exposure_at is None and percent > 0 else state.first_exposure_at
+    return replace(state, exposure=state.exposure | {drift.flag: percent}, first_exposure_at=first)
 
 
 def drift_over(state: State, drift: Drift, choice: str, at: float) -> State:
@@ -135,12 +139,16 @@ def drift_over(state: State, drift: Drift, choice: str, at: float) -> State:
         theirs = replace(effect, after=drift.observed, observed=drift.observed, receipt=receipt, ended_at=at)
         state = _settle(state, theirs, at)
         state = replace(state, exposure=state.exposure | {drift.flag: drift.percent})
-    steps = {
-        ref: replace(step, accrued=0.0, phase_at=at, accrued_at=at, settle_until=at + _settles(step))
-        if step.status == "observing" and step.watch is not None and step.watch.flag == drift.flag
-        else step
-        for ref, step in state.steps.items()
-    }
+    braked = choice == "accept" and drift.percent < drift.left_percent
+    steps = dict(state.steps)
+    for ref, step in state.steps.items():
+        if step.watch is None or step.watch.flag != drift.flag:
+            continue
+        if braked and step.status in ("running", "observing", "stuck"):
+            words = f"{drift.by or 'somebody else'} took exposure to {drift.percent:g} %, and that was accepted"
+            steps[ref] = starts_over(step, f"{words}; retry starts again at the first phase")
+        elif step.status == "observing":
+            steps[ref] = replace(step, accrued=0.0, phase_at=at, accrued_at=at, settle_until=at + _settles(step))
     return replace(state, steps=steps)
 
 

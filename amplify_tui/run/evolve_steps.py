@@ -22,6 +22,27 @@ def _step(state: State, data: Any) -> StepState:
     return state.steps[ref_of(data.step, data.key)]
 
 
+def starts_over(step: StepState, detail: str) -> StepState:
+    """A ramp whose users were taken away: stuck until a person begins it again, at its first phase."""
+    return replace(
+        step,
+        status="stuck",
+        cause="undo",
+        detail=detail,
+        ramp=step.ramp + 1,
+        phase=0,
+        phase_at=None,
+        accrued=0.0,
+        baked=(),
+        verdict=None,
+        overridden=(),
+        overridden_at={},
+        question="",
+        not_before=0.0,
+        ended_at=None,
+    )
+
+
 def _awaiting(state: State, data: ev.StepAwaiting, env: Envelope) -> State:
     return _put(
         state,

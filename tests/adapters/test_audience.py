@@ -45,7 +45,7 @@ def test_a_flag_that_is_off_or_missing_is_nobodys() -> None:
 def test_the_users_of_a_rule_are_among_the_population() -> None:
     """Two countries are named, so a third of the users is in neither."""
     found = affected(missing("f", "production"), flag(strategy(100, constraints=country("CH", "DE"))))
-    assert abs(found.after / found.total - 2 / 3) < 0.01
+    assert abs(found.after / found.total - 2 / 3) < 0.02
 
 
 def test_users_that_are_named_are_asked_one_by_one() -> None:
@@ -55,18 +55,55 @@ def test_users_that_are_named_are_asked_one_by_one() -> None:
 
 @pytest.mark.parametrize(
     ("operator", "value", "percent"),
-    [("NUM_GT", "5", 25), ("NUM_LTE", "5", 50), ("SEMVER_GT", "2.0.0", 25), ("STR_STARTS_WITH", "beta", 50)],
+    [
+        ("NUM_GT", "5", 25),
+        ("NUM_LTE", "5", 50),
+        ("SEMVER_GT", "2.0.0", 25),
+        ("STR_STARTS_WITH", "beta", 50),
+        ("DATE_AFTER", "2026-01-01T00:00:00.000Z", 25),
+    ],
 )
 def test_rules_that_order_or_match_find_users_on_either_side(operator: str, value: str, percent: int) -> None:
-    single = operator[:3] in ("NUM", "SEM")
+    single = operator[:3] in ("NUM", "SEM", "DAT")
     rule = {"contextName": "x", "operator": operator} | ({"value": value} if single else {"values": [value]})
     found = affected(missing("f", "production"), flag(strategy(100, constraints=[rule])))
-    assert round(100 * found.after / found.total) == percent
+    assert abs(100 * found.after / found.total - percent) < 2
 
 
 def test_a_number_that_is_none_is_nobodys() -> None:
     rule = {"contextName": "x", "operator": "NUM_GT", "value": "many"}
     assert affected(missing("f", "production"), flag(strategy(100, constraints=[rule]))).joins == 0
+
+
+@pytest.mark.parametrize("field", ["userId", "plan"])
+def test_a_rule_that_only_real_users_meet_is_not_answered_with_a_number(field: str) -> None:
+    rule = {"contextName": field, "operator": "REGEX", "value": "^(pro|team)$"}
+    line = in_words(missing("f", "production"), flag(strategy(100, constraints=[rule])))
+    assert "only real users" in line
+    assert "10,000" not in line
+
+
+def test_a_share_that_sticks_to_a_field_of_our_own_is_not_nobodys() -> None:
+    found = affected(flag(strategy(0)), flag(strategy(50, stickiness="tenant")))
+    assert abs(found.joins - 5_000) < 200
+
+
+def test_users_of_the_old_strategy_of_names_are_among_the_population() -> None:
+    listed = {"name": "userWithId", "parameters": {"userIds": "u-1, u-2, u-3"}, "constraints": [], "segments": []}
+    assert affected(missing("f", "production"), flag(listed)).joins == 3
+
+
+def test_two_long_lists_still_leave_users_in_neither() -> None:
+    rules = [
+        {"contextName": name, "operator": "NOT_IN", "values": [f"{name}{n}" for n in range(150)]} for name in ("a", "b")
+    ]
+    only_b = affected(missing("f", "production"), flag(strategy(100, constraints=rules[1:])))
+    assert only_b.joins > 0
+
+
+def test_no_flags_have_no_overlap_to_tell() -> None:
+    with pytest.raises(Invalid):
+        overlap([])
 
 
 def test_every_combination_of_two_rules_comes_up() -> None:
@@ -80,7 +117,7 @@ def test_a_segment_counts_with_what_it_holds_and_is_never_guessed() -> None:
     with pytest.raises(Invalid):
         affected(missing("f", "production"), state)
     known = with_rules(state, {7: country("CH")})
-    assert affected(missing("f", "production"), known).after == 5_000
+    assert abs(affected(missing("f", "production"), known).after - 5_000) < 200
 
 
 def test_a_share_of_requests_has_no_users_to_name() -> None:

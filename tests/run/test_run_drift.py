@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
@@ -100,16 +101,30 @@ def test_where_ours_cannot_be_written_the_question_is_asked_anew_and_says_why() 
     assert "once more" in run.state.holds["h1"].reason
 
 
+def test_a_further_change_to_fewer_users_is_told_as_such() -> None:
+    run = drifted(50.0)
+    run.ok(c.Drifted, drift=changed(run, 0.0))
+    assert run.state.exposed_now == 5.0  # what we left, and no longer their 50 %
+
+
+def test_a_pulled_brake_that_is_accepted_is_not_released_by_the_next_phase() -> None:
+    run = drifted(0.0)
+    run.ok(c.Release, hold="h1", choice="accept")
+    assert (run.step("ramp").status, run.step("ramp").cause) == ("stuck", "undo")
+    run.ok(c.Retry, step="ramp")
+    assert (run.step("ramp").phase, run.step("ramp").ramp) == (0, 1)
+
+
 def test_accept_makes_theirs_our_after_image_and_the_bake_starts_over() -> None:
     run = Run().ramping().wait(20.0)
     run.observe()
-    run.ok(c.Drifted, drift=changed(run, 2.0))
+    run.ok(c.Drifted, drift=replace(changed(run, 5.0), what="a rule is gone"))
     run.wait(3.0).ok(c.Release, hold="h1", choice="accept")
     left = left_by(run.state, FLAG.id)
     assert left is not None
-    assert image(left) == {"percent": 2.0, "theirs": True}
-    assert next(i for i in undo_plan(run.state) if i.target == FLAG).after == {"percent": 2.0, "theirs": True}
-    assert (run.state.exposed_now, run.state.holds) == (2.0, {})
+    assert image(left) == {"percent": 5.0, "theirs": True}
+    assert next(i for i in undo_plan(run.state) if i.target == FLAG).after == {"percent": 5.0, "theirs": True}
+    assert (run.state.exposed_now, run.state.holds) == (5.0, {})
     assert (run.step("ramp").accrued, run.step("ramp").phase_at) == (0.0, run.now)
 
 

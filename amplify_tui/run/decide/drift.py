@@ -6,6 +6,7 @@
 | accept | theirs becomes our after-image; refused where it gives the flag to anybody who did not have it |
 | kill | exposure is taken away, as by a mitigation, and the run stays held |
 
+Where an accepted change took the flag from users, a person begins its ramp anew: no next phase gives it back to them.
 The hold is placed whether exposure grew or shrank: who pulled the brake had a reason (states.md 6.3).
 """
 
@@ -35,7 +36,7 @@ def drifted(state: State, order: c.Drifted, now: float) -> Result:
         return ()
     if any(effect.step == f"drift-{there.id}" and effect.is_open for effect in state.effects.values()):
         return refuse(f"the change of {seen.flag} is not taken", "it is being made ours at this moment")
-    return (ev.HoldReleased(hold=there.id, why="it changed once more", choice="again"), _placed(state, seen))
+    return (ev.HoldReleased(hold=there.id, why="it changed once more"), _placed(state, seen))
 
 
 def _placed(state: State, seen: Drift) -> ev.HoldPlaced:

@@ -93,7 +93,8 @@ def release(app: Cockpit, hold: Hold) -> None:
 
     # After a mitigation nobody explained the reason is asked here: not while it burned, but before the run goes on.
     why = reason("why was exposure taken away?", least=3) if app.state.unexplained else reason(least=0)
-    app.ask(Form("Release the hold?", lines, (why,), choices, danger=True), done)
+    asked = "Whose flag is it to be?" if hold.kind == "drift" else "Release the hold?"
+    app.ask(Form(asked, lines, (why,), choices, danger=True), done)
 
 
 def note(app: Cockpit) -> None:
