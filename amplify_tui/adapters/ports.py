@@ -170,6 +170,15 @@ class FlagChange(Struct, frozen=True, kw_only=True):
     kind: str = ""
 
 
+class FlagUse(Struct, frozen=True, kw_only=True):
+    """How often an application asked for a flag within an hour (Unix seconds of its begin), and what it was told."""
+
+    app: str
+    hour: float
+    yes: int
+    no: int
+
+
 class FlagWrite(Struct, frozen=True, kw_only=True):
     """A planned change: the whole state before and wanted, as plain data that a journal can hold."""
 
@@ -192,6 +201,8 @@ class FlagProvider(Protocol):
     async def with_segments(self, state: FlagState) -> FlagState: ...
 
     async def changes(self, key: str, since: float) -> list[FlagChange]: ...
+
+    async def uses(self, key: str) -> tuple[FlagUse, ...]: ...
 
     async def check(self) -> list[Problem]: ...
 

@@ -27,6 +27,7 @@ from amplify_tui.adapters.ports import (
     Done,
     FlagChange,
     FlagState,
+    FlagUse,
     FlagWrite,
     Invalid,
     NotFound,
@@ -38,6 +39,7 @@ from amplify_tui.adapters.unleash_check import check_access
 from amplify_tui.adapters.unleash_ops import STALE, Op, env_path, flag_path, operations, segment, switch_on
 from amplify_tui.adapters.unleash_state import State, active, same
 from amplify_tui.adapters.unleash_undo import differences
+from amplify_tui.adapters.unleash_usage import uses
 
 AT_ONCE: Final = 8  # concurrent calls; more only queue at the server
 TIMEOUT: Final = 8.0  # shorter than a conductor's lease: an effect must not outlast it
@@ -218,6 +220,11 @@ class UnleashProvider:
         found = await asyncio.gather(*(self._admin.read("GET", f"/api/admin/segments/{int(one)}") for one in used))
         rules = {one: unleash_state.segment_rules(answer.json()) for one, answer in zip(used, found, strict=True)}
         return unleash_state.with_rules(state, rules)
+
+    async def uses(self, key: str) -> tuple[FlagUse, ...]:
+        """Who asked for the flag in this environment within this hour and the last. Raises AdapterError."""
+        path = f"/api/admin/client-metrics/features/{segment(key)}/raw"
+        return uses((await self._admin.read("GET", path, params={"hoursBack": "1"})).json(), self.environment)
 
     async def client_features(self, etag: str = "") -> Answer:
         """What the applications of this environment see; status 304 where *etag* still holds. Up to a second late."""

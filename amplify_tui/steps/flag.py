@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from amplify_tui.adapters.ports import FlagState, FlagWrite, Invalid, Outcome, Probe
+from amplify_tui.adapters.ports import Conflict, FlagState, FlagWrite, Invalid, Outcome, Probe
 from amplify_tui.adapters.unleash_plan import FlagSpec, StrategyChange, StrategySpec, target
 from amplify_tui.adapters.unleash_state import exposed, same
 from amplify_tui.adapters.unleash_undo import differences
@@ -48,7 +48,9 @@ class Flag:
 
     async def prepare(self, fields: FlagFields, ctx: Context) -> Preparation:
         """The preview is what would change, from the live flag."""
-        write = _planned(fields, await _live(fields, ctx), ctx)
+        live = await _live(fields, ctx)
+        await _refuse_in_use(fields, live, ctx)
+        write = _planned(fields, live, ctx)
         lines = [_says(write, "\n")]
         if not same(write.before, write.after):
             lines.append(await who(ctx.world.flags(fields.source), write))
@@ -63,6 +65,7 @@ class Flag:
             return await flag_undo.intend(task, ctx)
         fields: FlagFields = task.data["fields"]
         live = await _live(fields, ctx)
+        await _refuse_in_use(fields, live, ctx)
         write = _planned(fields, live, ctx)
         id_ = flag_id(fields.source, fields.name)
         ours = any(effect.target.id == id_ and same(effect.after, live.raw) for effect in ctx.done())
@@ -96,6 +99,20 @@ class Flag:
 
 async def _live(fields: FlagFields, ctx: Context) -> FlagState:
     return await state_of(ctx.world.flags(fields.source), fields.name)
+
+
+async def _refuse_in_use(fields: FlagFields, live: FlagState, ctx: Context) -> None:
+    """Raises Conflict where a flag is to be archived that applications still ask for: they would get their default."""
+    if not fields.archive or not live.exists:
+        return
+    found = [use for use in await ctx.world.flags(fields.source).uses(fields.name) if use.yes + use.no]
+    if found:
+        apps = ", ".join(dict.fromkeys(use.app for use in found))
+        times = sum(use.yes + use.no for use in found)
+        raise Conflict(
+            f"{fields.name} is still asked for: {times:,} times in the last two hours, by {apps}",
+            fix="release the code without it first; counts of SDKs are hourly, so retry after two hours without any",
+        )
 
 
 def _planned(fields: FlagFields, live: FlagState, ctx: Context) -> FlagWrite:

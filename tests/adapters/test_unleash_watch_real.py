@@ -12,6 +12,7 @@ from amplify_tui.adapters.ports import Done, Invalid, Unauthorized
 from amplify_tui.adapters.unleash import UnleashProvider
 from amplify_tui.adapters.unleash_plan import StrategySpec, expose
 from amplify_tui.adapters.unleash_watch import FlagWatch
+from amplify_tui.drill.flagsdk import flag_client
 from amplify_tui.verdict.model import FlagReading
 from tests.adapters.unleash_world import make, one, provide, until
 from tests.real.services import Unleash
@@ -169,6 +170,31 @@ async def test_editing_a_segment_changes_the_reach_of_a_flag_and_nothing_else_of
         await until(moved)
     assert (await _reading(watch)).fingerprint == before[0].fingerprint
     assert [(one.kind, one.by) for one in await flags.changes(key, since)] == [("segment-updated", "admin")]
+
+
+async def test_how_often_applications_ask_is_told_by_application(
+    flags: UnleashProvider, unleash: Unleash, key: str
+) -> None:
+    """As a real SDK posts it; of this environment alone."""
+    await make(flags, key)
+    client = flag_client(unleash.url, unleash.client, "development", "shop-web")
+    client.initialize_client()
+    try:
+        for _ in range(5):
+            client.is_enabled(key)
+
+        async def told() -> bool:
+            return bool(await flags.uses(key))
+
+        await until(told, seconds=30)
+    finally:
+        client.destroy()
+    found = await flags.uses(key)
+    assert {use.app for use in found} == {"shop-web"}
+    assert (sum(use.yes for use in found), sum(use.no for use in found)) == (0, 5)
+    other = provide(unleash, environment="production", client_token="")
+    assert await other.uses(key) == ()
+    await other.aclose()
 
 
 async def _reading(watch: FlagWatch) -> FlagReading:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shlex
 import socket
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -298,3 +299,39 @@ async def test_an_undo_with_the_flag_server_down_is_absent_and_tried_again(sandb
     last = next(iter(bench.state.effects.values()))
     assert (await bench.probe(last)).result == "unreachable"
     await deaf.aclose()
+
+
+async def test_a_flag_that_applications_still_ask_for_is_not_archived(
+    sandbox_world: RealWorld, sandbox: World, name: str
+) -> None:
+    bench = Bench(sandbox_world, "flag")
+    await bench.drive(created(name))
+    await asked_for(sandbox, name, yes=3, no=4)
+    archive = FlagFields(name=name, source="flags", archive=True)
+    with pytest.raises(Conflict, match="shop-web"):
+        await bench.verb.prepare(archive, bench.ctx())
+    with pytest.raises(Conflict):
+        await Bench(sandbox_world, "flag").drive(archive)
+    assert (await live(bench, name)).exists
+
+
+async def test_a_flag_that_nobody_asks_for_is_archived(sandbox_world: RealWorld, name: str) -> None:
+    bench = Bench(sandbox_world, "flag")
+    await bench.drive(created(name))
+    made = await Bench(sandbox_world, "flag").drive(FlagFields(name=name, source="flags", archive=True))
+    assert [type(one.outcome) for one in made] == [Done]
+    assert not (await live(bench, name)).exists
+
+
+async def asked_for(sandbox: World, name: str, *, yes: int, no: int) -> None:
+    """An application's SDK tells how often it asked, as it does every minute."""
+    flags = sandbox.facts()["flags"]
+    now = datetime.now(UTC)
+    bucket = {
+        "start": now.isoformat(),
+        "stop": now.isoformat(),
+        "toggles": {name: {"yes": yes, "no": no, "variants": {}}},
+    }
+    body = {"appName": "shop-web", "instanceId": "1", "bucket": bucket}
+    async with httpx.AsyncClient(base_url=flags["url"], headers={"Authorization": flags["client_token"]}) as http:
+        (await http.post("/api/client/metrics", json=body)).raise_for_status()
