@@ -36,7 +36,7 @@ from amplify_tui.adapters.ports import (
     Unknown,
 )
 from amplify_tui.adapters.unleash_check import check_access
-from amplify_tui.adapters.unleash_ops import STALE, Op, env_path, flag_path, operations, segment, switch_on
+from amplify_tui.adapters.unleash_ops import STALE, Op, env_path, flag_path, operations, revive, segment, switch_on
 from amplify_tui.adapters.unleash_state import State, active, same
 from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.adapters.unleash_usage import uses
@@ -121,11 +121,26 @@ class UnleashProvider:
                 return Done(observed=now.raw)
             if refusal := _refusal(write, now.raw):
                 return refusal
+            if write.after.get("revive") and not now.exists:
+                revived = await self._revive(write, kills)
+                if isinstance(revived, Absent | Unknown):
+                    return revived
+                now = revived
             for done, op in enumerate(operations(self.project, write.key, write.env, now.raw, write.after)):
                 failed = await self._send(op, write.key, kills)
                 if failed is not None:
                     return _partly(failed, op, done)
             return await self._settled(write, kills)
+
+    async def _revive(self, write: FlagWrite, kills: int) -> FlagState | Absent | Unknown:
+        """The flag as it comes out of the archive, with what it had there; still missing where it was purged."""
+        failed = await self._send(revive(write.key), write.key, kills)
+        if failed is not None and not (isinstance(failed, Absent) and failed.error == "NotFound"):
+            return failed
+        try:
+            return await self._read_one(write.key)
+        except AdapterError as error:
+            return Unknown(cause=f"taken out of the archive, and not read back: {error}")
 
     async def _send(self, op: Op, key: str, kills: int) -> Absent | Unknown | None:
         """None when the call succeeded. After a kill of the flag nothing more of an older write goes out."""

@@ -90,6 +90,11 @@ def _on_the_way(old: Raws, new: Raws) -> Iterator[list[dict[str, Any]]]:
         yield held
 
 
+def revive(key: str) -> Op:
+    path = f"/api/admin/archive/revive/{segment(key)}"
+    return Op(method="POST", path=path, what=f"take {key} out of the archive")
+
+
 def switch_on(base: str, key: str, env: str) -> Op:
     return Op(method="POST", path=f"{base}/on", what=f"switch {key} on in {env}")
 

@@ -128,6 +128,8 @@ def _plan(current: FlagState, after: State) -> FlagWrite:
     if after["exists"] and after["enabled"] and not active(after):
         after = {**after, "enabled": False}
     now = current.raw
+    if after["exists"] and not current.exists:  # its name is taken as long as it is in the archive
+        after = {**after, "revive": True}
     return FlagWrite(key=current.key, env=current.env, before=now, after=after, widens=widens(now, after))
 
 

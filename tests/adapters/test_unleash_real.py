@@ -269,3 +269,29 @@ async def test_an_invalid_rollout_of_somebody_else_counts_as_everybody(
     await server.post(f"{env(key)}/strategies", json={"name": "flexibleRollout", "parameters": {"rollout": "150"}})
     await server.post(f"{env(key)}/on")
     assert exposure((await one(flags, key)).raw) == 100
+
+
+async def test_a_flag_comes_out_of_the_archive_with_what_it_had(flags: UnleashProvider, key: str) -> None:
+    await make(flags, key, StrategySpec(title="ramp", rollout=25, stickiness="userId"), enabled=True)
+    before = await one(flags, key)
+    archived = await flags.apply(target(before, FlagSpec(archive=True)))
+    assert isinstance(archived, Done)
+    plan = restore(before.raw, archived.observed, await one(flags, key))
+    assert isinstance(plan, FlagWrite)
+    assert isinstance(await flags.apply(plan), Done)
+    after = await one(flags, key)
+    assert after.fingerprint == before.fingerprint
+    assert len(after.strategies) == 1
+
+
+async def test_a_flag_that_was_purged_is_made_anew(flags: UnleashProvider, unleash: Unleash, key: str) -> None:
+    await make(flags, key, StrategySpec(title="ramp", rollout=25, stickiness="userId"), enabled=True)
+    before = await one(flags, key)
+    await flags.apply(target(before, FlagSpec(archive=True)))
+    async with httpx.AsyncClient(base_url=unleash.url, headers={"Authorization": unleash.admin}) as http:
+        (await http.delete(f"/api/admin/archive/{key}")).raise_for_status()
+    gone = await one(flags, key)
+    plan = restore(before.raw, gone.raw, gone)
+    assert isinstance(plan, FlagWrite)
+    assert isinstance(await flags.apply(plan), Done)
+    assert (await one(flags, key)).fingerprint == before.fingerprint

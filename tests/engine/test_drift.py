@@ -133,6 +133,19 @@ async def test_kill_switches_it_off_and_the_run_stays_held(world: World, bench: 
         assert [hold.kind for hold in watched.state.holds.values()] == ["human"]
 
 
+async def test_a_flag_that_somebody_archives_comes_back_as_ours(world: World, bench: Bench, runs: Runs) -> None:
+    folder = runs.create(checked(ramped(bench, world), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await at_half(watched)
+        outsider(world, "/api/admin/projects/default/features/checkout-v3", "DELETE")
+        await watched.until(held, "the run is held for the drift")
+        hold = next(iter(watched.state.holds.values()))
+        assert (await watched.do("Release", hold=hold.id, choice="ours")).ok
+        await watched.until(lambda s: not s.holds, "the flag is ours again")
+        assert flag_now(world) == (True, [50.0])
+
+
 async def test_a_change_while_nobody_conducts_is_told_by_the_next_conductor(
     world: World, bench: Bench, runs: Runs
 ) -> None:

@@ -323,6 +323,16 @@ async def test_a_flag_that_nobody_asks_for_is_archived(sandbox_world: RealWorld,
     assert not (await live(bench, name)).exists
 
 
+async def test_what_we_archived_comes_back_as_it_was(sandbox_world: RealWorld, name: str) -> None:
+    bench = Bench(sandbox_world, "flag")
+    await bench.drive(created(name, enabled=True, strategies=(replace(RAMP, rollout=25),)))
+    before = (await live(bench, name)).fingerprint
+    other = Bench(sandbox_world, "flag")
+    await other.drive(FlagFields(name=name, source="flags", archive=True))
+    await other.take_all_back()
+    assert (await live(bench, name)).fingerprint == before
+
+
 async def asked_for(sandbox: World, name: str, *, yes: int, no: int) -> None:
     """An application's SDK tells how often it asked, as it does every minute."""
     flags = sandbox.facts()["flags"]
