@@ -2,6 +2,7 @@
 
 checks_order.py   ids, needs, cycles, empty stages
 checks_judge.py   signals, sources, conditions, gates, triggers
+checks_flags.py   flags that are ramped together
 checks_team.py    services, inputs, roles, stakeholders, secrets
 checks_verbs.py   what a verb's fields must say together
 checks_reserved.py   keys that this version does not act on
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from amplify_tui.playbook import checks_judge, checks_order, checks_reserved, checks_team, checks_verbs
+from amplify_tui.playbook import checks_flags, checks_judge, checks_order, checks_reserved, checks_team, checks_verbs
 from amplify_tui.playbook.model import (
     Condition,
     Input,
@@ -35,7 +36,7 @@ from amplify_tui.playbook.typed import Visit, Walker
 
 _BY_STRUCT: Final[dict[Any, tuple[Callable[[Rules, Visit], None], ...]]] = {
     None: (checks_judge.gate_name,),
-    Playbook: (checks_order.order, checks_team.services_cycle, checks_team.literal_secrets),
+    Playbook: (checks_order.order, checks_team.services_cycle, checks_flags.split_groups, checks_team.literal_secrets),
     Release: (checks_team.release, checks_reserved.struct),
     Input: (checks_team.input_declared, checks_reserved.struct),
     Service: (checks_team.service,),
