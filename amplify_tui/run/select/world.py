@@ -90,7 +90,7 @@ def flags_panel(state: State, board: Board, now: float) -> Panel:
         word, sign = _fresh(flag.status, flag.data_at, now, STALE_FLAG)
         known = flag.status == "ok" and flag.enabled is not None
         on = "on" if flag.enabled else "off"
-        share = f"  {percent(flag.percent)}" if flag.enabled and flag.percent is not None else ""
+        share = f" {percent(flag.percent)}" if flag.enabled and flag.percent is not None else ""
         text = f"{on}{share}" if known else NO_VALUE
         notes = [word, age(flag.data_at, now)] if sign != "done" else []
         notes += [safe(flag.note, 60)] if flag.note else []
