@@ -11,9 +11,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import settings
 
 from tests.real import services
 from tests.real.install import Unavailable
+
+# A busy machine is no failure: what an example takes is nobody's promise.
+settings.register_profile("amplify", deadline=None)
+settings.load_profile("amplify")
 
 
 def unavailable(why: Unavailable) -> None:
