@@ -1,4 +1,4 @@
-"""Who is affected by a change of a flag: who joins and who leaves, evaluated by the engine that the SDKs run.
+"""Who is affected by a change of a flag: who joins and who leaves, evaluated by the engine that applications run.
 
 The population is made up: always the same users, spread over the values that the flag's own constraints ask for, so
 that a rule for one country shows the share of that country's users and not nobody. Where shares fall at random (no
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from amplify_tui.adapters.evaluation import Evaluator
+from amplify_tui.adapters.flag_port import FlagRules
 from amplify_tui.adapters.ports import AdapterError, FlagState, Invalid
 from amplify_tui.adapters.unleash_state import SEGMENT_RULES, active, canonical
 
@@ -51,31 +51,31 @@ class Overlap(Struct, frozen=True, kw_only=True):
         return self.total - self.every - self.some
 
 
-def affected(before: FlagState, after: FlagState, size: int = SAMPLE) -> Affected:
+def affected(rules: FlagRules, before: FlagState, after: FlagState, size: int = SAMPLE) -> Affected:
     """How the change from one state to the other reaches *size* made-up users.
 
     Raises Invalid where the engine cannot evaluate a state, or where users get the flag at random.
     """
-    had, have = _sets((before, after), size)
+    had, have = _sets(rules, (before, after), size)
     return Affected(total=size, before=len(had), joins=len(have - had), leaves=len(had - have))
 
 
-def overlap(states: Sequence[FlagState], size: int = SAMPLE) -> Overlap:
+def overlap(rules: FlagRules, states: Sequence[FlagState], size: int = SAMPLE) -> Overlap:
     """Who gets several flags at once: two shares of 10 % meet in 1 % of users, unless they share their group.
 
     Raises Invalid as `affected` does.
     """
     if not states:
         raise Invalid("no flag is named")
-    sets = _sets(tuple(states), size)
+    sets = _sets(rules, tuple(states), size)
     every = frozenset.intersection(*sets)
     return Overlap(total=size, every=len(every), some=len(frozenset.union(*sets) - every))
 
 
-def in_words(before: FlagState, after: FlagState) -> str:
+def in_words(rules: FlagRules, before: FlagState, after: FlagState) -> str:
     """One line for a preview, whatever can be told."""
     try:
-        found = affected(before, after)
+        found = affected(rules, before, after)
     except AdapterError as error:
         return f"who is affected: {error.what}"
     if not found.joins and not found.leaves:
@@ -84,20 +84,22 @@ def in_words(before: FlagState, after: FlagState) -> str:
     return f"who is affected: {counts}: {found.joins:,} join, {found.leaves:,} leave"
 
 
-def _sets(states: tuple[FlagState, ...], size: int) -> tuple[frozenset[int], ...]:
+def _sets(rules: FlagRules, states: tuple[FlagState, ...], size: int) -> tuple[frozenset[int], ...]:
     for state in states:
         if any((one.get("parameters") or {}).get("stickiness") == "random" for one in active(state.raw)):
             raise Invalid(f"{state.key} is given at random, a share of the requests and of no particular users")
     users = canonical(sampled(states, size))
     return tuple(
-        _users(state.key, Evaluator.payload([state]), users) if state.exists else frozenset() for state in states
+        _users(rules, state.key, state.env, canonical(state.raw), users) if state.exists else frozenset()
+        for state in states
     )
 
 
 @lru_cache(maxsize=8)
-def _users(flag: str, payload: str, users: str) -> frozenset[int]:
+def _users(rules: FlagRules, flag: str, env: str, raw: str, users: str) -> frozenset[int]:
     """Kept, since a step that waits is previewed again each second."""
-    return Evaluator(payload).users(flag, json.loads(users))
+    state = rules.state(flag, env, json.loads(raw))
+    return rules.evaluator([state]).users(flag, json.loads(users))
 
 
 def sampled(states: Iterable[FlagState], size: int = SAMPLE) -> list[dict[str, Any]]:

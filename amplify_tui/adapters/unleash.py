@@ -20,6 +20,7 @@ from typing import Any, Final
 import httpx
 
 from amplify_tui.adapters import unleash_events, unleash_state
+from amplify_tui.adapters.flag_port import State
 from amplify_tui.adapters.http import Answer, Http
 from amplify_tui.adapters.ports import (
     Absent,
@@ -37,7 +38,7 @@ from amplify_tui.adapters.ports import (
 )
 from amplify_tui.adapters.unleash_check import check_access
 from amplify_tui.adapters.unleash_ops import STALE, Op, env_path, flag_path, operations, revive, segment, switch_on
-from amplify_tui.adapters.unleash_state import State, active, same
+from amplify_tui.adapters.unleash_state import active, same
 from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.adapters.unleash_usage import uses
 

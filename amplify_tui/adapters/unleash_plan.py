@@ -12,15 +12,14 @@ for everybody.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from msgspec import UNSET, Struct, UnsetType, to_builtins
+from msgspec import UNSET, to_builtins
 
+from amplify_tui.adapters.flag_port import ROLLOUT, FlagSpec, State, StrategyChange, StrategySpec, Where
 from amplify_tui.adapters.ports import FlagState, FlagWrite, Invalid, NotFound
 from amplify_tui.adapters.unleash_state import (
     EVERYBODY,
-    ROLLOUT,
-    State,
     active,
     canonical,
     exposure,
@@ -37,63 +36,6 @@ SINGLE_VALUE: Final = frozenset(
     }.items()
     for op in ops
 ) | {"REGEX"}
-
-
-class Where(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One constraint of a strategy, as a playbook writes it."""
-
-    field: str
-    op: str
-    value: str | int | float | None = None
-    values: tuple[str | int | float, ...] = ()
-    inverted: bool = False
-
-
-class StrategySpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One strategy, as a playbook writes it: `strategies` and `add` of the `flag` verb."""
-
-    name: str = ROLLOUT
-    title: str = ""
-    rollout: int | float | None = None
-    stickiness: str = "default"
-    group: str | None = None
-    where: tuple[Where, ...] = ()
-    segments: tuple[int, ...] = ()
-    variants: tuple[dict[str, Any], ...] = ()
-    disabled: bool = False
-
-
-class StrategyChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What changes of a strategy that is there: it is found by `id` or by `title`; what is not named stays."""
-
-    id: str = ""
-    title: str = ""
-    rollout: int | float | UnsetType = UNSET
-    stickiness: str | UnsetType = UNSET
-    group: str | UnsetType = UNSET
-    where: tuple[Where, ...] | UnsetType = UNSET
-    segments: tuple[int, ...] | UnsetType = UNSET
-    variants: tuple[dict[str, Any], ...] | UnsetType = UNSET
-    disabled: bool | UnsetType = UNSET
-
-
-class FlagSpec(Struct, frozen=True, kw_only=True):
-    """What the `flag` verb asks for. `strategies` replaces all; `remove` names titles or ids; None leaves as it is.
-
-    description, impression_data and tags are given to a flag that is created; an existing one keeps its own.
-    """
-
-    enabled: bool | None = None
-    strategies: tuple[StrategySpec, ...] | None = None
-    add: tuple[StrategySpec, ...] = ()
-    change: tuple[StrategyChange, ...] = ()
-    remove: tuple[str, ...] = ()
-    create: str | None = None
-    reuse: Literal["refuse", "if_off", "allow"] = "refuse"
-    description: str | None = None
-    impression_data: bool | None = None
-    tags: tuple[str, ...] = ()
-    archive: bool = False
 
 
 def write(state: FlagState, after: State) -> FlagWrite:

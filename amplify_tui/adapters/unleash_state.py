@@ -16,15 +16,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from amplify_tui.adapters.flag_port import ROLLOUT, State
 from amplify_tui.adapters.ports import FlagState, Invalid, Strategy
-
-State = dict[str, Any]
 
 SEGMENT_RULES: Final = "segmentConstraints"  # what the segments of a strategy hold, for evaluation only
 EVERYBODY: Final = 100.0
 NAMED_USERS: Final = 1.0  # a list of user ids is some users, and no share of all of them
 _PERSONAL: Final = frozenset({"userId", "sessionId"})
-ROLLOUT: Final = "flexibleRollout"
 # Strategies of older servers that carry a percentage of their own.
 _PERCENT_KEYS: Final = {
     "flexibleRollout": "rollout",

@@ -14,26 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
-
+from amplify_tui.adapters.flag_port import Already, Diverged, State
 from amplify_tui.adapters.ports import FlagState, FlagWrite
 from amplify_tui.adapters.unleash_plan import switch_off, widens
-from amplify_tui.adapters.unleash_state import State, active, identity, rule, same
-
-
-class Already(Struct, frozen=True, kw_only=True):
-    """The flag is as it was before: the undo is done without a write."""
-
-    observed: State
-
-
-class Diverged(Struct, frozen=True, kw_only=True):
-    """Somebody else changed the flag. Each choice is a plan from the state now; `differences` are for the screen."""
-
-    ours: FlagWrite
-    restore: FlagWrite
-    kill: FlagWrite
-    differences: tuple[str, ...]
+from amplify_tui.adapters.unleash_state import active, identity, rule, same
 
 
 def restore(before: State, after: State, current: FlagState) -> FlagWrite | Already | Diverged:

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from amplify_tui.adapters.flag_port import FlagRules
 from amplify_tui.adapters.ports import Absent, AdapterError, FlagChange, FlagState
-from amplify_tui.adapters.unleash_plan import widens
-from amplify_tui.adapters.unleash_state import exposed, fingerprint
-from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.engine.effects import Effects
 from amplify_tui.engine.facts import explain
 from amplify_tui.engine.world import LiveWorld
@@ -53,7 +51,8 @@ class Drifts:
         if left is None:
             return
         hold = drift_hold(self.effects.state, flag)
-        known = hold.drift.fingerprint if hold and hold.drift else fingerprint(image(left))
+        rules = self._world.flag_kind(reading.source).rules
+        known = hold.drift.fingerprint if hold and hold.drift else rules.fingerprint(image(left))
         if (reading.fingerprint or GONE) == known and self._reach.get(flag) == (left.id, reading.reach):
             return
         provider = self._world.flags(reading.source)
@@ -70,7 +69,7 @@ class Drifts:
         else:
             changes = await self._lately(reading)
         if left_by(self.effects.state, flag) is left:
-            self._tell(flag, left, now, changes)
+            self._tell(rules, flag, left, now, changes)
             self._reach[flag] = (left.id, reading.reach)
 
     async def _lately(self, reading: FlagReading) -> list[FlagChange]:
@@ -80,19 +79,21 @@ class Drifts:
         except AdapterError:  # that it changed is known without it
             return []
 
-    def _tell(self, flag: str, left: EffectState, now: FlagState, changes: list[FlagChange]) -> None:
+    def _tell(self, rules: FlagRules, flag: str, left: EffectState, now: FlagState, changes: list[FlagChange]) -> None:
         was = image(left)
         last = changes[-1] if changes else None
-        segment = last is not None and last.kind == SEGMENT and now.fingerprint == fingerprint(was)
-        what = last.what if segment and last else "; ".join(differences(was, now.raw)) or "it is as we left it again"
+        segment = last is not None and last.kind == SEGMENT and now.fingerprint == rules.fingerprint(was)
+        what = (
+            last.what if segment and last else "; ".join(rules.differences(was, now.raw)) or "it is as we left it again"
+        )
         drift = Drift(
             flag=flag,
             effect=left.id,
             observed=now.raw,
             fingerprint=now.fingerprint,
-            percent=exposed(now.raw),
-            left_percent=exposed(was),
-            widens=widens(was, now.raw),
+            percent=rules.exposed(now.raw),
+            left_percent=rules.exposed(was),
+            widens=rules.widens(was, now.raw),
             what=what,
             by=last.by if last else "",
             changed_at=last.at if last else None,

@@ -12,8 +12,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+from amplify_tui.adapters.flag_port import FlagWatcher
 from amplify_tui.adapters.ports import AdapterError, Query
-from amplify_tui.adapters.unleash_watch import FlagWatch
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.facts import Facts
 from amplify_tui.engine.fleet import Fleet
@@ -100,11 +100,11 @@ class Watchers:
     # --- flags ------------------------------------------------------------------------------------------------------
 
     def _flags(self, source: str, flags: list[str]) -> Callable[[], Awaitable[None]]:
-        watch: FlagWatch | None = None
+        watch: FlagWatcher | None = None
 
         async def read() -> None:
             nonlocal watch
-            watch = watch or FlagWatch(self._world.unleash(source), source=source, flags=flags)
+            watch = watch or self._world.watch_flags(source, flags)
             readings = await watch.poll(time.time())
             for reading in readings:
                 self._board.flag(reading)

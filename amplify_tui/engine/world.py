@@ -6,6 +6,7 @@ Secrets are put in here, at the last moment; nothing that leaves this module tow
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from amplify_tui.playbook.model import Source
 from amplify_tui.verdict.model import Evidence
 
 if TYPE_CHECKING:
-    from amplify_tui.adapters.unleash import UnleashProvider
+    from amplify_tui.adapters.flag_port import FlagKind, FlagWatcher
 
 DEFAULT_TIMEOUT_S = 3.0
 
@@ -35,7 +36,7 @@ class LiveWorld:
         self._repo = facts.repo
         self._board = board
         self._secrets = Secrets()
-        self._flags: dict[str, UnleashProvider] = {}
+        self._flags: dict[str, FlagProvider] = {}
         self._metrics: dict[str, MetricSource] = {}
         self._fresh_look: list[Looker] = []
 
@@ -49,25 +50,31 @@ class LiveWorld:
         return reveal(text, self._secrets)
 
     def flags(self, source: str) -> FlagProvider:
-        """The flag server of a source. Raises Invalid for a name that is none, NotFound for a missing secret."""
-        return self.unleash(source)
-
-    def unleash(self, source: str) -> UnleashProvider:
-        """As `flags`, with what only Unleash has (cheap watching)."""
-        from amplify_tui.adapters.unleash import UnleashProvider
-
+        """The provider of a source's flags. Raises Invalid for a name that is none, NotFound for a missing secret."""
         if source not in self._flags:
+            from amplify_tui.adapters.flag_port import Opening
+
             spec = self._source(source)
-            if spec.unleash is None:
-                raise Invalid(f"sources.{source} is no flag server", fix="name a source with `unleash:`")
-            self._flags[source] = UnleashProvider(
-                self.reveal(spec.unleash),
-                self.reveal(spec.token or ""),
+            opening = Opening(
+                name=source,
+                source=spec,
                 environment=spec.environment or self.playbook.release.environment,
-                project=spec.project,
-                client_token=self.reveal(spec.client_token or ""),
+                reveal=self.reveal,
+                base=self.repo_path,
+                scratch=self.run_dir,
             )
+            self._flags[source] = self.flag_kind(source).open(opening)
         return self._flags[source]
+
+    def flag_kind(self, source: str) -> FlagKind:
+        """What the source's flags mean. Raises Invalid where it serves none, NotFound: its kind is not installed."""
+        from amplify_tui.adapters.flag_kinds import kind_of
+
+        return kind_of(self._source(source), source)
+
+    def watch_flags(self, source: str, flags: Sequence[str]) -> FlagWatcher:
+        """What polls the flags of a source. Raises as `flags`."""
+        return self.flag_kind(source).watch(self.flags(source), source, flags)
 
     def metrics(self, source: str) -> MetricSource:
         """The metric source of that name."""

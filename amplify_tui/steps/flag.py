@@ -11,16 +11,14 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from amplify_tui.adapters.flag_port import FlagRules, FlagSpec, StrategyChange, StrategySpec
 from amplify_tui.adapters.ports import Conflict, FlagState, FlagWrite, Invalid, Outcome, Probe
-from amplify_tui.adapters.unleash_plan import FlagSpec, StrategyChange, StrategySpec, target
-from amplify_tui.adapters.unleash_state import exposed, same
-from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.playbook.model import Base, Name
 from amplify_tui.run.shapes import UndoItem
 from amplify_tui.run.state import EffectState
 from amplify_tui.run.undo import is_verification
 from amplify_tui.steps import flag_undo
-from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, look, state_of, who, write_now
+from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, look, rules_of, state_of, who, write_now
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 
@@ -51,9 +49,10 @@ class Flag:
         live = await _live(fields, ctx)
         await _refuse_in_use(fields, live, ctx)
         write = _planned(fields, live, ctx)
-        lines = [_says(write, "\n")]
-        if not same(write.before, write.after):
-            lines.append(await who(ctx.world.flags(fields.source), write))
+        rules = rules_of(ctx, fields.source)
+        lines = [_says(rules, write, "\n")]
+        if not rules.same(write.before, write.after):
+            lines.append(await who(fields.source, write, ctx))
         return Preparation(preview="\n".join(lines))
 
     async def tasks(self, fields: FlagFields, ctx: Context, phase: int) -> Sequence[Sequence[Task]]:
@@ -67,14 +66,15 @@ class Flag:
         live = await _live(fields, ctx)
         await _refuse_in_use(fields, live, ctx)
         write = _planned(fields, live, ctx)
+        rules = rules_of(ctx, fields.source)
         id_ = flag_id(fields.source, fields.name)
-        ours = any(effect.target.id == id_ and same(effect.after, live.raw) for effect in ctx.done())
-        if ours and same(live.raw, write.after):
+        ours = any(effect.target.id == id_ and rules.same(effect.after, live.raw) for effect in ctx.done())
+        if ours and rules.same(live.raw, write.after):
             return None
-        percents = exposed(write.before), exposed(write.after)
+        percents = rules.exposed(write.before), rules.exposed(write.after)
         # A write that changes who is exposed but not how many must not look like one that only lowers.
         shown = percents if percents[0] != percents[1] and not (write.widens and percents[1] < percents[0]) else None
-        return draft_of(fields.source, write, shown, _says(write, "; "), ctx)
+        return draft_of(fields.source, write, shown, _says(rules, write, "; "), ctx)
 
     async def act(self, draft: Draft, ctx: Context) -> Outcome:
         return await (flag_undo.act(draft, ctx) if "do" in draft.data else write_now(draft, ctx))
@@ -83,12 +83,12 @@ class Flag:
         return await (flag_undo.stays(effect, ctx) if is_verification(effect) else look(effect, ctx))
 
     async def finish(self, fields: FlagFields, ctx: Context) -> Finished:
-        done = ctx.done()
+        rules, done = rules_of(ctx, fields.source), ctx.done()
         last = done[-1] if done else None
         after = (last.observed or last.after) if last else (await _live(fields, ctx)).raw
         outputs = {
-            "before": _told(last.before if last else after),
-            "after": _told(after),
+            "before": _told(rules, last.before if last else after),
+            "after": _told(rules, after),
             "revision": str(last.receipt.get("fingerprint", "")) if last else "",
         }
         return Finished(ok=True, outputs=outputs)
@@ -129,7 +129,7 @@ def _planned(fields: FlagFields, live: FlagState, ctx: Context) -> FlagWrite:
         # What this very run made before (a retry, a crash half way) is no stranger's.
         reuse="allow" if _made_by_us(fields, live, ctx) else fields.reuse,
     )
-    return target(live, spec)
+    return rules_of(ctx, fields.source).plan(live, spec)
 
 
 def _made_by_us(fields: FlagFields, live: FlagState, ctx: Context) -> bool:
@@ -142,27 +142,28 @@ def _made_by_us(fields: FlagFields, live: FlagState, ctx: Context) -> bool:
     )
 
 
-def _says(write: FlagWrite, between: str) -> str:
+def _says(rules: FlagRules, write: FlagWrite, between: str) -> str:
     lines = [] if write.before["exists"] else [f"creates {write.key}"]
     if not write.after["exists"]:
         lines.append(f"archives {write.key}")
-    elif not same(write.before, write.after):
-        lines += _changes(write)
+    elif not rules.same(write.before, write.after):
+        lines += _changes(rules, write)
     return between.join(lines) or f"{write.key} stays as it is"
 
 
-def _changes(write: FlagWrite) -> list[str]:
+def _changes(rules: FlagRules, write: FlagWrite) -> list[str]:
     """What the write makes of the flag, a line each: the switch, then every strategy that is not as before."""
     is_on = write.after["enabled"]
     lines = [f"{write.key} {'on' if is_on else 'off'} in {write.env}"]
-    lines += [line.split(", expected")[0] for line in differences(write.before, write.after) if "strategy" in line]
-    before, after = exposed(write.before), exposed(write.after)
+    changed = rules.differences(write.before, write.after)
+    lines += [line.split(", expected")[0] for line in changed if "strategy" in line]
+    before, after = rules.exposed(write.before), rules.exposed(write.after)
     lines.append(f"exposure {before:g} % to {after:g} %" if before != after else f"exposure stays {after:g} %")
     return lines
 
 
-def _told(state: Any) -> dict[str, Any]:
+def _told(rules: FlagRules, state: Any) -> dict[str, Any]:
     """A state short enough for an output: no server ids."""
     kept = {name: value for name, value in state.items() if name in ("exists", "enabled", "type")}
     plain = msgspec.to_builtins(state.get("strategies", []))
-    return kept | {"percent": exposed(state), "strategies": [one.get("title") or one["name"] for one in plain]}
+    return kept | {"percent": rules.exposed(state), "strategies": [one.get("title") or one["name"] for one in plain]}

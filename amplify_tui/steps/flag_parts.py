@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from amplify_tui.adapters import audience
+from amplify_tui.adapters.flag_port import FlagKind, FlagRules
 from amplify_tui.adapters.ports import (
     AdapterError,
     Done,
@@ -27,11 +28,6 @@ from amplify_tui.adapters.ports import (
     Probe,
     Unknown,
 )
-from amplify_tui.adapters.unleash_ops import flag_path, half_done, segment
-from amplify_tui.adapters.unleash_state import exposed, fingerprint, flag_state, same
-from amplify_tui.adapters.unleash_undo import differences
-from amplify_tui.playbook.context import reveal
-from amplify_tui.playbook.model import Source
 from amplify_tui.run.shapes import EXPOSURE_BAND, Exposure, Target, Undo
 from amplify_tui.run.state import EffectState
 from amplify_tui.steps.verb import Context, Draft
@@ -50,6 +46,11 @@ def split_id(target: Target) -> tuple[str, str]:
     return source, flag
 
 
+def rules_of(ctx: Context, source: str) -> FlagRules:
+    """What the flags of a source mean. Raises AdapterError where it serves none."""
+    return ctx.world.flag_kind(source).rules
+
+
 async def state_of(provider: FlagProvider, flag: str) -> FlagState:
     """The flag as it is now. Raises AdapterError."""
     found = await provider.read([flag])
@@ -58,38 +59,26 @@ async def state_of(provider: FlagProvider, flag: str) -> FlagState:
     return found[flag]
 
 
-async def who(provider: FlagProvider, write: FlagWrite) -> str:
+async def who(source: str, write: FlagWrite, ctx: Context) -> str:
     """The preview's line on who is affected by *write*; a preview that cannot tell says so, and fails no step."""
+    rules = rules_of(ctx, source)
     try:
+        provider = ctx.world.flags(source)
         states = [
-            await provider.with_segments(flag_state(write.key, write.env, raw)) for raw in (write.before, write.after)
+            await provider.with_segments(rules.state(write.key, write.env, raw)) for raw in (write.before, write.after)
         ]
     except AdapterError as silent:
         return f"who is affected: not known, {silent}"
-    return await asyncio.to_thread(audience.in_words, *states)
+    return await asyncio.to_thread(audience.in_words, rules, *states)
 
 
-def off_by_hand(source: Source | None, write: FlagWrite) -> str:
-    """The line that switches the flag off without us; its token stands as `$NAME`, the secret's own name."""
-    if source is None or source.unleash is None:
-        return f"switch {write.key} off in {write.env} at the flag server"
-    token = reveal(source.token or "$TOKEN", _as_variable)
-    url = reveal(source.unleash, _as_variable).rstrip("/")
-    path = f"{flag_path(source.project, write.key)}/environments/{segment(write.env)}/off"
-    return f'curl -X POST -H "Authorization: {token}" "{url}{path}"'
-
-
-def _as_variable(secret: str) -> str:
-    return f"${secret}"
-
-
-def undo_of(source: str, write: FlagWrite, by_hand: str) -> Undo:
+def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: str) -> Undo:
     """How a write is taken back: to the state before, guarded against what others did meanwhile."""
-    before = write.before
+    before, exposed = write.before, kind.rules.exposed(write.before)
     if not before["exists"]:
         says = f"{write.key}: off again, and kept"
-    elif exposed(before) > 0:
-        says = f"{write.key}: back to {exposed(before):g} %"
+    elif exposed > 0:
+        says = f"{write.key}: back to {exposed:g} %"
     else:
         says = f"{write.key}: off"
     return Undo(
@@ -107,7 +96,8 @@ def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, s
 
     Where it goes on with an effect that was cut off, it has the same state before as that: its undo goes all the way.
     """
-    target = flag_id(source, write.key)
+    target, kind = flag_id(source, write.key), ctx.world.flag_kind(source)
+    by_hand = kind.by_hand(ctx.world.playbook.sources[source], write.key, write.env)
     cut = cut_off(target, write.before, ctx)
     planned = write if cut is None else msgspec.structs.replace(write, before=cut.before)
     return Draft(
@@ -117,7 +107,7 @@ def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, s
         timeout=ctx.plan.timeout or TIMEOUT,
         says=says if cut is None else f"goes on with what {cut.id} began: {says}",
         data={"source": source, "write": msgspec.to_builtins(write)},
-        undo=undo_of(source, planned, off_by_hand(ctx.world.playbook.sources.get(source), write)),
+        undo=undo_of(kind, source, planned, by_hand),
         exposure=Exposure(flag=target, before=shown[0], after=shown[1]) if shown else None,
     )
 
@@ -136,10 +126,11 @@ async def write_now(draft: Draft, ctx: Context) -> Outcome:
         now = await state_of(provider, write.key)
     except AdapterError as silent:
         return Unknown(cause=f"written, and not read back: {silent}")
-    if not same(now.raw, write.after):
-        said = "; ".join(differences(write.after, now.raw)) or "it is not as written"
+    rules = rules_of(ctx, draft.data["source"])
+    if not rules.same(now.raw, write.after):
+        said = "; ".join(rules.differences(write.after, now.raw)) or "it is not as written"
         return Unknown(cause=f"read back after the write: {said}")
-    return Done(receipt=receipt | {"fingerprint": fingerprint(now.raw)}, observed=now.raw)
+    return Done(receipt=receipt | {"fingerprint": rules.fingerprint(now.raw)}, observed=now.raw)
 
 
 async def kill_now(source: str, flag: str, ctx: Context) -> Outcome:
@@ -152,8 +143,8 @@ async def kill_now(source: str, flag: str, ctx: Context) -> Outcome:
         now = await state_of(provider, flag)
     except AdapterError as silent:
         return Unknown(cause=f"switched off, and not read back: {silent}")
-    if exposed(now.raw) > 0:
-        return Unknown(cause=f"switched off, and {flag} is at {exposed(now.raw):g} % all the same")
+    if (still := rules_of(ctx, source).exposed(now.raw)) > 0:
+        return Unknown(cause=f"switched off, and {flag} is at {still:g} % all the same")
     return Done(receipt=outcome.receipt, observed=now.raw)
 
 
@@ -164,13 +155,13 @@ async def look(effect: EffectState, ctx: Context) -> Probe:
     """
     source, flag = split_id(effect.target)
     try:
-        provider = ctx.world.flags(source)
+        provider, rules = ctx.world.flags(source), rules_of(ctx, source)
         now = await state_of(provider, flag)
-        if same(now.raw, effect.after):
+        if rules.same(now.raw, effect.after):
             return Probe(result="done", observed=now.raw)
-        if same(now.raw, effect.before):
+        if rules.same(now.raw, effect.before):
             return Probe(result="absent", observed=now.raw, detail=f"{flag} is as it was before")
-        stage = _stage(effect, now.raw)
+        stage = _stage(rules, effect, now.raw)
         if stage and _may_go_on(effect, ctx) and await _is_of_one(provider, flag, effect.at):
             if ctx.now() < effect.deadline:  # a call that timed out may still land (unleash.md 1.6)
                 return Probe(result="unreachable", detail=f"half done ({stage}): its last calls may still land")
@@ -178,7 +169,7 @@ async def look(effect: EffectState, ctx: Context) -> Probe:
             return Probe(result="absent", observed=now.raw, detail=detail)
     except AdapterError as silent:
         return Probe(result="unreachable", detail=str(silent))
-    said = "; ".join(differences(effect.after, now.raw))
+    said = "; ".join(rules.differences(effect.after, now.raw))
     return Probe(result="diverged", observed=now.raw, detail=said + await blame(provider, flag, effect.at))
 
 
@@ -186,14 +177,17 @@ def cut_off(id_: str, live: Any, ctx: Context) -> EffectState | None:
     """The step's effect that was cut off half way and left the flag exactly as it is; None where there is none."""
     tries = [effect for effect in ctx.state.effects_of(ctx.step) if effect.target.id == id_]
     last = tries[-1] if tries else None
-    if last is None or last.status != "absent" or last.human or not _stage(last, live):
+    if last is None or last.status != "absent" or last.human:
+        return None
+    if not _stage(rules_of(ctx, split_id(last.target)[0]), last, live):
         return None
     return last
 
 
-def _stage(effect: EffectState, now: Any) -> str:
+def _stage(rules: FlagRules, effect: EffectState, now: Any) -> str:
     """In words, which of its calls a cut-off write had made when it left the flag as it is, off; "" where none."""
-    if exposed(now) > 0 or not any(same(now, state) for state in half_done(effect.before, effect.after)):
+    on_the_way = rules.half_done(effect.before, effect.after)
+    if rules.exposed(now) > 0 or not any(rules.same(now, state) for state in on_the_way):
         return ""
     if effect.before["exists"]:
         return "changed in part, and off"
@@ -208,7 +202,7 @@ def _may_go_on(effect: EffectState, ctx: Context) -> bool:
     """
     if effect.undoes or not effect.before["exists"]:
         return True
-    nobody_had_it = exposed(effect.before) == 0
+    nobody_had_it = rules_of(ctx, split_id(effect.target)[0]).exposed(effect.before) == 0
     return nobody_had_it and ctx.state.phase == "forward" and not ctx.state.holds_on(effect.ref)
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from amplify_tui.adapters.flag_port import Already, Diverged, FlagRules, Off
 from amplify_tui.adapters.ports import (
     Absent,
     AdapterError,
@@ -29,13 +30,10 @@ from amplify_tui.adapters.ports import (
     Probe,
     Unreachable,
 )
-from amplify_tui.adapters.unleash_plan import switch_off, widens
-from amplify_tui.adapters.unleash_state import exposed
-from amplify_tui.adapters.unleash_undo import Already, Diverged, differences, restore
 from amplify_tui.run.shapes import Exposure, UndoItem
 from amplify_tui.run.state import EffectState
 from amplify_tui.steps import flag_mend
-from amplify_tui.steps.flag_parts import TIMEOUT, blame, kill_now, split_id, state_of, write_now
+from amplify_tui.steps.flag_parts import TIMEOUT, blame, kill_now, rules_of, split_id, state_of, write_now
 from amplify_tui.steps.verb import Context, Draft, Task
 
 VERIFY_AFTER: Final = 1.0  # a write that timed out may still land after ours (unleash.md 1.6)
@@ -74,6 +72,7 @@ async def intend(task: Task, ctx: Context) -> Draft:
     except AdapterError as silent:
         return _blind(item, data, silent, ctx)
     after = plan.write.after if plan.write else now.raw
+    rules = rules_of(ctx, data["source"])
     return Draft(
         target=item.target,
         before=now.raw,
@@ -81,7 +80,7 @@ async def intend(task: Task, ctx: Context) -> Draft:
         timeout=TIMEOUT * (_LOOKS if data["do"] == "verify" else 1),
         says=plan.says,
         data=data | {"write": msgspec.to_builtins(plan.write) if plan.write else None},
-        exposure=Exposure(flag=item.target.id, before=exposed(now.raw), after=exposed(after)),
+        exposure=Exposure(flag=item.target.id, before=rules.exposed(now.raw), after=rules.exposed(after)),
     )
 
 
@@ -96,7 +95,7 @@ async def _read_soon(provider: FlagProvider, flag: str) -> FlagState:
 
 def _blind(item: UndoItem, data: dict[str, Any], silent: AdapterError, ctx: Context) -> Draft:
     """The intent where the flag cannot be read: off all the same where it was off before; else nothing yet."""
-    kills = data["do"] == "undo" and exposed(item.before) == 0.0
+    kills = data["do"] == "undo" and rules_of(ctx, data["source"]).exposed(item.before) == 0.0
     off = {**item.after, "enabled": False}
     return Draft(
         target=item.target,
@@ -118,9 +117,12 @@ async def _plan(item: UndoItem, now: FlagState, provider: FlagProvider, ctx: Con
     decision = ctx.state.decisions.get(item.id)
     choice = decision.choice if decision else ""
     mitigates = ctx.state.phase == "forward"
-    if choice == "kill" or (mitigates and exposed(item.before) == 0.0):
-        return Plan(switch_off(now), f"{now.key} off") if now.enabled else Plan(None, f"{now.key} is off already")
-    found = restore(item.before, item.after, now)
+    rules = rules_of(ctx, item.spec["source"])
+    if choice == "kill" or (mitigates and rules.exposed(item.before) == 0.0):
+        if not now.enabled:
+            return Plan(None, f"{now.key} is off already")
+        return Plan(rules.plan(now, Off()), f"{now.key} off")
+    found = rules.undo(item.before, item.after, now)
     if isinstance(found, Already):
         return Plan(None, f"{now.key} is as it was before")
     if not isinstance(found, Diverged):
@@ -129,7 +131,7 @@ async def _plan(item: UndoItem, now: FlagState, provider: FlagProvider, ctx: Con
     if choice == "restore":
         return Plan(found.restore, f"overwritten as decided: {said}")
     ours = found.ours
-    if choice != "ours" and exposed(item.before) == 0.0:
+    if choice != "ours" and rules.exposed(item.before) == 0.0:
         ours = _off(ours)
     return _bounded(ours, f"what is ours is taken back; somebody else changed {now.key}: {said}", mitigates)
 
@@ -169,7 +171,7 @@ async def _verify(draft: Draft, ctx: Context) -> Outcome:
     Done only where it exposes nobody whom neither the release's before nor our own undo left exposed.
     """
     source, flag, item = draft.data["source"], draft.data["flag"], draft.data["item"]
-    provider = ctx.world.flags(source)
+    provider, rules = ctx.world.flags(source), rules_of(ctx, source)
     left = _left_behind(item, ctx)
     wait = _until_second_look(item, ctx)
     try:
@@ -177,9 +179,9 @@ async def _verify(draft: Draft, ctx: Context) -> Outcome:
             await asyncio.sleep(wait)
             wait = VERIFY_AFTER
             now = await state_of(provider, flag)
-            if not all(_exposes_more(now.raw, state) for state in left):
-                return Done(observed=now.raw, receipt={"exposed": exposed(now.raw)})
-            ctx.log(f"{flag} came back to {exposed(now.raw):g} %: taken back again")
+            if not all(_exposes_more(rules, now.raw, state) for state in left):
+                return Done(observed=now.raw, receipt={"exposed": rules.exposed(now.raw)})
+            ctx.log(f"{flag} came back to {rules.exposed(now.raw):g} %: taken back again")
             outcome = await _again(source, now, left[-1], ctx)
             if not isinstance(outcome, Done):
                 return outcome
@@ -191,9 +193,10 @@ async def _verify(draft: Draft, ctx: Context) -> Outcome:
 
 async def _again(source: str, now: FlagState, wanted: dict[str, Any], ctx: Context) -> Outcome:
     """Off where nobody should have it, else exactly what our undo had left."""
-    if exposed(wanted) == 0.0:
+    rules = rules_of(ctx, source)
+    if rules.exposed(wanted) == 0.0:
         return await kill_now(source, now.key, ctx)
-    plan = restore(wanted, now.raw, now)
+    plan = rules.undo(wanted, now.raw, now)
     return await ctx.world.flags(source).apply(plan) if isinstance(plan, FlagWrite) else Done(observed=now.raw)
 
 
@@ -205,10 +208,11 @@ async def stays(effect: EffectState, ctx: Context) -> Probe:
         now = await state_of(provider, flag)
     except AdapterError as silent:
         return Probe(result="unreachable", detail=str(silent))
-    if not _exposes_more(now.raw, effect.observed):
+    rules = rules_of(ctx, source)
+    if not _exposes_more(rules, now.raw, effect.observed):
         return Probe(result="done", observed=now.raw)
-    said = "; ".join(differences(effect.observed, now.raw)) + await blame(provider, flag, effect.at)
-    return Probe(result="diverged", observed=now.raw, detail=said, exposed=exposed(now.raw))
+    said = "; ".join(rules.differences(effect.observed, now.raw)) + await blame(provider, flag, effect.at)
+    return Probe(result="diverged", observed=now.raw, detail=said, exposed=rules.exposed(now.raw))
 
 
 def _left_behind(item: UndoItem, ctx: Context) -> list[dict[str, Any]]:
@@ -221,9 +225,9 @@ def _left_behind(item: UndoItem, ctx: Context) -> list[dict[str, Any]]:
     return [item.before, *seen[-1:]]
 
 
-def _exposes_more(now: dict[str, Any], than: dict[str, Any]) -> bool:
+def _exposes_more(rules: FlagRules, now: dict[str, Any], than: dict[str, Any]) -> bool:
     """Whether anybody may get the flag who did not have it in the other state."""
-    return exposed(now) > 0.0 and widens(than, now)
+    return rules.exposed(now) > 0.0 and rules.widens(than, now)
 
 
 def _until_second_look(item: UndoItem, ctx: Context) -> float:

@@ -6,14 +6,11 @@ Each phase is one effect. They collapse into one undo to the state at the start 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from amplify_tui.adapters.ports import Conflict, FlagState, Invalid
-from amplify_tui.adapters.unleash_plan import expose, the_rollout
-from amplify_tui.adapters.unleash_state import percent, same
-from amplify_tui.adapters.unleash_undo import differences
+from amplify_tui.adapters.flag_port import ROLLOUT, Expose
+from amplify_tui.adapters.ports import Conflict, FlagState, FlagWrite, Invalid
 from amplify_tui.run.shapes import PhasePlan
-from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, state_of, who
+from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, rules_of, state_of, who
 from amplify_tui.steps.rollout_fields import RolloutFields, bakes, preview_of, watch_of
 from amplify_tui.steps.verb import Context, Draft, Preparation, Task
 
@@ -22,19 +19,17 @@ async def prepare(fields: RolloutFields, ctx: Context) -> Preparation:
     """The watch and the preview. Raises AdapterError where the flag or its strategy is not there to be ramped."""
     source, flag = _named(fields)
     live = await state_of(ctx.world.flags(source), flag)
-    write = expose(live, fields.phases[0], fields.strategy)
+    ends = [_exposed(fields, live, share, ctx) for share in (fields.phases[0], fields.phases[-1])]
     baked = bakes(fields, len(fields.phases))
     phases = tuple(
         PhasePlan(target=f"{share:g} %", bake=bake, percent=share)
         for share, bake in zip(fields.phases, baked, strict=True)
     )
     watch = watch_of(fields, phases, ctx.world.playbook, fields.settle, flag=flag_id(source, flag))
-    chosen = the_rollout(live, fields.strategy)
-    what = f"{flag} in {write.env}, strategy {chosen.get('title') or chosen['name']}"
-    reached = [expose(live, share, fields.strategy) for share in (fields.phases[0], fields.phases[-1])]
+    what = f"{flag} in {live.env}, strategy {_named_strategy(live, fields)}"
     lines = [
-        f"at {share:g} %, {await who(ctx.world.flags(source), end)}"
-        for share, end in zip((fields.phases[0], fields.phases[-1]), reached, strict=True)
+        f"at {share:g} %, {await who(source, end, ctx)}"
+        for share, end in zip((fields.phases[0], fields.phases[-1]), ends, strict=True)
     ]
     return Preparation(preview="\n".join([preview_of(watch, what), *dict.fromkeys(lines)]), watch=watch)
 
@@ -58,11 +53,12 @@ async def intend(task: Task, ctx: Context) -> Draft | None:
     if changed := _changed_since(ctx, id_, live):
         fix = "ask who changed it; a retry goes on from how it is now"
         raise Conflict(f"{flag} is not as we left it: {changed}", fix=fix)
-    write = expose(live, task.data["share"], fields.strategy)
-    ours = any(effect.target.id == id_ and same(effect.after, live.raw) for effect in ctx.done())
-    if ours and same(live.raw, write.after):
+    rules, write = rules_of(ctx, source), _exposed(fields, live, task.data["share"], ctx)
+    ours = any(effect.target.id == id_ and rules.same(effect.after, live.raw) for effect in ctx.done())
+    if ours and rules.same(live.raw, write.after):
         return None
-    shown = _ramped(live, write.before, fields), _ramped(live, write.after, fields)
+    before, after = (rules.ramped(live, raw, fields.strategy) for raw in (write.before, write.after))
+    shown = before, after
     says = f"{flag} from {shown[0]:g} % to {shown[1]:g} %"
     return draft_of(source, write, shown, says, ctx)
 
@@ -81,22 +77,19 @@ def _changed_since(ctx: Context, id_: str, live: FlagState) -> str:
     last = max(mine, key=lambda effect: effect.seq)
     is_of_this_attempt = (last.ref, last.n) == (ctx.step.ref, ctx.step.n)
     left = last.observed if isinstance(last.observed, dict) else last.after
-    if (ctx.step.n > 1 and not is_of_this_attempt) or same(left, live.raw):
+    rules = rules_of(ctx, id_.partition("/")[0])
+    if (ctx.step.n > 1 and not is_of_this_attempt) or rules.same(left, live.raw):
         return ""
-    return "; ".join(differences(left, live.raw))
+    return "; ".join(rules.differences(left, live.raw))
 
 
-def _ramped(live: FlagState, state: dict[str, Any], fields: RolloutFields) -> float:
-    """The percent that the ramped strategy gives in *state*: the rollout's own number, whoever else has the flag."""
-    if not state["enabled"]:
-        return 0.0
-    chosen = the_rollout(live, fields.strategy)
-    found = next(
-        (one for one in state["strategies"] if one is chosen or (one.get("id") and one.get("id") == chosen.get("id"))),
-        None,
-    )
-    share = percent(found) if found is not None and not found.get("disabled") else 0.0
-    return 100.0 if share is None else share
+def _exposed(fields: RolloutFields, live: FlagState, share: float, ctx: Context) -> FlagWrite:
+    return rules_of(ctx, _named(fields)[0]).plan(live, Expose(percent=share, strategy=fields.strategy))
+
+
+def _named_strategy(live: FlagState, fields: RolloutFields) -> str:
+    rollouts = (one.title or one.name for one in live.strategies if one.name == ROLLOUT)
+    return fields.strategy or next(rollouts, "")
 
 
 def _named(fields: RolloutFields) -> tuple[str, str]:

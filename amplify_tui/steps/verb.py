@@ -30,6 +30,7 @@ from typing import Any, ClassVar, Protocol, assert_never, runtime_checkable
 
 from msgspec import Struct
 
+from amplify_tui.adapters.flag_port import FlagKind
 from amplify_tui.adapters.ports import Absent, Accepted, Done, FlagProvider, Notifier, Outcome, Probe, Unknown
 from amplify_tui.playbook.model import Playbook
 from amplify_tui.run.shapes import Await, Exposure, OnRollback, StepPlan, Target, Undo, UndoItem, Watch
@@ -84,7 +85,13 @@ class World(Protocol):
     repo_path: Path
     playbook_dir: Path
 
-    def flags(self, source: str) -> FlagProvider: ...
+    def flags(self, source: str) -> FlagProvider:
+        """The provider of a source's flags. Raises AdapterError: it serves none, or a secret has no value."""
+        ...
+
+    def flag_kind(self, source: str) -> FlagKind:
+        """What the source's flags mean, without a connection or a secret. Raises AdapterError: it serves none."""
+        ...
 
     def notifier(self, stakeholder: str) -> Notifier: ...
 

@@ -8,7 +8,10 @@ import pytest
 
 from amplify_tui.adapters.audience import affected, in_words, overlap, sampled
 from amplify_tui.adapters.ports import FlagState, Invalid
+from amplify_tui.adapters.unleash_kind import UnleashRules
 from amplify_tui.adapters.unleash_state import flag_state, missing, with_rules
+
+RULES = UnleashRules()
 
 
 def strategy(share: int, group: str = "f", **more: Any) -> dict[str, Any]:
@@ -25,32 +28,32 @@ def country(*values: str, operator: str = "IN") -> list[dict[str, Any]]:
 
 
 def test_more_users_join_and_nobody_leaves_while_the_group_stays() -> None:
-    found = affected(flag(strategy(25)), flag(strategy(50)))
+    found = affected(RULES, flag(strategy(25)), flag(strategy(50)))
     assert abs(found.before - 2500) < 130
     assert abs(found.joins - 2500) < 130
     assert found.leaves == 0
 
 
 def test_a_changed_group_reshuffles_and_says_who_leaves() -> None:
-    found = affected(flag(strategy(25)), flag(strategy(25, group="other")))
+    found = affected(RULES, flag(strategy(25)), flag(strategy(25, group="other")))
     assert found.leaves > 1700
     assert found.joins > 1700
 
 
 def test_a_flag_that_is_off_or_missing_is_nobodys() -> None:
-    assert affected(missing("f", "production"), flag(strategy(100), enabled=False)).after == 0
-    assert affected(flag(strategy(100)), missing("f", "production")).leaves == 10_000
+    assert affected(RULES, missing("f", "production"), flag(strategy(100), enabled=False)).after == 0
+    assert affected(RULES, flag(strategy(100)), missing("f", "production")).leaves == 10_000
 
 
 def test_the_users_of_a_rule_are_among_the_population() -> None:
     """Two countries are named, so a third of the users is in neither."""
-    found = affected(missing("f", "production"), flag(strategy(100, constraints=country("CH", "DE"))))
+    found = affected(RULES, missing("f", "production"), flag(strategy(100, constraints=country("CH", "DE"))))
     assert abs(found.after / found.total - 2 / 3) < 0.02
 
 
 def test_users_that_are_named_are_asked_one_by_one() -> None:
     named = [{"contextName": "userId", "operator": "IN", "values": ["u-internal-1", "u-internal-2"]}]
-    assert affected(missing("f", "production"), flag(strategy(100, constraints=named))).joins == 2
+    assert affected(RULES, missing("f", "production"), flag(strategy(100, constraints=named))).joins == 2
 
 
 @pytest.mark.parametrize(
@@ -66,44 +69,44 @@ def test_users_that_are_named_are_asked_one_by_one() -> None:
 def test_rules_that_order_or_match_find_users_on_either_side(operator: str, value: str, percent: int) -> None:
     single = operator[:3] in ("NUM", "SEM", "DAT")
     rule = {"contextName": "x", "operator": operator} | ({"value": value} if single else {"values": [value]})
-    found = affected(missing("f", "production"), flag(strategy(100, constraints=[rule])))
+    found = affected(RULES, missing("f", "production"), flag(strategy(100, constraints=[rule])))
     assert abs(100 * found.after / found.total - percent) < 2
 
 
 def test_a_number_that_is_none_is_nobodys() -> None:
     rule = {"contextName": "x", "operator": "NUM_GT", "value": "many"}
-    assert affected(missing("f", "production"), flag(strategy(100, constraints=[rule]))).joins == 0
+    assert affected(RULES, missing("f", "production"), flag(strategy(100, constraints=[rule]))).joins == 0
 
 
 @pytest.mark.parametrize("field", ["userId", "plan"])
 def test_a_rule_that_only_real_users_meet_is_not_answered_with_a_number(field: str) -> None:
     rule = {"contextName": field, "operator": "REGEX", "value": "^(pro|team)$"}
-    line = in_words(missing("f", "production"), flag(strategy(100, constraints=[rule])))
+    line = in_words(RULES, missing("f", "production"), flag(strategy(100, constraints=[rule])))
     assert "only real users" in line
     assert "10,000" not in line
 
 
 def test_a_share_that_sticks_to_a_field_of_our_own_is_not_nobodys() -> None:
-    found = affected(flag(strategy(0)), flag(strategy(50, stickiness="tenant")))
+    found = affected(RULES, flag(strategy(0)), flag(strategy(50, stickiness="tenant")))
     assert abs(found.joins - 5_000) < 200
 
 
 def test_users_of_the_old_strategy_of_names_are_among_the_population() -> None:
     listed = {"name": "userWithId", "parameters": {"userIds": "u-1, u-2, u-3"}, "constraints": [], "segments": []}
-    assert affected(missing("f", "production"), flag(listed)).joins == 3
+    assert affected(RULES, missing("f", "production"), flag(listed)).joins == 3
 
 
 def test_two_long_lists_still_leave_users_in_neither() -> None:
     rules = [
         {"contextName": name, "operator": "NOT_IN", "values": [f"{name}{n}" for n in range(150)]} for name in ("a", "b")
     ]
-    only_b = affected(missing("f", "production"), flag(strategy(100, constraints=rules[1:])))
+    only_b = affected(RULES, missing("f", "production"), flag(strategy(100, constraints=rules[1:])))
     assert only_b.joins > 0
 
 
 def test_no_flags_have_no_overlap_to_tell() -> None:
     with pytest.raises(Invalid):
-        overlap([])
+        overlap(RULES, [])
 
 
 def test_every_combination_of_two_rules_comes_up() -> None:
@@ -115,17 +118,17 @@ def test_every_combination_of_two_rules_comes_up() -> None:
 def test_a_segment_counts_with_what_it_holds_and_is_never_guessed() -> None:
     state = flag(strategy(100, segments=[7]))
     with pytest.raises(Invalid):
-        affected(missing("f", "production"), state)
+        affected(RULES, missing("f", "production"), state)
     known = with_rules(state, {7: country("CH")})
-    assert abs(affected(missing("f", "production"), known).after - 5_000) < 200
+    assert abs(affected(RULES, missing("f", "production"), known).after - 5_000) < 200
 
 
 def test_a_share_of_requests_has_no_users_to_name() -> None:
-    assert "at random" in in_words(flag(strategy(10)), flag(strategy(20, stickiness="random")))
+    assert "at random" in in_words(RULES, flag(strategy(10)), flag(strategy(20, stickiness="random")))
 
 
 @pytest.mark.parametrize(("group", "every"), [("b", 1.0), ("a", 10.0)], ids=["own groups", "one group"])
 def test_two_shares_of_ten_percent_meet_only_where_they_share_their_group(group: str, every: float) -> None:
-    found = overlap([flag(strategy(10, "a"), key="one"), flag(strategy(10, group), key="two")])
+    found = overlap(RULES, [flag(strategy(10, "a"), key="one"), flag(strategy(10, group), key="two")])
     assert abs(100 * found.every / found.total - every) < 1.0
     assert found.every + found.some + found.none == found.total

@@ -15,6 +15,8 @@ import httpx
 from msgspec import Struct
 from msgspec.structs import replace
 
+from amplify_tui.adapters.flag_kinds import kind_of
+from amplify_tui.adapters.flag_port import FlagKind
 from amplify_tui.adapters.git import GitRepo
 from amplify_tui.adapters.notify import open_notifier
 from amplify_tui.adapters.ports import Absent, Done, FlagProvider, NotFound, Notifier, Outcome, Probe, Unknown
@@ -65,6 +67,9 @@ class RealWorld:
             url = self.playbook.sources[source].unleash or ""
             self._providers[source] = UnleashProvider(url, self.token, environment="production", timeout=3)
         return self._providers[source]
+
+    def flag_kind(self, source: str) -> FlagKind:
+        return kind_of(self.playbook.sources[source], source)
 
     def notifier(self, stakeholder: str) -> Notifier:
         spec = self.playbook.stakeholders[stakeholder]

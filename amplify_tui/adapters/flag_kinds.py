@@ -1,0 +1,56 @@
+"""The kinds of flag providers: ours by their key of a source, those of other packages by `use: NAME`.
+
+A kind's module is imported when a source asks for it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Final, cast
+
+from msgspec import Struct
+
+from amplify_tui.adapters.flag_port import FlagKind
+from amplify_tui.adapters.ports import Invalid, NotFound
+from amplify_tui.playbook.model import Source
+
+GROUP: Final = "amplify_tui.flags"
+_OURS: Final = {"unleash": "unleash_kind:UnleashKind", "flagfile": "flagfile_kind:FlagfileKind"}
+
+
+def kind_name(source: Source) -> str:
+    """The name of the kind that serves a source's flags; "" where it serves none."""
+    return next((name for name in _OURS if getattr(source, name) is not None), source.use or "")
+
+
+def kind_of(source: Source, name: str) -> FlagKind:
+    """The kind of the source called *name*. Raises Invalid where it serves no flags, NotFound: not installed."""
+    kind = kind_name(source)
+    if not kind:
+        raise Invalid(f"sources.{name} serves no flags", fix="name a source with `unleash:`, `flagfile:` or `use:`")
+    return kind_called(kind)
+
+
+@cache
+def kind_called(kind: str) -> FlagKind:
+    """The kind of that name. Raises NotFound."""
+    if kind in _OURS:
+        module, _, word = _OURS[kind].partition(":")
+        return cast("FlagKind", getattr(import_module(f"amplify_tui.adapters.{module}"), word)())
+    if kind in foreign():
+        return cast("FlagKind", next(iter(entry_points(group=GROUP, name=kind))).load()())
+    known = ", ".join([*_OURS, *foreign()])
+    raise NotFound(f"no package brings flags of kind {kind}", fix=f"known are {known}; install the package that has it")
+
+
+@cache
+def foreign() -> tuple[str, ...]:
+    """The names that other packages contribute; none of them can take the name of one of ours."""
+    return tuple(point.name for point in entry_points(group=GROUP) if point.name not in _OURS)
+
+
+def foreign_fields() -> dict[str, type[Struct]]:
+    """What `with:` may hold, by the kind that `use:` names."""
+    return {name: kind_called(name).Fields for name in foreign()}
