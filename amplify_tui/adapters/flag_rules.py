@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 from amplify_tui.adapters import unleash_plan as planning
 from amplify_tui.adapters import unleash_state as states
@@ -56,14 +56,7 @@ class StrategyRules(ABC):
         if not raw["enabled"]:
             return 0.0
         chosen = planning.the_rollout(state, strategy)
-        found = next(
-            (
-                one
-                for one in raw["strategies"]
-                if one is chosen or (one.get("id") and one.get("id") == chosen.get("id"))
-            ),
-            None,
-        )
+        found = next((one for one in raw["strategies"] if _is_that(one, chosen)), None)
         share = states.percent(found) if found is not None and not found.get("disabled") else 0.0
         return 100.0 if share is None else share
 
@@ -79,3 +72,10 @@ class StrategyRules(ABC):
     @abstractmethod
     def evaluator(self, states: Sequence[FlagState]) -> Evaluates:
         """Who gets the flags of *states*. Raises Invalid where that cannot be told."""
+
+
+def _is_that(one: dict[str, Any], chosen: dict[str, Any]) -> bool:
+    """Whether two objects are the same strategy: by id, and where a kind gives none, by what it is called."""
+    if chosen.get("id"):
+        return bool(one.get("id") == chosen["id"])
+    return not one.get("id") and (one["name"], one.get("title")) == (chosen["name"], chosen.get("title"))

@@ -111,6 +111,9 @@ class Source(Base, frozen=True):
     unleash: Url | None = None
     flagfile: str | None = None
     use: str | None = None
+    with_: dict[str, Any] = field(name="with", default_factory=dict)
+    branch: str | None = None
+    remote: str | None = None
     timeout: Dur | None = None
     headers: dict[str, str] = field(default_factory=dict)
     token: Secret | None = None

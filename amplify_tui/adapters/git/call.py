@@ -148,7 +148,7 @@ class Caller:
         args: Sequence[str],
         *,
         timeout: float = READ_TIMEOUT,  # noqa: ASYNC109 - git is killed by it, not only left
-        stdin: str | None = None,
+        stdin: str | bytes | None = None,
     ) -> Answer:
         """What `git ARGS` answered, whatever its status. Raises NotFound: no git, or no such directory.
 
@@ -183,7 +183,7 @@ class Caller:
                 fix="write refs/heads/… or refs/tags/…",
             )
 
-    def _run(self, args: tuple[str, ...], timeout: float, stdin: str | None) -> Answer:
+    def _run(self, args: tuple[str, ...], timeout: float, stdin: str | bytes | None) -> Answer:
         try:
             import git
         except ImportError as missing:  # GitPython looks for the git program when it is imported
@@ -194,7 +194,7 @@ class Caller:
         prefix = ["env", *unset] if unset else []
         with tempfile.TemporaryFile() as source:
             if stdin is not None:
-                source.write(stdin.encode())
+                source.write(stdin if isinstance(stdin, bytes) else stdin.encode())
                 source.seek(0)
             try:
                 status, out, err = git.Git(self.path).execute(

@@ -11,6 +11,7 @@ from amplify_tui.adapters.ports import Absent, Done, Outcome, Unknown
 
 _HOOK_LINE: Final = re.compile(r"^remote: ?(.*?)\s*$", re.MULTILINE)
 _BUSY: Final = re.compile(r"cannot lock|unable to lock|failed to lock|\.lock'?: File exists", re.IGNORECASE)
+_MOVED_ON: Final = re.compile(r"fetch first|non-fast-forward|cannot lock ref|failed to update ref|stale info")
 _NO_IDENTITY: Final = re.compile(r"tell me who you are|empty ident|no email was given", re.IGNORECASE)
 _NO_SIGNATURE: Final = re.compile(
     r"gpg failed|unable to sign|failed to sign|signing failed|no secret key", re.IGNORECASE
@@ -19,7 +20,7 @@ _UNSENT: Final = re.compile(r"src refspec .* does not match any", re.IGNORECASE)
 
 
 def pushed(answer: Answer, ref: str, sha: str, remote: str) -> Outcome:
-    """What `git push --porcelain` of one *ref* proves.
+    """What `git push --porcelain` of one tag *ref* proves.
 
     A rejection carries the server's hook's own words. A push that was cut off, or whose connection broke
     once it had begun, is Unknown: the server may still be working on it.
@@ -33,8 +34,27 @@ def pushed(answer: Answer, ref: str, sha: str, remote: str) -> Outcome:
     if answer.status == 0 and flag in {"*", " ", "+", "="}:
         return Done(receipt=receipt, observed="was there already" if flag == "=" else "pushed")
     if flag == "!" and summary.startswith(("[remote rejected]", "[rejected]")):
-        return _rejected(answer, summary, remote)
+        return _rejected(answer, summary, remote, "the tag")
     return _failed_early(answer, ref, remote)
+
+
+def landed(answer: Answer, ref: str, commit: str, remote: str) -> Outcome:
+    """As `pushed`, for a commit on a branch: where the branch moved on it is Absent with error "Conflict"."""
+    flag, summary = _status_line(answer.out, ref)
+    if not answer.is_cut_off and flag == "!" and _MOVED_ON.search(summary):
+        words_ = clean(f"{remote} refused the commit: {summary}", 300)
+        return Absent(reason=f"the branch moved on meanwhile; {words_}", retryable=True, error="Conflict")
+    if not answer.is_cut_off and flag == "!" and summary.startswith(("[remote rejected]", "[rejected]")):
+        return _rejected(answer, summary, remote, "the commit")
+    outcome = pushed(answer, ref, commit, remote)
+    return Done(receipt={"commit": commit, "ref": ref, "remote": remote}) if isinstance(outcome, Done) else outcome
+
+
+def no_identity(answer: Answer) -> Absent | None:
+    """What git's refusal to commit for nobody means; None where it refused for something else."""
+    if not _NO_IDENTITY.search(answer.err):
+        return None
+    return Absent(reason="git does not know who commits: set user.name and user.email", error="Invalid")
 
 
 def tag_refused(answer: Answer) -> Absent:
@@ -57,9 +77,9 @@ def _status_line(out: bytes, ref: str) -> tuple[str, str]:
     return "", ""
 
 
-def _rejected(answer: Answer, summary: str, remote: str) -> Absent:
+def _rejected(answer: Answer, summary: str, remote: str, what: str) -> Absent:
     said = " ".join(line for line in _HOOK_LINE.findall(answer.err) if line)
-    reason = clean(f"{remote} refused the tag: {summary}{f'; it says: {said}' if said else ''}", 600)
+    reason = clean(f"{remote} refused {what}: {summary}{f'; it says: {said}' if said else ''}", 600)
     if "already exists" in summary:
         return Absent(reason=f"{reason}; a tag that is out is never moved", error="Conflict")
     return Absent(reason=reason, retryable=_BUSY.search(summary) is not None, error="Forbidden")
