@@ -5,6 +5,7 @@ A kind's module is imported when a source asks for it.
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -15,6 +16,8 @@ from msgspec import Struct
 from amplify_tui.adapters.flag_port import FlagKind
 from amplify_tui.adapters.ports import Invalid, NotFound
 from amplify_tui.playbook.model import Source
+
+_log = logging.getLogger(__name__)
 
 GROUP: Final = "amplify_tui.flags"
 _OURS: Final = {"unleash": "unleash_kind:UnleashKind", "flagfile": "flagfile_kind:FlagfileKind"}
@@ -52,5 +55,11 @@ def foreign() -> tuple[str, ...]:
 
 
 def foreign_fields() -> dict[str, type[Struct]]:
-    """What `with:` may hold, by the kind that `use:` names."""
-    return {name: kind_called(name).Fields for name in foreign()}
+    """What `with:` may hold, by the kind that `use:` names. A package that does not load brings nothing."""
+    found = {}
+    for name in foreign():
+        try:
+            found[name] = kind_called(name).Fields
+        except (ImportError, AttributeError, SyntaxError, TypeError) as error:
+            _log.warning("flags of kind %s do not load: %s", name, error)
+    return found

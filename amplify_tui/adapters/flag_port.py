@@ -23,15 +23,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, ValidationError, convert
 
-from amplify_tui.adapters.ports import FlagProvider, FlagState, FlagWrite
+from amplify_tui.adapters.ports import FlagProvider, FlagState, FlagWrite, Invalid
 from amplify_tui.playbook.model import Source
 from amplify_tui.verdict.model import FlagReading
 
 State: TypeAlias = dict[str, Any]
+Fields = TypeVar("Fields", bound=Struct)
 ROLLOUT = "flexibleRollout"
 
 
@@ -223,7 +224,13 @@ class Opening(Struct, frozen=True, kw_only=True):
     environment: str
     reveal: Callable[[str], str]
     base: Path
-    scratch: Path
+
+    def fields(self, of: type[Fields]) -> Fields:
+        """What `with:` of the source holds, as *of*. Raises Invalid where it is none."""
+        try:
+            return convert(self.source.with_, of)
+        except ValidationError as error:
+            raise Invalid(f"`with:` of sources.{self.name}: {error}", fix="see what its package documents") from error
 
 
 class FlagKind(Protocol):

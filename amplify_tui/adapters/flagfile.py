@@ -185,6 +185,8 @@ def _message(write: FlagWrite) -> str:
     """The commit's message: what the change means, so that the history reads."""
     if not write.after["exists"]:
         return f"Remove {write.key}"
+    if not write.before["exists"]:
+        return f"Create {write.key}, {'on' if write.after['enabled'] else 'off'}"
     if write.after["enabled"] != write.before["enabled"]:
         return f"Switch {write.key} {'on' if write.after['enabled'] else 'off'}: {_shares(write)}"
     return f"Change {write.key}: {_shares(write)}"

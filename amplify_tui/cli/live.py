@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from amplify_tui.adapters.flag_kinds import kind_name
 from amplify_tui.adapters.git.repo import repository_problems
 from amplify_tui.adapters.poll import InstancePoller, targets
 from amplify_tui.adapters.ports import AdapterError
@@ -76,7 +77,7 @@ async def _sources(facts: Facts, world: LiveWorld) -> list[Found]:
     problems: list[Found] = []
     for name, spec in facts.playbook.sources.items():
         try:
-            if spec.unleash is not None:
+            if kind_name(spec):
                 problems += await world.flags(name).check()
             elif spec.prometheus is not None or spec.scrape is not None:
                 problems += await world.metrics(name).check()

@@ -61,7 +61,6 @@ class LiveWorld:
                 environment=spec.environment or self.playbook.release.environment,
                 reveal=self.reveal,
                 base=self.repo_path,
-                scratch=self.run_dir,
             )
             self._flags[source] = self.flag_kind(source).open(opening)
         return self._flags[source]

@@ -45,7 +45,7 @@ class Builder:
     def __init__(self, context: Context, problems: Problems, registry: Registry | None = None) -> None:
         self._context = context
         self._problems = problems
-        self._registry = registry or {}
+        self._registry = registry or Registry({})
 
     def value(self, node: Node, shape: Shape, *, late: bool = False) -> Any:
         """The value of *node* in *shape*. late: expressions stay the texts they are."""

@@ -8,6 +8,7 @@ from typing import Final
 from amplify_tui.playbook.model import BUILTINS
 from amplify_tui.playbook.problems import listing, suggest
 from amplify_tui.playbook.rules import METRIC_KINDS, Rules, given, keys, text, value
+from amplify_tui.playbook.shapes import fields_of
 from amplify_tui.playbook.typed import Visit
 from amplify_tui.playbook.yaml import Map, Node
 
@@ -26,13 +27,31 @@ def source(rules: Rules, visit: Visit) -> None:
         rules.report(at, "source-kind", message, f"one of {listing(_SOURCE_KINDS)}")
         return
     if found[0] == "use":
-        rules.not_yet(node.keys["use"], "a source of another package")
-    if found[0] in ("http", "probes", "flagfile"):
-        rules.not_yet(node.keys[found[0]], f"a source of kind {found[0]}", "use prometheus, scrape or unleash")
+        _foreign(rules, node)
+    for key, owner in (("with", "use"), ("branch", "flagfile"), ("remote", "flagfile")):
+        if key in node.items and found[0] != owner:
+            rules.report(node.keys[key], "source-kind", f"{key} belongs to a source with `{owner}:`", "take it out")
+    if found[0] in ("http", "probes"):
+        rules.not_yet(node.keys[found[0]], f"a source of kind {found[0]}", "use prometheus or scrape")
     if found[0] in ("scrape", "probes"):
         rules.refer(node.items[found[0]], "services", "service")
     if found[0] == "unleash" and "token" not in node.items:
         rules.report(node, "missing-key", "an unleash source lacks the key token", 'add token: "${{ secrets.NAME }}"')
+
+
+def _foreign(rules: Rules, node: Map) -> None:
+    """`use:` names a kind that an installed package brings; its fields stand in `with:`."""
+    name = text(node.items["use"])
+    known = rules.registry.kinds
+    if name is None:
+        return
+    if name not in known:
+        missing = "install the package that brings it (entry point amplify_tui.flags)"
+        hint = suggest(name, known, "installed are") or missing
+        rules.report(node.items["use"], "unknown-source-kind", f'no package brings a source of kind "{name}"', hint)
+    elif "with" not in node.items and any(one.required for one in fields_of(known[name]).values()):
+        needed = listing([key for key, one in fields_of(known[name]).items() if one.required])
+        rules.report(node, "missing-key", f'a source of kind "{name}" lacks the key with', f"it holds {needed}")
 
 
 def signal(rules: Rules, visit: Visit) -> None:

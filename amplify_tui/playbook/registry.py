@@ -54,4 +54,9 @@ class VerbSpec(Struct, frozen=True, kw_only=True):
     check: Callable[[Mapping[str, Any], CheckContext], None] | None = None
 
 
-Registry = Mapping[str, VerbSpec]
+class Registry(dict[str, VerbSpec]):
+    """The verbs by name; and the kinds of source of other packages: the fields of `with:` by the name of `use:`."""
+
+    def __init__(self, verbs: Mapping[str, VerbSpec], kinds: Mapping[str, type[Struct]] | None = None) -> None:
+        super().__init__(verbs)
+        self.kinds: Mapping[str, type[Struct]] = dict(kinds or {})

@@ -11,7 +11,7 @@ from amplify_tui.playbook.skeleton import Skeleton
 from amplify_tui.playbook.templates import has_expr
 from amplify_tui.playbook.yaml import Map, Node, Scalar, Seq
 
-METRIC_KINDS = ("prometheus", "scrape", "probes", "http", "use")
+METRIC_KINDS = ("prometheus", "scrape", "probes", "http")
 FLAG_KINDS = ("unleash", "flagfile", "use")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from amplify_tui.playbook.model import Playbook, Stage, Step
+from amplify_tui.playbook.model import Playbook, Source, Stage, Step
 from amplify_tui.playbook.registry import Registry
 from amplify_tui.playbook.shapes import (
     AnyShape,
@@ -75,6 +75,9 @@ class _Schema:
             name = self._names[cls] = self._free_name(f"{prefix}{cls.__name__}")
             self._defs[name] = {}  # taken, should the struct hold itself
             made = self._step() if cls is Step else self._struct(fields_of(cls))
+            if cls is Source and self._registry.kinds:
+                kinds = self._registry.kinds.items()
+                made["properties"]["with"] = {"anyOf": [self.struct_ref(one, f"{name}.") for name, one in kinds]}
             if cls is Stage:
                 made["properties"]["when"] = {"anyOf": [{"type": "boolean"}, _EXPR]}
             self._defs[name] = made

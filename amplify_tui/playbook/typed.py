@@ -13,7 +13,7 @@ import msgspec
 
 from amplify_tui.playbook.expr import ExprError
 from amplify_tui.playbook.expr.kinds import article
-from amplify_tui.playbook.model import Playbook, Stage, Step
+from amplify_tui.playbook.model import Playbook, Source, Stage, Step
 from amplify_tui.playbook.names import Names, Scope
 from amplify_tui.playbook.problems import Problems, did_you_mean, listing, shorten
 from amplify_tui.playbook.registry import Registry
@@ -127,10 +127,18 @@ class Walker:
             inner = where.at(key)
             if cls is Stage and key == "when":
                 self._when(item, inner)
+            elif cls is Source and key == "with":
+                self.value(item, self._with_of(node) or field.shape, inner)
             elif field.late == "instance":
                 self.value(item, field.shape, replace(inner, scope=self._late(where)))
             else:
                 self.value(item, field.shape, inner)
+
+    def _with_of(self, source: Map) -> Shape | None:
+        """The shape of `with:` beside a `use:` that is known; the rules tell of one that is not."""
+        used = source.items.get("use")
+        fields = self._registry.kinds.get(str(used.value)) if isinstance(used, Scalar) else None
+        return StructShape(fields) if fields is not None else None
 
     def _late(self, where: Where) -> Scope:
         return self._names.step(where.step, rollback=where.rollback, late=True)

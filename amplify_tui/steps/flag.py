@@ -105,6 +105,9 @@ async def _refuse_in_use(fields: FlagFields, live: FlagState, ctx: Context) -> N
     """Raises Conflict where a flag is to be archived that applications still ask for: they would get their default."""
     if not fields.archive or not live.exists:
         return
+    if not ctx.world.flag_kind(fields.source).abilities.usage:
+        fix = "take it out by hand once the released code no longer has it"
+        raise Conflict(f"{fields.source} cannot tell whether {fields.name} is still asked for", fix=fix)
     found = [use for use in await ctx.world.flags(fields.source).uses(fields.name) if use.yes + use.no]
     if found:
         apps = ", ".join(dict.fromkeys(use.app for use in found))

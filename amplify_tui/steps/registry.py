@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Final, cast
 
+from amplify_tui.adapters.flag_kinds import foreign_fields
 from amplify_tui.playbook.registry import Registry, VerbSpec
 from amplify_tui.steps.verb import Verb
 
@@ -57,8 +58,8 @@ def verb(name: str) -> Verb:
 
 @cache
 def specs() -> Registry:
-    """What the playbook's checker needs of every verb."""
-    return {name: _spec(found) for name, found in VERBS.items()}
+    """What the playbook's checker needs of every verb, and of the kinds of source that other packages bring."""
+    return Registry({name: _spec(found) for name, found in VERBS.items()}, foreign_fields())
 
 
 def _spec(found: Verb) -> VerbSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
+from amplify_tui.adapters.flag_kinds import kind_name
 from amplify_tui.adapters.ports import Invalid
 from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook
 from amplify_tui.verdict.bake import settle_for
@@ -54,7 +55,7 @@ def term_of(entry: GateEntry, playbook: Playbook, name: str = "") -> Term:
 
 def settle_of(gate: tuple[Term, ...], playbook: Playbook, given: float | None) -> float:
     """How long a phase settles before its evidence counts: what is written, else windows, polls and lags."""
-    polls = [source.poll for source in playbook.sources.values() if source.unleash is not None]
+    polls = [source.poll for source in playbook.sources.values() if kind_name(source)]
     return settle_for(gate, [], polls, given)
 
 

@@ -23,9 +23,7 @@ NOBODY = "http://127.0.0.1:9"
 
 
 def opened(kind: FlagKind, source: Source, base: Path, environment: str = "development") -> FlagProvider:
-    opening = Opening(
-        name="flags", source=source, environment=environment, reveal=lambda text: text, base=base, scratch=base
-    )
+    opening = Opening(name="flags", source=source, environment=environment, reveal=lambda text: text, base=base)
     return kind.open(opening)
 
 

@@ -60,7 +60,7 @@ async def test_a_change_is_one_commit_of_one_file_and_leaves_the_working_tree_al
     remote = clone.parent / "remote.git"
     assert git(remote, "diff", "--name-status", "main~1", "main") == f"M\t{PATH}"
     assert git(remote, "ls-tree", "main:ops", "run.sh").startswith("100755")
-    assert git(remote, "log", "-1", "--format=%s", "main") == "Switch beta on: 0 % to 25 %"
+    assert git(remote, "log", "-1", "--format=%s", "main") == "Create beta, on"
 
 
 async def test_a_branch_that_moved_on_elsewhere_is_no_conflict(clone: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from amplify_tui.playbook.model import Playbook
 from amplify_tui.playbook.registry import Registry
 from amplify_tui.playbook.resolve import resolve, resolve_fields
 
-SHIPPED = ("hotfix.yaml", "major-release.yaml", "patch-release.yaml")
+SHIPPED = ("config-flag.yaml", "hotfix.yaml", "major-release.yaml", "patch-release.yaml")
 
 
 @pytest.fixture(scope="session")

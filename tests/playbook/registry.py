@@ -246,5 +246,5 @@ def _specs() -> tuple[VerbSpec, ...]:
     )
 
 
-REGISTRY: Registry = {spec.name: spec for spec in _specs()}
+REGISTRY = Registry({spec.name: spec for spec in _specs()})
 __all__ = ["REGISTRY"]

@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-import msgspec
-
 from amplify_tui.adapters.evaluation import Evaluator
 from amplify_tui.adapters.flag_port import Evaluates, FlagAbilities, FlagWatcher, Opening, State
 from amplify_tui.adapters.flag_rules import StrategyRules
@@ -134,8 +132,7 @@ class SampleKind:
     abilities: ClassVar[FlagAbilities] = FlagAbilities(cas="version", history=False, usage=False)
 
     def open(self, opening: Opening) -> FlagProvider:
-        fields = msgspec.convert(opening.source.with_, Fields)
-        return SampleProvider(opening.base / fields.path, opening.environment)
+        return SampleProvider(opening.base / opening.fields(Fields).path, opening.environment)
 
     def watch(self, provider: FlagProvider, source: str, flags: Sequence[str]) -> FlagWatcher:
         assert isinstance(provider, SampleProvider)
