@@ -18,7 +18,7 @@ A *write* that may or may not have happened never raises: it answers `Unknown`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
@@ -207,6 +207,34 @@ class FlagProvider(Protocol):
     async def check(self) -> list[Problem]: ...
 
     async def aclose(self) -> None: ...
+
+
+FlagAct: TypeAlias = Literal["create", "tags", "strategies", "switch", "archive"]
+
+
+class FlagNeeds(Struct, frozen=True, kw_only=True):
+    """What a release will do at a flag server, and what it names there beside flags.
+
+    segments: their ids. fields: the context fields that constraints and stickiness name.
+    """
+
+    acts: frozenset[FlagAct] = frozenset({"strategies", "switch"})
+    segments: frozenset[int] = frozenset()
+    fields: frozenset[str] = frozenset()
+
+
+class Survey(Struct, frozen=True, kw_only=True):
+    """What a live check of a source found: what is wrong, and in `good`, in words, what is as it should be."""
+
+    problems: tuple[Problem, ...] = ()
+    good: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Surveys(Protocol):
+    """A flag server that can tell before a release whether it will be allowed each thing that it does."""
+
+    async def survey(self, needs: FlagNeeds) -> Survey: ...
 
 
 class Query(Struct, frozen=True, kw_only=True):

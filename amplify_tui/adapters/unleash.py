@@ -27,6 +27,7 @@ from amplify_tui.adapters.ports import (
     AdapterError,
     Done,
     FlagChange,
+    FlagNeeds,
     FlagState,
     FlagUse,
     FlagWrite,
@@ -34,9 +35,10 @@ from amplify_tui.adapters.ports import (
     NotFound,
     Outcome,
     Problem,
+    Survey,
     Unknown,
 )
-from amplify_tui.adapters.unleash_check import check_access
+from amplify_tui.adapters.unleash_check import Access, survey
 from amplify_tui.adapters.unleash_ops import STALE, Op, env_path, flag_path, operations, revive, segment, switch_on
 from amplify_tui.adapters.unleash_state import active, same
 from amplify_tui.adapters.unleash_undo import differences
@@ -249,9 +251,20 @@ class UnleashProvider:
 
     async def check(self) -> list[Problem]:
         """What would make a release fail later: reach, tokens and their kinds, project, environment, rights."""
-        return await check_access(
-            self._admin, self._app if self.has_client_token else None, self._token, self.project, self.environment
+        return list((await self.survey(FlagNeeds())).problems)
+
+    async def survey(self, needs: FlagNeeds) -> Survey:
+        """As `check`, for what a release really needs; and what is as it should be, with the server's version."""
+        app = self._app if self.has_client_token else None
+        access = Access(
+            admin=self._admin,
+            app=app,
+            token=self._token,
+            client_token=self._client_token,
+            project=self.project,
+            env=self.environment,
         )
+        return await survey(access, needs)
 
 
 def _refusal(write: FlagWrite, now: State) -> Absent | None:

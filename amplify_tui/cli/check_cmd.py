@@ -19,22 +19,33 @@ from amplify_tui.cli.common import load_playbook
 def command(playbooks: tuple[str, ...], live: bool, pairs: tuple[str, ...], as_json: bool) -> None:
     """Check playbooks. Exit 2 where any has an error."""
     problems: list[Any] = []
+    good: list[Any] = []
     for path in playbooks:
         loaded = load_playbook(path)
-        problems += loaded.problems
+        wrong: list[Any] = list(loaded.problems)
         if not as_json and loaded.problems:
             click.echo(loaded.render())
         if live and loaded.document is not None:
-            from amplify_tui.cli.live import live_problems
+            from amplify_tui.cli.live import look_live
 
-            found = live_problems(loaded.document, pairs)
-            problems += found
+            looked = look_live(loaded.document, pairs)
+            wrong += looked.problems
+            good += ({"file": path, "source": one.source, "text": one.text} for one in looked.good)
             if not as_json:
-                for problem in found:
-                    click.echo(f"{path}: {problem.message} [{problem.code}]\n{problem.hint}".rstrip())
-        if not as_json and not any(p.severity == "error" for p in loaded.problems):
+                for problem in looked.problems:
+                    click.echo(_told(path, problem))
+                for one in looked.good:
+                    click.echo(f"{path}: {one.source}: {one.text}")
+        if not as_json and not any(p.severity == "error" for p in wrong):
             click.echo(f"{path}: no errors")
+        problems += wrong
     ok = not any(p.severity == "error" for p in problems)
     if as_json:
-        click.echo(json.dumps({"ok": ok, "problems": [msgspec.to_builtins(p) for p in problems]}))
+        said = {"ok": ok, "problems": [msgspec.to_builtins(p) for p in problems]} | ({"good": good} if live else {})
+        click.echo(json.dumps(said))
     raise SystemExit(0 if ok else 2)
+
+
+def _told(path: str, problem: Any) -> str:
+    kind = "warning: " if problem.severity == "warning" else ""
+    return f"{path}: {kind}{problem.message} [{problem.code}]\n{problem.hint}".rstrip()

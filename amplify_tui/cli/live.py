@@ -6,10 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from amplify_tui.adapters.flag_kinds import kind_name
 from amplify_tui.adapters.git.repo import repository_problems
 from amplify_tui.adapters.poll import InstancePoller, targets
-from amplify_tui.adapters.ports import AdapterError
+from amplify_tui.adapters.ports import AdapterError, FlagProvider, Surveys
 from amplify_tui.adapters.ports import Problem as Found
 from amplify_tui.cli.common import input_values
 from amplify_tui.engine.board import Board
@@ -24,29 +26,48 @@ from amplify_tui.playbook.resolve import Unresolved
 from amplify_tui.run.inputs import missing
 from amplify_tui.run.plan import draft_plan
 from amplify_tui.run.state import State
+from amplify_tui.steps.flag_needs import needs_of
 from amplify_tui.verdict.model import InstanceReading
 
 
-def live_problems(document: Document, pairs: tuple[str, ...]) -> list[Problem]:
-    """What would make a release fail, found by looking."""
+class Good(Struct, frozen=True, kw_only=True):
+    """What is well, for people and for `--json`: of which source, in words."""
+
+    source: str
+    text: str
+
+
+class Looked(Struct, frozen=True, kw_only=True):
+    """What looking found: what would make a release fail, and what is as it should be."""
+
+    problems: list[Problem]
+    good: list[Good] = []
+
+
+def look_live(document: Document, pairs: tuple[str, ...]) -> Looked:
+    """What would make a release fail, found by looking; and each source that is as it should be."""
     inputs = input_values(document, pairs)
     plan = draft_plan(document.name, document.structure(), document.raw, document.inputs)
     lacking = missing(document.inputs, inputs)
     if lacking:
         what = f"no value for {', '.join(lacking)}: nothing live can be looked at"
-        return [_problem(document, Found(what=what, where="inputs", fix="give each with --set NAME=VALUE"))]
+        found = Found(what=what, where="inputs", fix="give each with --set NAME=VALUE")
+        return Looked(problems=[_problem(document, found)])
     state = State(run="check", plan=plan, inputs=inputs, starter=default_actor())
-    return [_problem(document, found) for found in asyncio.run(_look(document, state))]
+    problems, good = asyncio.run(_look(document, state))
+    return Looked(problems=[_problem(document, found) for found in problems], good=good)
 
 
-async def _look(document: Document, state: State) -> list[Found]:
+async def _look(document: Document, state: State) -> tuple[list[Found], list[Good]]:
     try:
         facts = await look(document, state)
     except (AdapterError, Unresolved) as error:
-        return [Found(what=explain(error), where="release")]
+        return [Found(what=explain(error), where="release")], []
     world = LiveWorld(facts, Path.cwd(), Board())
     try:
-        return [*await _repository(facts), *await _services(facts), *await _sources(facts, world), *_locks(facts)]
+        before = [*await _repository(facts), *await _services(facts)]
+        problems, good = await _sources(facts, world)
+        return [*before, *problems, *_locks(facts)], good
     finally:
         await world.aclose()
 
@@ -73,17 +94,33 @@ async def _services(facts: Facts) -> list[Found]:
     ]
 
 
-async def _sources(facts: Facts, world: LiveWorld) -> list[Found]:
+async def _sources(facts: Facts, world: LiveWorld) -> tuple[list[Found], list[Good]]:
+    """Each source in the playbook's order, a line for every one without an error."""
     problems: list[Found] = []
+    good: list[Good] = []
     for name, spec in facts.playbook.sources.items():
+        words: tuple[str, ...] = ()
         try:
             if kind_name(spec):
-                problems += await world.flags(name).check()
+                found, words = await _flag_server(facts, name, world.flags(name))
             elif spec.prometheus is not None or spec.scrape is not None:
-                problems += await world.metrics(name).check()
+                found = await world.metrics(name).check()
+            else:
+                continue
         except AdapterError as error:
-            problems.append(Found(what=error.what, where=error.where or f"sources.{name}", fix=error.fix))
-    return problems
+            found = [Found(what=error.what, where=error.where or f"sources.{name}", fix=error.fix)]
+        problems += found
+        if not any(one.severity == "error" for one in found):
+            good.append(Good(source=name, text=", ".join(["ok", *words])))
+    return problems, good
+
+
+async def _flag_server(facts: Facts, name: str, provider: FlagProvider) -> tuple[list[Found], tuple[str, ...]]:
+    """What is wrong with a flag server for this playbook, and what is well."""
+    if not isinstance(provider, Surveys):
+        return await provider.check(), ()
+    told = await provider.survey(needs_of(facts.playbook, name))
+    return list(told.problems), told.good
 
 
 def _locks(facts: Facts) -> list[Found]:

@@ -106,6 +106,8 @@ def test_a_flag_server_that_cannot_be_used_is_said_in_words(
         checked = amplify("check", file, "--live")
         assert checked.returncode == 2
         assert any(word in checked.stdout for word in words.split("|")), checked.stdout
+        assert "no errors" not in checked.stdout
+        assert "flags: ok" not in checked.stdout
         said = amplify("run", file, "--headless")
         assert said.returncode == 4
         assert any(word in said.stderr for word in words.split("|")), said.stderr
@@ -141,6 +143,13 @@ def test_check_live_on_a_sound_world_finds_nothing(home: Path, world: World, tmp
     file = written(tmp_path, world.facts(), [GO, deploy_step(bench), *flag_steps()])
     said = amplify("check", file, "--live")
     assert said.returncode == 0, said.stdout
+    [line] = [line for line in said.stdout.splitlines() if ": flags: " in line]
+    where = f"at {world.facts()['flags']['url']}, project default, environment production"
+    assert line.startswith(f"{file}: flags: ok, Unleash 8.2.0 {where}, ")
+    assert " may create flags, change strategies, switch flags, " in line
+    as_json = json.loads(amplify("check", file, "--live", "--json").stdout)
+    assert as_json["ok"] is True
+    assert "flags" in [one["source"] for one in as_json["good"]]
 
 
 def test_a_dry_run_of_a_whole_release_changes_nothing_in_the_world(
