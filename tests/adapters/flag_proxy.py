@@ -27,7 +27,7 @@ class Proxy:
     lose: carried out, and the answer is lost. drop: never carried out, and no answer. late: no answer, and carried out
     once `let_land` was called. The others answer in the server's place, as `instead` does with a text of one's own.
 
-    `seen` lists what was asked, `METHOD path` each. `skew`: seconds that the server's clock is ahead, as its answers
+    `seen` lists what was asked, `METHOD path` each, `answered` the statuses that the server gave. `skew`: seconds that the server's clock is ahead, as its answers
     tell the time. `down` refuses every connection until `up`; `freeze` takes them and answers nothing until `thaw`.
     """
 
@@ -35,6 +35,7 @@ class Proxy:
         self.url = ""
         self.landed = asyncio.Event()
         self.seen: list[str] = []
+        self.answered: list[int] = []
         self.skew = 0.0
         self._upstream = upstream
         self._fault: tuple[str, Fault] | None = None
@@ -115,6 +116,7 @@ class Proxy:
         headers = {k: v for k, v in headers.items() if k.lower() not in ("host", "content-length", "accept-encoding")}
         async with httpx.AsyncClient() as upstream:
             said = await upstream.request(method, self._upstream + path, headers=headers, content=body)
+        self.answered.append(said.status_code)
         if fault is not None:
             self.landed.set()
             return False
