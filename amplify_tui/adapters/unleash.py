@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import httpx
+from msgspec.structs import replace
 
 from amplify_tui.adapters import unleash_events, unleash_state
 from amplify_tui.adapters.flag_port import State
@@ -41,10 +41,12 @@ from amplify_tui.adapters.ports import (
 from amplify_tui.adapters.unleash_check import Access, survey
 from amplify_tui.adapters.unleash_ops import STALE, Op, env_path, flag_path, operations, revive, segment, switch_on
 from amplify_tui.adapters.unleash_state import active, same
+from amplify_tui.adapters.unleash_trail import Mark, Trail
 from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.adapters.unleash_usage import uses
 
 AT_ONCE: Final = 8  # concurrent calls; more only queue at the server
+TOLD: Final = 5  # changes of others that a sentence names
 TIMEOUT: Final = 8.0  # shorter than a conductor's lease: an effect must not outlast it
 
 
@@ -76,6 +78,7 @@ class UnleashProvider:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._kills: Counter[str] = Counter()
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._trail = Trail(self._admin)
 
     @property
     def name(self) -> str:
@@ -112,11 +115,14 @@ class UnleashProvider:
         """Carry a planned change out.
 
         Done (observed: the state read back), also where it is in place already; Absent where nothing was changed,
-        with error "Conflict" where the flag is no longer as it was planned on; Unknown for all between.
+        with error "Conflict" where the flag is no longer as it was planned on; Unknown for all between. What others
+        wrote while we did is told: in the receipt under `meanwhile`, else among the words; where nobody could look,
+        the receipt says why under `unaudited`.
         """
         kills = self._kills[write.key]
         async with self._locks[write.key]:
             try:
+                mark = await self._trail.mark(write.key)
                 now = (await self.read([write.key]))[write.key]
             except AdapterError as error:
                 return Absent(reason=f"not tried: {error}", retryable=error.retryable, error=type(error).__name__)
@@ -124,16 +130,34 @@ class UnleashProvider:
                 return Done(observed=now.raw)
             if refusal := _refusal(write, now.raw):
                 return refusal
-            if write.after.get("revive") and not now.exists:
-                revived = await self._revive(write, kills)
-                if isinstance(revived, Absent | Unknown):
-                    return revived
-                now = revived
-            for done, op in enumerate(operations(self.project, write.key, write.env, now.raw, write.after)):
-                failed = await self._send(op, write.key, kills)
-                if failed is not None:
-                    return _partly(failed, op, done)
-            return await self._settled(write, kills)
+            sent: list[Op] = []
+            outcome = await self._carried_out(write, now, kills, sent)
+            return await self._audited(outcome, write, sent, mark)
+
+    async def _carried_out(self, write: FlagWrite, now: FlagState, kills: int, sent: list[Op]) -> Outcome:
+        """Make the calls one by one, each into *sent*, and read the flag back."""
+        if write.after.get("revive") and not now.exists:
+            sent.append(revive(write.key))
+            revived = await self._revive(write, kills)
+            if isinstance(revived, Absent | Unknown):
+                return revived
+            now = revived
+        for done, op in enumerate(operations(self.project, write.key, write.env, now.raw, write.after)):
+            sent.append(op)
+            failed = await self._send(op, write.key, kills)
+            if failed is not None:
+                return _partly(failed, op, done)
+        return await self._settled(write, kills, sent)
+
+    async def _audited(self, outcome: Outcome, write: FlagWrite, sent: list[Op], mark: Mark | None) -> Outcome:
+        """*outcome* with what others did to the flag since the mark: the server keeps no lock, so each write looks."""
+        if mark is None:
+            return with_others(outcome, (), why="the token may not read the audit trail")
+        try:
+            events = await self._trail.since(write.key, mark)
+        except AdapterError as error:
+            return with_others(outcome, (), why=str(error))
+        return with_others(outcome, unleash_events.others(events, sent, env=write.env, me=self._trail.me))
 
     async def _revive(self, write: FlagWrite, kills: int) -> FlagState | Absent | Unknown:
         """The flag as it comes out of the archive, with what it had there; still missing where it was purged."""
@@ -156,7 +180,7 @@ class UnleashProvider:
             return Absent(reason=f"{op.what}: somebody changed it meanwhile", error="Conflict")
         return answer
 
-    async def _settled(self, write: FlagWrite, kills: int) -> Outcome:
+    async def _settled(self, write: FlagWrite, kills: int, sent: list[Op]) -> Outcome:
         """What the server holds now that every call was acknowledged."""
         try:
             now = await self._read_one(write.key)
@@ -164,6 +188,7 @@ class UnleashProvider:
             if wanted["enabled"] and wanted["exists"] and not now.enabled and active(now.raw):
                 # A moment without an active strategy turned it off (ours cannot; somebody's can).
                 op = switch_on(env_path(self.project, write.key, write.env), write.key, write.env)
+                sent.append(op)
                 if (failed := await self._send(op, write.key, kills)) is not None:
                     return _partly(failed, op, 1)
                 now = await self._read_one(write.key)
@@ -212,22 +237,12 @@ class UnleashProvider:
     async def changes(self, key: str, since: float) -> list[FlagChange]:
         """Who changed the flag in this environment after *since*, oldest first; segments it uses included.
 
-        A write that changed nothing leaves no trace. Raises AdapterError.
+        Times are by our clock, however far the server's is from it. A write that changed nothing leaves no trace.
+        Raises AdapterError.
         """
-        day = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d")
-        pages = [
-            await self._events({"feature": f"IS:{key}", "from": f"IS:{day}"}),
-            # Changing a segment changes whom the flag reaches, under an event that names no flag.
-            await self._events({"type": "IS:segment-updated", "from": f"IS:{day}"}),
-        ]
-        used = {
-            one for strategy in (await self._read_one(key)).raw["strategies"] for one in strategy.get("segments", [])
-        }
-        return unleash_events.changes(pages, key=key, env=self.environment, since=since, segments=used)
-
-    async def _events(self, filters: dict[str, str]) -> list[dict[str, Any]]:
-        answer = await self._admin.read("GET", "/api/admin/search/events", params={**filters, "limit": "100"})
-        return unleash_events.page(answer.json())
+        strategies = (await self._read_one(key)).raw["strategies"]
+        used = {one for strategy in strategies for one in strategy.get("segments", [])}
+        return await self._trail.changes(key, self.environment, since, used)
 
     async def with_segments(self, state: FlagState) -> FlagState:
         """*state* with what its segments hold beside their ids, for evaluation; never to be written back.
@@ -276,6 +291,22 @@ def _refusal(write: FlagWrite, now: State) -> Absent | None:
             reason=f"{write.key} would be on without an active strategy: 100 % for everybody", error="Invalid"
         )
     return None
+
+
+def with_others(outcome: Outcome, others: tuple[str, ...], *, why: str = "") -> Outcome:
+    """*outcome* with what others did meanwhile, or *why* nobody could look."""
+    if not others and not why:
+        return outcome
+    more = f"; and {len(others) - TOLD} more" if len(others) > TOLD else ""
+    said = "; ".join(others[:TOLD]) + more
+    match outcome:
+        case Done(receipt=receipt):
+            return replace(outcome, receipt=receipt | ({"meanwhile": said} if said else {"unaudited": why}))
+        case Unknown(cause=cause) if said:
+            return Unknown(cause=f"{cause}; meanwhile {said}")
+        case Absent(reason=reason) if said:
+            return replace(outcome, reason=f"{reason}; meanwhile {said}")
+    return outcome
 
 
 def _partly(failed: Absent | Unknown, op: Op, done: int) -> Absent | Unknown:

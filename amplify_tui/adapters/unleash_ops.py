@@ -27,13 +27,20 @@ Pairs = list[tuple[dict[str, Any], dict[str, Any]]]
 
 
 class Op(Struct, frozen=True, kw_only=True):
-    """One call; `what` is the line for the log. A `guarded` one answers 500 with STALE where somebody was faster."""
+    """One call; `what` is the line for the log. A `guarded` one answers 500 with STALE where somebody was faster.
+
+    event: the type of the event that it leaves in the audit trail, "" for one that does not matter. was, becomes: the
+    strategy before and after it, where it is about one.
+    """
 
     method: Literal["POST", "PATCH", "DELETE"]
     path: str
     what: str
     body: Any = None
     guarded: bool = False
+    event: str = ""
+    was: dict[str, Any] | None = None
+    becomes: dict[str, Any] | None = None
 
 
 def segment(text: str) -> str:
@@ -53,12 +60,12 @@ def operations(project: str, key: str, env: str, now: State, after: State) -> li
     """The calls from *now* to *after*; none where they are the same."""
     base = env_path(project, key, env)
     if not after["exists"]:
-        return _gone(project, key, base, now)
+        return _gone(project, key, env, now)
     ops = [] if now["exists"] else [_created(project, key, after)]
     ops.extend(_tagged(key, after))
     going_off = now["enabled"] and not after["enabled"]
     if going_off:
-        ops.append(Op(method="POST", path=f"{base}/off", what=f"switch {key} off in {env}"))
+        ops.append(switch_off(base, key, env))
     ops.extend(_strategies(base, now, after))
     if after["enabled"] and not now["enabled"]:
         ops.append(switch_on(base, key, env))
@@ -93,18 +100,24 @@ def _on_the_way(old: Raws, new: Raws) -> Iterator[list[dict[str, Any]]]:
 
 def revive(key: str) -> Op:
     path = f"/api/admin/archive/revive/{segment(key)}"
-    return Op(method="POST", path=path, what=f"take {key} out of the archive")
+    return Op(method="POST", path=path, what=f"take {key} out of the archive", event="feature-revived")
 
 
 def switch_on(base: str, key: str, env: str) -> Op:
-    return Op(method="POST", path=f"{base}/on", what=f"switch {key} on in {env}")
+    return Op(method="POST", path=f"{base}/on", what=f"switch {key} on in {env}", event="feature-environment-enabled")
 
 
-def _gone(project: str, key: str, base: str, now: State) -> list[Op]:
+def switch_off(base: str, key: str, env: str) -> Op:
+    what = f"switch {key} off in {env}"
+    return Op(method="POST", path=f"{base}/off", what=what, event="feature-environment-disabled")
+
+
+def _gone(project: str, key: str, env: str, now: State) -> list[Op]:
     if not now["exists"]:
         return []
-    archive = Op(method="DELETE", path=flag_path(project, key), what=f"archive {key}")
-    return [Op(method="POST", path=f"{base}/off", what=f"switch {key} off"), archive] if now["enabled"] else [archive]
+    path = flag_path(project, key)
+    archive = Op(method="DELETE", path=path, what=f"archive {key}", event="feature-archived")
+    return [switch_off(env_path(project, key, env), key, env), archive] if now["enabled"] else [archive]
 
 
 def _created(project: str, key: str, after: State) -> Op:
@@ -114,7 +127,8 @@ def _created(project: str, key: str, after: State) -> Op:
         "description": after.get("description", ""),
         "impressionData": bool(after.get("impression_data")),
     }
-    return Op(method="POST", path=f"/api/admin/projects/{segment(project)}/features", body=body, what=f"create {key}")
+    path = f"/api/admin/projects/{segment(project)}/features"
+    return Op(method="POST", path=path, body=body, what=f"create {key}", event="feature-created")
 
 
 def _tagged(key: str, after: State) -> Iterator[Op]:
@@ -126,14 +140,33 @@ def _tagged(key: str, after: State) -> Iterator[Op]:
 
 def _strategies(base: str, now: State, after: State) -> list[Op]:
     pairs, gone, new = matched(now["strategies"], after["strategies"])
-    ops = [Op(method="POST", path=f"{base}/strategies", body=whole(one), what=f"add {_name(one)}") for one in new]
-    for old, wanted in _changes(pairs):
-        path = f"{base}/strategies/{segment(old['id'])}"
-        ops.append(Op(method="PATCH", path=path, body=patch(old, wanted), what=f"change {_name(old)}", guarded=True))
-    for one in gone:
-        path = f"{base}/strategies/{segment(one['id'])}"
-        ops.append(Op(method="DELETE", path=path, what=f"remove {_name(one)}"))
+    ops = [_added(base, one) for one in new]
+    ops += [_updated(base, old, wanted) for old, wanted in _changes(pairs)]
+    ops += [_removed(base, one) for one in gone]
     return ops
+
+
+def _added(base: str, one: dict[str, Any]) -> Op:
+    path, body = f"{base}/strategies", whole(one)
+    return Op(method="POST", path=path, body=body, what=f"add {_name(one)}", event="feature-strategy-add", becomes=body)
+
+
+def _updated(base: str, old: dict[str, Any], wanted: dict[str, Any]) -> Op:
+    return Op(
+        method="PATCH",
+        path=f"{base}/strategies/{segment(old['id'])}",
+        body=patch(old, wanted),
+        what=f"change {_name(old)}",
+        guarded=True,
+        event="feature-strategy-update",
+        was=old,
+        becomes=wanted,
+    )
+
+
+def _removed(base: str, one: dict[str, Any]) -> Op:
+    path = f"{base}/strategies/{segment(one['id'])}"
+    return Op(method="DELETE", path=path, what=f"remove {_name(one)}", event="feature-strategy-remove", was=one)
 
 
 def _changes(pairs: Pairs) -> Pairs:

@@ -91,6 +91,8 @@ def target(state: FlagState, spec: FlagSpec) -> FlagWrite:
         strategies = [*strategies, built(one, state.key)]
     enabled = base["enabled"] if spec.enabled is None else spec.enabled
     after: State = {**base, "enabled": enabled, "strategies": strategies}
+    if spec.enabled is None and enabled and active(base) and not active(after):
+        after["enabled"] = False  # the server switches off with the last active strategy; so the plan says so
     if spec.tags and not state.exists:
         after["tags"] = sorted(spec.tags)
     return write(state, after)

@@ -158,11 +158,18 @@ def _changes(rules: FlagRules, write: FlagWrite) -> list[str]:
     """What the write makes of the flag, a line each: the switch, then every strategy that is not as before."""
     is_on = write.after["enabled"]
     lines = [f"{write.key} {'on' if is_on else 'off'} in {write.env}"]
+    if write.before["enabled"] and not is_on and _acts(write.before) and not _acts(write.after):
+        lines[0] += ": its last active strategy goes, and the flag server switches off with it"
     changed = rules.differences(write.before, write.after)
     lines += [line.split(", expected")[0] for line in changed if "strategy" in line]
     before, after = rules.exposed(write.before), rules.exposed(write.after)
     lines.append(f"exposure {before:g} % to {after:g} %" if before != after else f"exposure stays {after:g} %")
     return lines
+
+
+def _acts(state: Any) -> bool:
+    """Whether any strategy of the state is active."""
+    return any(not one.get("disabled") for one in state["strategies"])
 
 
 def _told(rules: FlagRules, state: Any) -> dict[str, Any]:

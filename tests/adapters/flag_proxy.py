@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import httpx
 
-Fault = Literal["lose", "drop", "late", "html", "limit", "unauthorized"]
+Fault = Literal["lose", "drop", "late", "hold", "html", "limit", "unauthorized", "forbidden"]
 
 ANSWERS: dict[str, tuple[int, str, str]] = {
     "html": (200, "text/html", "<html><body>Please log in</body></html>"),
     "limit": (429, "text/plain", "Too many requests, please try again later."),
+    "forbidden": (403, "application/json", '{"name": "PermissionError", "message": "you lack the right"}'),
     "unauthorized": (401, "application/json", '{"name": "UnauthorizedError", "message": "wrong token"}'),
 }
 
@@ -25,7 +26,7 @@ class Proxy:
     """Passes requests on, but for those whose `METHOD path` holds *where*: the first of these meets the fault.
 
     lose: carried out, and the answer is lost. drop: never carried out, and no answer. late: no answer, and carried out
-    once `let_land` was called. The others answer in the server's place, as `instead` does with a text of one's own.
+    once `let_land` was called. hold: kept back until `let_land`, then carried out and answered. The others answer in the server's place, as `instead` does with a text of one's own.
 
     `seen` lists what was asked, `METHOD path` each, `answered` the statuses that the server gave. `skew`: seconds that the server's clock is ahead, as its answers
     tell the time. `down` refuses every connection until `up`; `freeze` takes them and answers nothing until `thaw`.
@@ -34,6 +35,7 @@ class Proxy:
     def __init__(self, upstream: str) -> None:
         self.url = ""
         self.landed = asyncio.Event()
+        self.holding = asyncio.Event()
         self.seen: list[str] = []
         self.answered: list[int] = []
         self.skew = 0.0
@@ -111,7 +113,8 @@ class Proxy:
             return True
         if fault == "drop":
             return False
-        if fault == "late":
+        if fault in ("late", "hold"):
+            self.holding.set()
             await self._may_land.wait()
         headers = {k: v for k, v in headers.items() if k.lower() not in ("host", "content-length", "accept-encoding")}
         async with httpx.AsyncClient() as upstream:
@@ -119,6 +122,7 @@ class Proxy:
         self.answered.append(said.status_code)
         if fault is not None:
             self.landed.set()
+        if fault in ("lose", "late"):
             return False
         extra = f"ETag: {said.headers['etag']}\r\n" if "etag" in said.headers else ""
         if "date" in said.headers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amplify_tui.adapters.evaluation import Evaluator, population
@@ -78,7 +78,17 @@ def test_on_without_an_active_strategy_is_never_planned() -> None:
     with pytest.raises(Invalid, match="without an active strategy"):
         target(missing("f", "development"), FlagSpec(create="release", enabled=True))
     with pytest.raises(Invalid, match="without an active strategy"):
-        target(state(rollout()), FlagSpec(change=(StrategyChange(title="ramp", disabled=True),)))
+        target(state(rollout()), FlagSpec(enabled=True, change=(StrategyChange(title="ramp", disabled=True),)))
+
+
+def test_the_last_active_strategy_takes_the_environment_with_it_as_the_server_does_it() -> None:
+    assert not target(state(rollout()), FlagSpec(change=(StrategyChange(title="ramp", disabled=True),))).after[
+        "enabled"
+    ]
+    assert not target(state(rollout()), FlagSpec(remove=("ramp",))).after["enabled"]
+    assert target(state(rollout(), rollout("b")), FlagSpec(remove=("ramp",))).after["enabled"]
+    with pytest.raises(Invalid, match="without an active strategy"):
+        target(state(), FlagSpec(tags=("a",)))  # on for everybody is not switched off in passing
 
 
 def test_a_rollout_without_a_number_is_refused_because_the_server_makes_it_everybody() -> None:
@@ -220,6 +230,7 @@ def flags(draw: st.DrawFn) -> FlagState:
     return state(*strategies, enabled=draw(st.booleans()))
 
 
+@settings(deadline=None)
 @given(before=flags(), after=flags())
 def test_a_change_called_not_widening_gives_the_flag_to_no_new_user(before: FlagState, after: FlagState) -> None:
     if widens(before.raw, after.raw):
@@ -229,6 +240,7 @@ def test_a_change_called_not_widening_gives_the_flag_to_no_new_user(before: Flag
     assert has <= had
 
 
+@settings(deadline=None)
 @given(before=flags(), ours=flags(), foreign=flags())
 def test_an_undo_exposes_no_more_than_before_and_what_others_added(
     before: FlagState, ours: FlagState, foreign: FlagState

@@ -64,3 +64,26 @@ async def test_a_real_flag_changed_by_somebody_else_ends_off(real_world: RealWor
     for item in bench.plan():
         assert isinstance((await bench.take_back(item)).outcome, Done)
     assert not (await provider.read([name]))[name].enabled
+
+
+async def test_the_switch_that_goes_with_the_last_strategy_is_in_the_preview_and_in_the_undo(
+    real_world: RealWorld,
+) -> None:
+    """Unleash switches an environment off by itself when its last active strategy is removed."""
+    name = f"steps-{secrets.token_hex(4)}"
+    bench = Bench(real_world, "flag")
+    ramp = StrategySpec(title="ramp", rollout=25, stickiness="userId")
+    await bench.drive(FlagFields(name=name, source="flags", create="release", enabled=True, strategies=(ramp,)))
+    taking = Bench(real_world, "flag", step="taking")
+    fields = FlagFields(name=name, source="flags", remove=("ramp",))
+    shown = (await taking.verb.prepare(fields, taking.ctx())).preview
+    assert f"{name} off in production: its last active strategy goes" in shown
+    [made] = await taking.drive(fields)
+    assert isinstance(made.outcome, Done), made.outcome
+    assert made.outcome.receipt.keys() == {"fingerprint"}  # nobody else is accused of what the server did
+    provider = real_world.flags("flags")
+    assert not (await provider.read([name]))[name].enabled
+    taking.state = replace(taking.state, phase="rolling_back")
+    for item in taking.plan():
+        assert isinstance((await taking.take_back(item)).outcome, Done)
+    assert (await provider.read([name]))[name].exposure == 25.0

@@ -109,6 +109,11 @@ def _done(state: State, data: ev.EffectDone, env: Envelope) -> Said:
     """A message that was taken and never answered is done for the run, and nobody may read that as delivered."""
     if data.receipt.get("sent") == "maybe":
         return "unknown", f"{_effect(state, data.effect)} PERHAPS SENT{_because(str(data.receipt.get('why', '')))}"
+    if meanwhile := data.receipt.get("meanwhile"):
+        return "unknown", f"{_effect(state, data.effect)} done; meanwhile {collapsed(str(meanwhile))}"
+    if unaudited := data.receipt.get("unaudited"):
+        words = f"who else wrote is not known: {collapsed(str(unaudited))}"
+        return "done", f"{_effect(state, data.effect)} done; {words}"
     return "done", f"{_effect(state, data.effect)} done"
 
 

@@ -222,6 +222,17 @@ def test_a_message_without_an_answer_is_perhaps_sent_and_never_done() -> None:
     assert sayer(told.state, ev.EffectDone(effect=effect), None)[0] == "done"
 
 
+def test_what_others_wrote_while_we_did_stands_behind_done() -> None:
+    told = stories.running()
+    effect = next(iter(told.state.effects))
+    sayer = SAYERS[ev.EffectDone]
+    sign, words = sayer(told.state, ev.EffectDone(effect=effect, receipt={"meanwhile": "ann: set it to 80 %"}), None)
+    assert sign == "unknown"
+    assert words.endswith("done; meanwhile ann: set it to 80 %")
+    blind = ev.EffectDone(effect=effect, receipt={"unaudited": "403: no right"})
+    assert sayer(told.state, blind, None)[1].endswith("done; who else wrote is not known: 403: no right")
+
+
 def test_a_hold_after_a_mitigation_says_that_exposure_is_off_and_what_goes_on() -> None:
     told = stories.held()
     steps = {ref: replace(step, status="stuck", cause="undo") for ref, step in told.state.steps.items()}
