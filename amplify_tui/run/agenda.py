@@ -15,6 +15,7 @@ from amplify_tui.run.rereads import late_writes, looks_due
 from amplify_tui.run.shapes import EXPOSURE_BAND, VERIFY_BAND, UndoItem, ref_of
 from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, TriggerState
 from amplify_tui.run.undo import (
+    LANDS_WITHIN,
     SETTLED_ITEM,
     ItemState,
     mitigation_items,
@@ -24,6 +25,7 @@ from amplify_tui.run.undo import (
 
 STOP_AFTER = 5.0  # seconds that a rollback leaves to what is under way before it ends it
 PROBE_BACKOFF = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+LATE_LOOKS = (0.0, 1.0, 5.0, 15.0, LANDS_WITHIN)  # seconds after a write to a flag went without an answer
 
 
 class Todo(Struct, frozen=True, kw_only=True):
@@ -61,7 +63,13 @@ class Todo(Struct, frozen=True, kw_only=True):
 
 
 def probe_due(effect: EffectState, now: float) -> bool:
-    """Unknown effects are looked at after 0, 1, 2, 4 ... 30 s, then every 30 s without end."""
+    """Unknown effects are looked at after 0, 1, 2, 4 ... 30 s, then every 30 s without end.
+
+    A write to a flag that goes forward is looked at when it may have landed late, for the last time when it cannot any
+    more, whatever came before (`probed` in decide/work.py).
+    """
+    if effect.target.kind == "flag" and not effect.undoes and effect.probes < len(LATE_LOOKS):
+        return now >= effect.unknown_since + LATE_LOOKS[effect.probes]
     wait = PROBE_BACKOFF[min(effect.probes, len(PROBE_BACKOFF) - 1)]
     return now >= (effect.probed_at or effect.unknown_since) + wait
 

@@ -180,8 +180,10 @@ class EffectUnknown(Data, frozen=True):
 
 
 class EffectProbed(Data, frozen=True):
+    """A look at an effect whose outcome nobody knows. pending: not seen in place, and it may still land."""
+
     effect: str
-    result: Literal["done", "absent", "diverged", "running", "unreachable"]
+    result: Literal["done", "absent", "diverged", "running", "pending", "unreachable"]
     observed: Any = None
     detail: str = ""
 

@@ -104,7 +104,7 @@ def _probed(state: State, data: ev.EffectProbed, env: Envelope) -> State:
         observed=data.observed if data.observed is not None else effect.observed,
         reason=data.detail or effect.reason,
     )
-    if data.result in ("unreachable", "running"):
+    if data.result in ("unreachable", "running", "pending"):
         return _put(state, probed)
     ended_at = None if data.result == "diverged" else env.at_s
     settled = replace(probed, status=data.result, retryable=data.result == "absent", ended_at=ended_at)

@@ -61,8 +61,18 @@ def _touched(effect: EffectState, now: float) -> bool:
 
 
 def _may_land(effect: EffectState, now: float) -> bool:
-    late = effect.exposure is not None and effect.unknown_since > 0 and not effect.human
+    is_of_flag = effect.exposure is not None or effect.target.kind == "flag"
+    late = is_of_flag and effect.unknown_since > 0 and not effect.human
     return late and now < effect.deadline + LANDS_WITHIN
+
+
+def is_late(effect: EffectState, now: float) -> bool:
+    """Whether a write to a flag that goes forward and had no answer may yet be carried out, though no look saw it.
+
+    It was on its way when its answer was given up; a server that stood still, or a gateway, hands it on later.
+    """
+    is_forward = effect.target.kind == "flag" and not effect.undoes and not effect.human
+    return is_forward and effect.unknown_since > 0 and now < effect.unknown_since + LANDS_WITHIN
 
 
 def item_id(target: Target, band: int) -> str:

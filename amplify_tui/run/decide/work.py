@@ -17,8 +17,10 @@ from amplify_tui.run.rereads import late_writes, unread
 from amplify_tui.run.shapes import Await, Refusal, StepPlan
 from amplify_tui.run.state import EffectState, State, StepState
 from amplify_tui.run.undo import (
+    LANDS_WITHIN,
     ROLLBACK,
     SETTLED_ITEM,
+    is_late,
     is_verification,
     items_under_way,
     mitigation_label,
@@ -261,6 +263,11 @@ def probed(state: State, order: c.Probed, now: float) -> Result:
     if is_verification(effect) and order.result not in ("unreachable", "running"):
         # What it would have found is not known, whatever the target looks like now: it looks again.
         return (ev.EffectProbed(effect=effect.id, result="absent", detail="it is read back again"),)
+    if order.result == "absent" and is_late(effect, now):
+        # Gone on with now, the same write might be made twice; taken for absent, it might expose users unwatched.
+        left = effect.unknown_since + LANDS_WITHIN - now
+        words = f"{order.detail or 'it is not in place'}; a write without an answer may land late: {left:.0f} s to go"
+        return (ev.EffectProbed(effect=effect.id, result="pending", observed=order.observed, detail=words),)
     seen = ev.EffectProbed(effect=effect.id, result=order.result, observed=order.observed, detail=order.detail)
     step = state.steps.get(effect.ref)
     if order.result == "diverged" and step is not None and not effect.undoes and not step.is_over:
