@@ -146,8 +146,19 @@ class Strategy(Struct, frozen=True, kw_only=True):
     raw: dict[str, Any] = {}
 
 
+class Parent(Struct, frozen=True, kw_only=True):
+    """A flag on which another one depends: users get that one only where this is on (or off, where not `enabled`)."""
+
+    key: str
+    enabled: bool = True
+    variants: tuple[str, ...] = ()
+
+
 class FlagState(Struct, frozen=True, kw_only=True):
-    """One flag in one environment. `exposure` is the highest share of any user population, in percent."""
+    """One flag in one environment. `exposure` is the highest share of any user population, in percent.
+
+    stale: its server says that it has had its time. parents: as far as the server knows them; no part of `raw`.
+    """
 
     key: str
     env: str
@@ -157,6 +168,8 @@ class FlagState(Struct, frozen=True, kw_only=True):
     exposure: float = 0.0
     fingerprint: str = ""
     type: str = ""
+    stale: bool = False
+    parents: tuple[Parent, ...] = ()
     raw: dict[str, Any] = {}
 
 
@@ -207,6 +220,13 @@ class FlagProvider(Protocol):
     async def check(self) -> list[Problem]: ...
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class DatesExposure(Protocol):
+    """A flag server that knows since when whoever gets a flag gets it."""
+
+    async def exposed_since(self, key: str) -> float | None: ...
 
 
 FlagAct: TypeAlias = Literal["create", "tags", "strategies", "switch", "archive"]

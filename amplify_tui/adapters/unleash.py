@@ -132,7 +132,7 @@ class UnleashProvider:
                 return refusal
             sent: list[Op] = []
             outcome = await self._carried_out(write, now, kills, sent)
-            return await self._audited(outcome, write, sent, mark)
+            return await audited(outcome, write, sent, self._trail, mark)
 
     async def _carried_out(self, write: FlagWrite, now: FlagState, kills: int, sent: list[Op]) -> Outcome:
         """Make the calls one by one, each into *sent*, and read the flag back."""
@@ -148,16 +148,6 @@ class UnleashProvider:
             if failed is not None:
                 return _partly(failed, op, done)
         return await self._settled(write, kills, sent)
-
-    async def _audited(self, outcome: Outcome, write: FlagWrite, sent: list[Op], mark: Mark | None) -> Outcome:
-        """*outcome* with what others did to the flag since the mark: the server keeps no lock, so each write looks."""
-        if mark is None:
-            return with_others(outcome, (), why="the token may not read the audit trail")
-        try:
-            events = await self._trail.since(write.key, mark)
-        except AdapterError as error:
-            return with_others(outcome, (), why=str(error))
-        return with_others(outcome, unleash_events.others(events, sent, env=write.env, me=self._trail.me))
 
     async def _revive(self, write: FlagWrite, kills: int) -> FlagState | Absent | Unknown:
         """The flag as it comes out of the archive, with what it had there; still missing where it was purged."""
@@ -244,6 +234,10 @@ class UnleashProvider:
         used = {one for strategy in strategies for one in strategy.get("segments", [])}
         return await self._trail.changes(key, self.environment, since, used)
 
+    async def exposed_since(self, key: str) -> float | None:
+        """When whoever gets the flag last changed, by our clock; None where nobody can say. Raises AdapterError."""
+        return await self._trail.exposed_since(key, self.environment)
+
     async def with_segments(self, state: FlagState) -> FlagState:
         """*state* with what its segments hold beside their ids, for evaluation; never to be written back.
 
@@ -291,6 +285,17 @@ def _refusal(write: FlagWrite, now: State) -> Absent | None:
             reason=f"{write.key} would be on without an active strategy: 100 % for everybody", error="Invalid"
         )
     return None
+
+
+async def audited(outcome: Outcome, write: FlagWrite, sent: list[Op], trail: Trail, mark: Mark | None) -> Outcome:
+    """*outcome* with what others did to the flag since the mark: the server keeps no lock, so each write looks."""
+    if mark is None:
+        return with_others(outcome, (), why="the token may not read the audit trail")
+    try:
+        events = await trail.since(write.key, mark)
+    except AdapterError as error:
+        return with_others(outcome, (), why=str(error))
+    return with_others(outcome, unleash_events.others(events, sent, env=write.env, me=trail.me))
 
 
 def with_others(outcome: Outcome, others: tuple[str, ...], *, why: str = "") -> Outcome:

@@ -69,7 +69,7 @@ def others(events: Iterable[Event], ops: Sequence[Op], *, env: str, me: int | No
     events: those since before the first of *ops*. me: whose events ours are, where that is known: two who do the same
     are told apart by it alone.
     """
-    left = [e for e in events if str(e.get("type")).startswith(EXPOSING) and e.get("environment") in (None, "", env)]
+    left = [event for event in events if exposes(event, env)]
     ours: list[tuple[Op, Event]] = []
     for op in ops:
         if (found := _explained(op, left, me)) is not None:
@@ -78,6 +78,11 @@ def others(events: Iterable[Event], ops: Sequence[Op], *, env: str, me: int | No
     # What the server did by itself because of a call of ours stands in the same transaction as that.
     groups = {event.get("groupId") for _, event in ours} - {None}
     return tuple(_told(event, ours) for event in left if event.get("groupId") not in groups)
+
+
+def exposes(event: Event, env: str) -> bool:
+    """Whether it is about who gets the flag in *env*."""
+    return str(event.get("type")).startswith(EXPOSING) and event.get("environment") in (None, "", env)
 
 
 def _explained(op: Op, events: list[Event], me: int | None) -> Event | None:

@@ -16,8 +16,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from msgspec.structs import replace
+
+from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.flag_port import ROLLOUT, State
-from amplify_tui.adapters.ports import FlagState, Invalid, Strategy
+from amplify_tui.adapters.ports import FlagState, Invalid, Parent, Strategy
 
 SEGMENT_RULES: Final = "segmentConstraints"  # what the segments of a strategy hold, for evaluation only
 EVERYBODY: Final = 100.0
@@ -51,11 +54,18 @@ def parse(feature: Any, env: str) -> FlagState:
             "impression_data": bool(feature.get("impressionData")),
             "strategies": [dict(one) for one in found["strategies"]],
         }
-        return flag_state(str(feature["name"]), env, state)
+        known = flag_state(str(feature["name"]), env, state)
+        parents = tuple(_parent(one) for one in feature.get("dependencies") or ())
+        return replace(known, stale=bool(feature.get("stale")), parents=parents)
     except StopIteration:
         raise Invalid(f"the flag has no environment {env!r}", fix="check `environment` of the source") from None
     except (KeyError, TypeError, ValueError) as error:
         raise Invalid(f"the flag server's answer is no flag: {type(error).__name__}") from error
+
+
+def _parent(raw: Mapping[str, Any]) -> Parent:
+    names = tuple(clean(str(one), 80) for one in raw.get("variants") or ())
+    return Parent(key=str(raw["feature"]), enabled=bool(raw.get("enabled", True)), variants=names)
 
 
 def flag_state(key: str, env: str, state: State) -> FlagState:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from amplify_tui.adapters.http import Answer, Http, skew
 from amplify_tui.adapters.ports import AdapterError, FlagChange, Unreachable
-from amplify_tui.adapters.unleash_events import Event, changes, moment, page
+from amplify_tui.adapters.unleash_events import Event, changes, exposes, moment, page
 
 PAGE: Final = 100
 LONG_PAGE: Final = 1000  # the most that the server gives; asked for more it gives 50
@@ -80,6 +80,16 @@ class Trail:
             # Changing a segment changes whom the flag reaches, under an event that names no flag.
             pages.append(await self._back_to(since, "type=IS:segment-updated"))
         return changes(pages, key=key, env=env, since=since, segments=segments, ahead=self.ahead)
+
+    async def exposed_since(self, key: str, env: str) -> float | None:
+        """When whoever gets the flag in *env* last changed, by our clock; None where its newest events do not tell.
+
+        Raises AdapterError.
+        """
+        for event in await self._page(f"feature=IS:{key}", 0, PAGE):
+            if exposes(event, env):
+                return moment(event) - self.ahead
+        return None
 
     @property
     def ahead(self) -> float:

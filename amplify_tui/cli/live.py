@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from amplify_tui.engine.create import default_actor
 from amplify_tui.engine.facts import Facts, explain, locks_of, look
 from amplify_tui.engine.locks import open_index
 from amplify_tui.engine.rundir import home
+from amplify_tui.engine.tidy import untidy
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.document import Document
 from amplify_tui.playbook.problems import Problem
@@ -120,7 +122,11 @@ async def _flag_server(facts: Facts, name: str, provider: FlagProvider) -> tuple
     if not isinstance(provider, Surveys):
         return await provider.check(), ()
     told = await provider.survey(needs_of(facts.playbook, name))
-    return list(told.problems), told.good
+    found = list(told.problems)
+    if not any(one.severity == "error" for one in found):  # who may not read flags has been told so
+        wants = await untidy(facts, name, provider, time.time())
+        found += [Found(what=one.what, where=f"sources.{name}", fix=one.fix, severity="warning") for one in wants]
+    return found, told.good
 
 
 def _locks(facts: Facts) -> list[Found]:

@@ -12,11 +12,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from amplify_tui.adapters.flag_port import FlagWatcher
 from amplify_tui.adapters.ports import AdapterError, Query
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.facts import Facts
 from amplify_tui.engine.fleet import Fleet
+from amplify_tui.engine.tidy import untidy
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.model import Signal
 from amplify_tui.verdict.model import Cohort, FlagReading, Reading
@@ -24,6 +27,7 @@ from amplify_tui.verdict.model import Cohort, FlagReading, Reading
 FLAGS_S: Final = 1.0
 GIT_S: Final = 1.0
 REMOTE_S: Final = 30.0
+TIDY_S: Final = 600.0  # what wants tidying up changes with releases, not within one
 TAGS_SHOWN: Final = 20
 
 FlagsSeen = Callable[[Sequence[FlagReading]], Awaitable[None]]
@@ -52,6 +56,7 @@ class Watchers:
         for source, flags in _flags_of(playbook.stages).items():
             if source in playbook.sources:
                 chores.append((f"flags {source}", self._flags(source, flags), FLAGS_S))
+                chores.append((f"tidy {source}", self._tidy(source), TIDY_S))
         chores.append(("git", self._git(), GIT_S))
         for name, chore, every in chores:
             self._tasks.append(asyncio.create_task(self._repeat(name, chore, every), name=name))
@@ -109,6 +114,14 @@ class Watchers:
             for reading in readings:
                 self._board.flag(reading)
             await self._flags_seen(readings)
+
+        return read
+
+    def _tidy(self, source: str) -> Callable[[], Awaitable[None]]:
+        async def read() -> None:
+            now = time.time()
+            found = await untidy(self._facts, source, self._world.flags(source), now)
+            self._board.post(f"tidy:{source}", {"status": "ok", "at": now, "flags": msgspec.to_builtins(found)})
 
         return read
 

@@ -101,6 +101,13 @@ class Service(Base, frozen=True):
     started: Started | None = None
 
 
+class FlagCode(Base, frozen=True):
+    """How the released code names the flags of a source, for `check --live` and the board."""
+
+    paths: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+
+
 class Source(Base, frozen=True):
     """Exactly one of the keys that name a kind; `use` names an implementation of another package."""
 
@@ -124,6 +131,8 @@ class Source(Base, frozen=True):
     environment: str | None = None
     project: str = "default"
     poll: Dur = 15.0
+    max_full_for: Dur | None = None
+    code: FlagCode | None = None
 
 
 class Condition(Base, frozen=True):

@@ -18,7 +18,7 @@ from amplify_tui.run.shapes import UndoItem
 from amplify_tui.run.state import EffectState
 from amplify_tui.run.undo import is_verification
 from amplify_tui.steps import flag_undo
-from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, look, rules_of, state_of, who, write_now
+from amplify_tui.steps.flag_parts import above, cut_off, draft_of, flag_id, look, rules_of, state_of, who, write_now
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 
@@ -53,6 +53,8 @@ class Flag:
         lines = [_says(rules, write, "\n")]
         if not rules.same(write.before, write.after):
             lines.append(await who(fields.source, write, ctx))
+        if rules.exposed(write.after) > 0:
+            lines += await above(ctx.world.flags(fields.source), live)
         return Preparation(preview="\n".join(lines))
 
     async def tasks(self, fields: FlagFields, ctx: Context, phase: int) -> Sequence[Sequence[Task]]:

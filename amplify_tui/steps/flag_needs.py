@@ -36,6 +36,12 @@ def flags_on(playbook: Playbook, source: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if isinstance(name, str) and not has_expr(name)))
 
 
+def flags_made_on(playbook: Playbook, source: str) -> frozenset[str]:
+    """Those among them that a step creates."""
+    made = (step.fields.get("name") for step in steps_on(playbook, source) if step.fields.get("create"))
+    return frozenset(name for name in made if isinstance(name, str) and not has_expr(name))
+
+
 def steps_on(playbook: Playbook, source: str) -> Iterator[Step]:
     """The steps that act on a flag of *source*, those of the rollback section after the stages'."""
     back = playbook.rollback

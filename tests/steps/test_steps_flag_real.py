@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
@@ -87,3 +88,27 @@ async def test_the_switch_that_goes_with_the_last_strategy_is_in_the_preview_and
     for item in taking.plan():
         assert isinstance((await taking.take_back(item)).outcome, Done)
     assert (await provider.read([name]))[name].exposure == 25.0
+
+
+async def test_a_parent_that_is_off_is_in_the_preview_of_a_ramp_and_of_a_switch(
+    real_world: RealWorld, unleash: Unleash
+) -> None:
+    name = f"steps-{secrets.token_hex(4)}"
+    ramp = StrategySpec(title="ramp", rollout=0, stickiness="userId")
+    for each in (name, f"{name}-parent"):
+        made = FlagFields(name=each, source="flags", create="release", enabled=False, strategies=(ramp,))
+        await Bench(real_world, "flag", step=each).drive(made)
+    async with httpx.AsyncClient(base_url=unleash.url, headers={"Authorization": unleash.admin}) as http:
+        depends = {"feature": f"{name}-parent", "enabled": True}
+        path = f"/api/admin/projects/default/features/{name}/dependencies"
+        (await http.post(path, json=depends)).raise_for_status()
+    says = f"{name} depends on {name}-parent, which is off in production: nobody gets it"
+    fields = RolloutFields(flag=name, source="flags", phases=(10, 50), bake=1.0, gate=("health",))
+    rollout = Bench(real_world, "rollout")
+    assert says in (await rollout.verb.prepare(fields, rollout.ctx())).preview
+    wider = StrategySpec(title="ramp", rollout=25, stickiness="userId")
+    bench = Bench(real_world, "flag")
+    on = FlagFields(name=name, source="flags", enabled=True, strategies=(wider,))
+    assert says in (await bench.verb.prepare(on, bench.ctx())).preview
+    off = FlagFields(name=name, source="flags", enabled=False)
+    assert says not in (await bench.verb.prepare(off, bench.ctx())).preview

@@ -108,7 +108,7 @@ _COMPLAINTS: Final[tuple[tuple[re.Pattern[str], type[AdapterError], str, str], .
         (
             (
                 r"bad revision|unknown revision|needed a single revision|bad object|not a valid object"
-                r"|malformed object|invalid revision range"
+                r"|malformed object|unable to parse object|invalid revision range"
             ),
             NotFound,
             "no such commit, branch or tag here",
