@@ -135,23 +135,21 @@ class UnleashProvider:
             return await audited(outcome, write, sent, self._trail, mark)
 
     async def _carried_out(self, write: FlagWrite, now: FlagState, kills: int, sent: list[Op]) -> Outcome:
-        """Make the calls one by one, each into *sent*, and read the flag back."""
+        """Make the calls one by one, and read the flag back; *sent* gets those that may have left an event."""
         if write.after.get("revive") and not now.exists:
-            sent.append(revive(write.key))
-            revived = await self._revive(write, kills)
+            revived = await self._revive(write, kills, sent)
             if isinstance(revived, Absent | Unknown):
                 return revived
             now = revived
         for done, op in enumerate(operations(self.project, write.key, write.env, now.raw, write.after)):
-            sent.append(op)
-            failed = await self._send(op, write.key, kills)
+            failed = await self._send(op, write.key, kills, sent)
             if failed is not None:
                 return _partly(failed, op, done)
         return await self._settled(write, kills, sent)
 
-    async def _revive(self, write: FlagWrite, kills: int) -> FlagState | Absent | Unknown:
+    async def _revive(self, write: FlagWrite, kills: int, sent: list[Op]) -> FlagState | Absent | Unknown:
         """The flag as it comes out of the archive, with what it had there; still missing where it was purged."""
-        failed = await self._send(revive(write.key), write.key, kills)
+        failed = await self._send(revive(write.key), write.key, kills, sent)
         if failed is not None and not (isinstance(failed, Absent) and failed.error == "NotFound"):
             return failed
         try:
@@ -159,15 +157,18 @@ class UnleashProvider:
         except AdapterError as error:
             return Unknown(cause=f"taken out of the archive, and not read back: {error}")
 
-    async def _send(self, op: Op, key: str, kills: int) -> Absent | Unknown | None:
+    async def _send(self, op: Op, key: str, kills: int, sent: list[Op]) -> Absent | Unknown | None:
         """None when the call succeeded. After a kill of the flag nothing more of an older write goes out."""
         if self._kills[key] != kills:
             return Absent(reason=f"stopped before: {op.what}: the flag was killed meanwhile", error="Conflict")
         answer = await self._admin.write(op.method, op.path, op.body)
         if isinstance(answer, Answer):
+            sent.append(op)
             return None
         if op.guarded and isinstance(answer, Unknown) and STALE in answer.cause:
             return Absent(reason=f"{op.what}: somebody changed it meanwhile", error="Conflict")
+        if isinstance(answer, Unknown):  # what was refused leaves no event: one like it is somebody else's
+            sent.append(op)
         return answer
 
     async def _settled(self, write: FlagWrite, kills: int, sent: list[Op]) -> Outcome:
@@ -178,8 +179,7 @@ class UnleashProvider:
             if wanted["enabled"] and wanted["exists"] and not now.enabled and active(now.raw):
                 # A moment without an active strategy turned it off (ours cannot; somebody's can).
                 op = switch_on(env_path(self.project, write.key, write.env), write.key, write.env)
-                sent.append(op)
-                if (failed := await self._send(op, write.key, kills)) is not None:
+                if (failed := await self._send(op, write.key, kills, sent)) is not None:
                     return _partly(failed, op, 1)
                 now = await self._read_one(write.key)
         except AdapterError as error:

@@ -144,7 +144,9 @@ async def _environment(access: Access, found: Findings) -> bool:
     """Whether the project has the environment."""
     try:
         answer = await access.admin.read("GET", f"/api/admin/environments/project/{quote(access.project, safe='')}")
-        environments = {str(one["name"]): bool(one.get("enabled", True)) for one in answer.json()["environments"]}
+        # One that was taken from the project is listed all the same, as not visible.
+        there = [one for one in answer.json()["environments"] if one.get("visible", True)]
+        environments = {str(one["name"]): bool(one.get("enabled", True)) for one in there}
     except AdapterError as error:
         found.broken(error)
         return False

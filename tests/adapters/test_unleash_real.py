@@ -138,7 +138,7 @@ async def test_the_test_operations_refuse_a_strategy_changed_between_our_read_an
     (change, _) = operations("default", key, "development", planned.before, planned.after)
     value = [{"op": "replace", "path": "/parameters/rollout", "value": "7"}]
     await server.patch(change.path, json=value)
-    refused = await flags._send(change, key, 0)
+    refused = await flags._send(change, key, 0, [])
     assert isinstance(refused, Absent)
     assert refused.error == "Conflict"
     assert (await one(flags, key)).raw["strategies"][0]["parameters"]["rollout"] == "7"
