@@ -1,8 +1,8 @@
 """Who is affected by a change of a flag: who joins and who leaves, evaluated by the engine that applications run.
 
-The population is made up: always the same users, spread over the values that the flag's own constraints ask for, so
-that a rule for one country shows the share of that country's users and not nobody. Where shares fall at random (no
-user keeps the flag from one request to the next) there is no "who" to tell.
+Without a population of the team's own it is made up: always the same users, spread over the values that the flag's own
+constraints ask for, so that a rule for one country shows the share of that country's users and not nobody. Where shares
+fall at random (no user keeps the flag from one request to the next) there is no "who" to tell.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Any, Final
 from msgspec import Struct
 
 from amplify_tui.adapters.flag_port import FlagRules
+from amplify_tui.adapters.population import Population
 from amplify_tui.adapters.ports import AdapterError, FlagState, Invalid
 from amplify_tui.adapters.unleash_state import SEGMENT_RULES, active, canonical
 
 SAMPLE: Final = 10_000
+MADE_UP: Final = "made-up users"
 OTHER: Final = "other"
 _IDENTITIES: Final = frozenset({"userId", "sessionId"})
 _STANDARD: Final = frozenset({"appName", "environment", "currentTime", "remoteAddress"})
@@ -51,55 +53,68 @@ class Overlap(Struct, frozen=True, kw_only=True):
         return self.total - self.every - self.some
 
 
-def affected(rules: FlagRules, before: FlagState, after: FlagState, size: int = SAMPLE) -> Affected:
-    """How the change from one state to the other reaches *size* made-up users.
+def affected(rules: FlagRules, before: FlagState, after: FlagState, people: Population | None = None) -> Affected:
+    """How the change from one state to the other reaches *people*, or the made-up users where they are None.
 
     Raises Invalid where the engine cannot evaluate a state, or where users get the flag at random.
     """
-    had, have = _sets(rules, (before, after), size)
-    return Affected(total=size, before=len(had), joins=len(have - had), leaves=len(had - have))
+    asked = people or made_up((before, after))
+    had, have = _sets(rules, (before, after), asked)
+    return Affected(total=len(asked), before=len(had), joins=len(have - had), leaves=len(had - have))
 
 
-def overlap(rules: FlagRules, states: Sequence[FlagState], size: int = SAMPLE) -> Overlap:
+def overlap(rules: FlagRules, states: Sequence[FlagState], people: Population | None = None) -> Overlap:
     """Who gets several flags at once: two shares of 10 % meet in 1 % of users, unless they share their group.
 
     Raises Invalid as `affected` does.
     """
     if not states:
         raise Invalid("no flag is named")
-    sets = _sets(rules, tuple(states), size)
+    asked = people or made_up(states)
+    sets = _sets(rules, tuple(states), asked)
     every = frozenset.intersection(*sets)
-    return Overlap(total=size, every=len(every), some=len(frozenset.union(*sets) - every))
+    return Overlap(total=len(asked), every=len(every), some=len(frozenset.union(*sets) - every))
 
 
-def in_words(rules: FlagRules, before: FlagState, after: FlagState) -> str:
+def in_words(rules: FlagRules, before: FlagState, after: FlagState, people: Population | None = None) -> str:
     """One line for a preview, whatever can be told."""
     try:
-        found = affected(rules, before, after)
+        found = affected(rules, before, after, people)
     except AdapterError as error:
         return f"who is affected: {error.what}"
+    whom = people.name if people else MADE_UP
     if not found.joins and not found.leaves:
-        return f"who is affected: nobody, {found.before:,} of {found.total:,} made-up users have it before and after"
-    counts = f"{found.before:,} of {found.total:,} made-up users have it, {found.after:,} then"
+        return f"who is affected: nobody, {found.before:,} of {found.total:,} {whom} have it before and after"
+    counts = f"{found.before:,} of {found.total:,} {whom} have it, {found.after:,} then"
     return f"who is affected: {counts}: {found.joins:,} join, {found.leaves:,} leave"
 
 
-def _sets(rules: FlagRules, states: tuple[FlagState, ...], size: int) -> tuple[frozenset[int], ...]:
+def _sets(rules: FlagRules, states: tuple[FlagState, ...], people: Population) -> tuple[frozenset[int], ...]:
     for state in states:
         if any((one.get("parameters") or {}).get("stickiness") == "random" for one in active(state.raw)):
             raise Invalid(f"{state.key} is given at random, a share of the requests and of no particular users")
-    users = canonical(sampled(states, size))
     return tuple(
-        _users(rules, state.key, state.env, canonical(state.raw), users) if state.exists else frozenset()
+        _users(rules, state.key, state.env, canonical(state.raw), people) if state.exists else frozenset()
         for state in states
     )
 
 
-@lru_cache(maxsize=8)
-def _users(rules: FlagRules, flag: str, env: str, raw: str, users: str) -> frozenset[int]:
+@lru_cache(maxsize=32)
+def _users(rules: FlagRules, flag: str, env: str, raw: str, people: Population) -> frozenset[int]:
     """Kept, since a step that waits is previewed again each second."""
     state = rules.state(flag, env, json.loads(raw))
-    return rules.evaluator([state]).users(flag, json.loads(users))
+    return rules.evaluator([state]).users(flag, people.contexts)
+
+
+def made_up(states: Sequence[FlagState], size: int = SAMPLE) -> Population:
+    """The users that are made up for these states, see `sampled`. Raises Invalid where none can be."""
+    return _made_up(canonical([active(state.raw) for state in states]), size)
+
+
+@lru_cache(maxsize=8)
+def _made_up(strategies: str, size: int) -> Population:
+    found = [one for of_state in json.loads(strategies) for one in of_state]
+    return Population(MADE_UP, _sampled(found, size), is_made_up=True)
 
 
 def sampled(states: Iterable[FlagState], size: int = SAMPLE) -> list[dict[str, Any]]:
@@ -108,9 +123,13 @@ def sampled(states: Iterable[FlagState], size: int = SAMPLE) -> list[dict[str, A
     Users that are asked for by name are among them, once each. A field that only shares stick to has a value of its own
     for each user. The same states give the same users.
     """
+    return _sampled([one for state in states for one in active(state.raw)], size)
+
+
+def _sampled(strategies: Sequence[Mapping[str, Any]], size: int) -> list[dict[str, Any]]:
     values: dict[str, list[str]] = {}
     own: set[str] = set()
-    for strategy in (one for state in states for one in active(state.raw)):
+    for strategy in strategies:
         own |= {str(one.get("stickiness")) for one in _sticky(strategy)} - _IDENTITIES - {"", "default", "None"}
         for constraint in (*(strategy.get("constraints") or ()), *(strategy.get(SEGMENT_RULES) or ())):
             field = values.setdefault(str(constraint.get("contextName")), [])

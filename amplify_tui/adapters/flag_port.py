@@ -74,6 +74,18 @@ class StrategyChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     disabled: bool | UnsetType = UNSET
 
 
+class ContextField(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A field that rules may ask for and shares may stick to, defined where the server does not have it yet.
+
+    One that is there stays as it is: other flags rely on it. values: the only ones that rules may name; none: any.
+    """
+
+    name: str
+    description: str = ""
+    stickiness: bool = False
+    values: tuple[str, ...] = ()
+
+
 class FlagSpec(Struct, frozen=True, kw_only=True, tag="target"):
     """A whole target: what the `flag` verb asks for. `strategies` replaces all; `remove` names titles or ids.
 
@@ -91,6 +103,7 @@ class FlagSpec(Struct, frozen=True, kw_only=True, tag="target"):
     description: str | None = None
     impression_data: bool | None = None
     tags: tuple[str, ...] = ()
+    context: tuple[ContextField, ...] = ()
     archive: bool = False
 
 

@@ -54,6 +54,8 @@ def strategies(rule: Any, key: str, on: str, off: str) -> list[dict[str, Any]] |
 
 def reason_against(state: State) -> str:
     """Why a flag of this file cannot hold *state*, and what to write instead; "" where it can."""
+    if state.get("context"):
+        return "a flagd file defines no context fields: applications send whatever they like; leave out `context`"
     for one in state["strategies"]:
         title = repr(one.get("title") or one["name"])
         if one["name"] not in (ROLLOUT, EVERYBODY, OPAQUE):

@@ -229,7 +229,7 @@ class DatesExposure(Protocol):
     async def exposed_since(self, key: str) -> float | None: ...
 
 
-FlagAct: TypeAlias = Literal["create", "tags", "strategies", "switch", "archive"]
+FlagAct: TypeAlias = Literal["create", "tags", "context", "strategies", "switch", "archive"]
 
 
 class FlagNeeds(Struct, frozen=True, kw_only=True):

@@ -126,9 +126,10 @@ class UnleashProvider:
                 now = (await self.read([write.key]))[write.key]
             except AdapterError as error:
                 return Absent(reason=f"not tried: {error}", retryable=error.retryable, error=type(error).__name__)
-            if same(write.after, now.raw):
+            in_place = same(write.after, now.raw)
+            if in_place and not write.after.get("context"):
                 return Done(observed=now.raw)
-            if refusal := _refusal(write, now.raw):
+            if not in_place and (refusal := _refusal(write, now.raw)):
                 return refusal
             sent: list[Op] = []
             outcome = await self._carried_out(write, now, kills, sent)
@@ -167,6 +168,8 @@ class UnleashProvider:
             return None
         if op.guarded and isinstance(answer, Unknown) and STALE in answer.cause:
             return Absent(reason=f"{op.what}: somebody changed it meanwhile", error="Conflict")
+        if op.may_exist and isinstance(answer, Absent) and answer.error == "Conflict":
+            return None
         if isinstance(answer, Unknown):  # what was refused leaves no event: one like it is somebody else's
             sent.append(op)
         return answer

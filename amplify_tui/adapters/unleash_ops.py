@@ -29,8 +29,8 @@ Pairs = list[tuple[dict[str, Any], dict[str, Any]]]
 class Op(Struct, frozen=True, kw_only=True):
     """One call; `what` is the line for the log. A `guarded` one answers 500 with STALE where somebody was faster.
 
-    event: the type of the event that it leaves in the audit trail, "" for one that does not matter. was, becomes: the
-    strategy before and after it, where it is about one.
+    may_exist: that it is there already is no failure. event: the type of the event that it leaves in the audit trail,
+    "" for one that does not matter. was, becomes: the strategy before and after it, where it is about one.
     """
 
     method: Literal["POST", "PATCH", "DELETE"]
@@ -38,6 +38,7 @@ class Op(Struct, frozen=True, kw_only=True):
     what: str
     body: Any = None
     guarded: bool = False
+    may_exist: bool = False
     event: str = ""
     was: dict[str, Any] | None = None
     becomes: dict[str, Any] | None = None
@@ -61,7 +62,8 @@ def operations(project: str, key: str, env: str, now: State, after: State) -> li
     base = env_path(project, key, env)
     if not after["exists"]:
         return _gone(project, key, env, now)
-    ops = [] if now["exists"] else [_created(project, key, after)]
+    ops = list(_defined(after))
+    ops += [] if now["exists"] else [_created(project, key, after)]
     ops.extend(_tagged(key, after))
     going_off = now["enabled"] and not after["enabled"]
     if going_off:
@@ -129,6 +131,20 @@ def _created(project: str, key: str, after: State) -> Op:
     }
     path = f"/api/admin/projects/{segment(project)}/features"
     return Op(method="POST", path=path, body=body, what=f"create {key}", event="feature-created")
+
+
+def _defined(after: State) -> Iterator[Op]:
+    """Context fields first: a rule on a field that the server does not know is taken, and nobody can edit it there."""
+    for one in after.get("context", ()):
+        values = [{"value": value} for value in one["values"]]
+        body = {
+            "name": one["name"],
+            "description": one["description"],
+            "stickiness": one["stickiness"],
+            "legalValues": values,
+        }
+        what = f"define the context field {one['name']}"
+        yield Op(method="POST", path="/api/admin/context", body=body, what=what, may_exist=True)
 
 
 def _tagged(key: str, after: State) -> Iterator[Op]:

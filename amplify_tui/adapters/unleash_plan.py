@@ -95,6 +95,8 @@ def target(state: FlagState, spec: FlagSpec) -> FlagWrite:
         after["enabled"] = False  # the server switches off with the last active strategy; so the plan says so
     if spec.tags and not state.exists:
         after["tags"] = sorted(spec.tags)
+    if spec.context:
+        after["context"] = to_builtins(spec.context)
     return write(state, after)
 
 

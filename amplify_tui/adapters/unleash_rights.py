@@ -14,6 +14,7 @@ ADMIN: Final = "ADMIN"
 RIGHTS: Final[dict[FlagAct, tuple[str, tuple[str, ...]]]] = {
     "create": ("create flags", ("CREATE_FEATURE",)),
     "tags": ("tag flags", ("UPDATE_FEATURE",)),
+    "context": ("define context fields", ("CREATE_CONTEXT_FIELD",)),
     "strategies": (
         "change strategies",
         ("CREATE_FEATURE_STRATEGY", "UPDATE_FEATURE_STRATEGY", "DELETE_FEATURE_STRATEGY"),

@@ -16,8 +16,8 @@ from amplify_tui.adapters.git.grep import Code
 from amplify_tui.adapters.ports import DatesExposure, FlagProvider, FlagState
 from amplify_tui.engine.facts import Facts
 from amplify_tui.playbook.model import FlagCode, Source
+from amplify_tui.steps.flag_audience import parents_of, unmet
 from amplify_tui.steps.flag_needs import flags_made_on, flags_on
-from amplify_tui.steps.flag_parts import parents_of, unmet
 from amplify_tui.verdict.words import duration
 
 EVERYBODY: Final = 100.0

@@ -11,14 +11,15 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from amplify_tui.adapters.flag_port import FlagRules, FlagSpec, StrategyChange, StrategySpec
+from amplify_tui.adapters.flag_port import ContextField, FlagRules, FlagSpec, StrategyChange, StrategySpec
 from amplify_tui.adapters.ports import Conflict, FlagState, FlagWrite, Invalid, Outcome, Probe
 from amplify_tui.playbook.model import Base, Name
 from amplify_tui.run.shapes import UndoItem
 from amplify_tui.run.state import EffectState
 from amplify_tui.run.undo import is_verification
 from amplify_tui.steps import flag_undo
-from amplify_tui.steps.flag_parts import above, cut_off, draft_of, flag_id, look, rules_of, state_of, who, write_now
+from amplify_tui.steps.flag_audience import above, shares_of_variants, who
+from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, look, rules_of, state_of, write_now
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 
@@ -37,6 +38,7 @@ class FlagFields(Base, frozen=True):
     impression_data: bool | None = None
     archive: bool = False
     project: str | None = None
+    context: tuple[ContextField, ...] = ()
 
 
 class Flag:
@@ -51,6 +53,7 @@ class Flag:
         write = _planned(fields, live, ctx)
         rules = rules_of(ctx, fields.source)
         lines = [_says(rules, write, "\n")]
+        lines += shares_of_variants(write.after)
         if not rules.same(write.before, write.after):
             lines.append(await who(fields.source, write, ctx))
         if rules.exposed(write.after) > 0:
@@ -148,7 +151,8 @@ def _made_by_us(fields: FlagFields, live: FlagState, ctx: Context) -> bool:
 
 
 def _says(rules: FlagRules, write: FlagWrite, between: str) -> str:
-    lines = [] if write.before["exists"] else [f"creates {write.key}"]
+    lines = [f"makes sure of the context field {one['name']}" for one in write.after.get("context", ())]
+    lines += [] if write.before["exists"] else [f"creates {write.key}"]
     if not write.after["exists"]:
         lines.append(f"archives {write.key}")
     elif not rules.same(write.before, write.after):

@@ -21,13 +21,15 @@ def needs_of(playbook: Playbook, source: str) -> FlagNeeds:
     acts: set[FlagAct] = set()
     segments: set[int] = set()
     names: set[str] = set()
+    made: set[Any] = set()
     for step in steps_on(playbook, source):
         fields = step.fields
         acts |= _acts(step.verb, fields)
         for strategy in _strategies(fields):
             segments |= {one for one in _listed(strategy.get("segments")) if isinstance(one, int)}
             names |= _fields(strategy)
-    return FlagNeeds(acts=frozenset(acts), segments=frozenset(segments), fields=frozenset(names))
+        made |= {one.get("name") for one in _listed(fields.get("context")) if isinstance(one, Mapping)}
+    return FlagNeeds(acts=frozenset(acts), segments=frozenset(segments), fields=frozenset(names - made))
 
 
 def flags_on(playbook: Playbook, source: str) -> tuple[str, ...]:
@@ -55,6 +57,8 @@ def _acts(word: str, fields: Mapping[str, Any]) -> set[FlagAct]:
     if word == "rollout":
         return {"strategies", "switch"}
     acts: set[FlagAct] = {"switch"}
+    if fields.get("context"):
+        acts.add("context")
     if fields.get("archive"):
         acts.add("archive")
     if fields.get("create"):

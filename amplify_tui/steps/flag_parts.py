@@ -10,13 +10,10 @@ A flag's state is plain data (`FlagState.raw`): before, after and observed of an
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
-from amplify_tui.adapters import audience
 from amplify_tui.adapters.flag_port import FlagKind, FlagRules
 from amplify_tui.adapters.ports import (
     AdapterError,
@@ -34,7 +31,6 @@ from amplify_tui.run.state import EffectState
 from amplify_tui.steps.verb import Context, Draft
 
 TIMEOUT: Final = 8.0
-ALL_USERS: Final = 100.0
 
 
 def flag_id(source: str, flag: str) -> str:
@@ -59,48 +55,6 @@ async def state_of(provider: FlagProvider, flag: str) -> FlagState:
     if flag not in found:
         raise NotFound(f"the flag server said nothing of {flag}")
     return found[flag]
-
-
-async def who(source: str, write: FlagWrite, ctx: Context) -> str:
-    """The preview's line on who is affected by *write*; a preview that cannot tell says so, and fails no step."""
-    rules = rules_of(ctx, source)
-    try:
-        provider = ctx.world.flags(source)
-        states = [
-            await provider.with_segments(rules.state(write.key, write.env, raw)) for raw in (write.before, write.after)
-        ]
-    except AdapterError as silent:
-        return f"who is affected: not known, {silent}"
-    return await asyncio.to_thread(audience.in_words, rules, *states)
-
-
-async def parents_of(provider: FlagProvider, state: FlagState) -> dict[str, FlagState]:
-    """The flags on which *state* depends, as they are now. Raises AdapterError."""
-    return await provider.read([parent.key for parent in state.parents]) if state.parents else {}
-
-
-def unmet(state: FlagState, parents: Mapping[str, FlagState]) -> list[str]:
-    """In words, for each parent that keeps the flag from users: nobody gets it, or nobody else than gets the parent."""
-    said = []
-    for parent in state.parents:
-        now = parents[parent.key]
-        share = now.exposure
-        if parent.enabled and share == 0.0:
-            how = "is off" if now.exists else "is not there"
-            said.append(f"{state.key} depends on {parent.key}, which {how} in {state.env}: nobody gets it")
-        elif parent.enabled and share < ALL_USERS:
-            said.append(f"{state.key} depends on {parent.key}, which is at {share:g} %: nobody else gets it")
-        elif not parent.enabled and share > 0.0:
-            said.append(f"{state.key} depends on {parent.key} being off, which is at {share:g} %: these do not get it")
-    return said
-
-
-async def above(provider: FlagProvider, state: FlagState) -> list[str]:
-    """The preview's lines on the flag's parents; a preview that cannot tell says so, and fails no step."""
-    try:
-        return unmet(state, await parents_of(provider, state))
-    except AdapterError as silent:
-        return [f"what {state.key} depends on: not known, {silent}"]
 
 
 def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: str) -> Undo:

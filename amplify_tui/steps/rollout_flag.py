@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from amplify_tui.adapters.flag_port import ROLLOUT, Expose
 from amplify_tui.adapters.ports import Conflict, FlagState, FlagWrite, Invalid
 from amplify_tui.run.shapes import PhasePlan
-from amplify_tui.steps.flag_parts import above, cut_off, draft_of, flag_id, rules_of, state_of, who
+from amplify_tui.steps.flag_audience import above, together, who
+from amplify_tui.steps.flag_parts import cut_off, draft_of, flag_id, rules_of, state_of
 from amplify_tui.steps.rollout_fields import RolloutFields, bakes, preview_of, watch_of
 from amplify_tui.steps.verb import Context, Draft, Preparation, Task
 
@@ -31,6 +32,7 @@ async def prepare(fields: RolloutFields, ctx: Context) -> Preparation:
         f"at {share:g} %, {await who(source, end, ctx)}"
         for share, end in zip((fields.phases[0], fields.phases[-1]), ends, strict=True)
     ]
+    lines += await together(fields, live, ctx)
     lines += await above(ctx.world.flags(source), live)
     return Preparation(preview="\n".join([preview_of(watch, what), *dict.fromkeys(lines)]), watch=watch)
 
