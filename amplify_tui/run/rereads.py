@@ -73,5 +73,5 @@ def late_writes(state: State, now: float) -> list[EffectState]:
 
 
 def _unanswered(state: State) -> set[Target]:
-    writes = (e for e in state.effects.values() if e.exposure is not None and not is_verification(e))
-    return {e.target for e in writes if e.unknown_since}
+    of_flags = (e for e in state.effects.values() if e.exposure is not None or e.target.kind == "flag")
+    return {e.target for e in of_flags if e.unknown_since and not is_verification(e)}

@@ -152,6 +152,18 @@ def test_check_live_on_a_sound_world_finds_nothing(home: Path, world: World, tmp
     assert "flags" in [one["source"] for one in as_json["good"]]
 
 
+def test_check_live_names_a_flag_that_the_released_code_does_not_hold_and_lets_it_pass(
+    home: Path, world: World, tmp_path: Path
+) -> None:
+    made = {"name": "nobody-asks", "source": "flags", "create": "release", "enabled": False}
+    file = written(tmp_path, world.facts(), [step("make", "flag", made)])
+    said = amplify("check", file, "--live")
+    assert said.returncode == 0, said.stdout
+    assert f"{file}: warning: the code at " in said.stdout
+    assert "does not hold the flag nobody-asks (sources.flags) [live]" in said.stdout
+    assert f"{file}: no errors" in said.stdout
+
+
 def test_a_dry_run_of_a_whole_release_changes_nothing_in_the_world(
     home: Path, world: World, tmp_path: Path, bench: Bench
 ) -> None:

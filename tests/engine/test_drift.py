@@ -189,3 +189,16 @@ async def test_our_own_writes_and_edits_that_reach_nobody_accuse_nobody(world: W
         await eventually(lambda: len(flag_events(world)) > 3, "the description is changed")
         assert await watched.closed() == "completed"
         assert watched.of("HoldPlaced") == []
+
+
+async def test_flags_that_want_tidying_up_are_on_the_board_from_the_draft_on(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    """The released code holds checkout-v3, and asks for nothing else."""
+    other = step("other", "flag", {"name": "nobody-asks", "source": "flags", "create": "release", "enabled": False})
+    folder = runs.create(checked(playbook(world.facts(), [*flag_steps(), other]), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.until(lambda _: "tidy:flags" in watched.board, "the board says what wants tidying up")
+        told = watched.board["tidy:flags"]
+    assert [(one["flag"], one["kind"]) for one in told["flags"]] == [("nobody-asks", "unused")]
