@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from tests.real import services
+from tests.real.apps import SDKS, Sdk
 from tests.real.install import Unavailable
 
 # A busy machine is no failure: what an example takes is nobody's promise.
@@ -53,3 +54,14 @@ def unleash(postgres: services.Postgres) -> Iterator[services.Unleash]:
         except Unavailable as why:
             unavailable(why)
         yield server
+
+
+@pytest.fixture(params=["python", pytest.param("node", marks=pytest.mark.real)])
+def sdk(request: pytest.FixtureRequest) -> Sdk:
+    """Each official SDK that applications are made with; Node's is fetched."""
+    found = SDKS[request.param]
+    try:
+        found()
+    except Unavailable as why:
+        unavailable(why)
+    return found

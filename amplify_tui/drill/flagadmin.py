@@ -14,12 +14,13 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from amplify_tui.drill import flagclient, flagviews
+from amplify_tui.drill import flagviews
 from amplify_tui.drill.flagevents import Actor
 from amplify_tui.drill.flagrules import INVALID, FlagError, patched, required
 from amplify_tui.drill.flagsegments import Segments, Token, Tokens
 from amplify_tui.drill.flagstore import ENVIRONMENTS, PROJECT, FlagStore
 from amplify_tui.drill.flagstrategies import Strategies
+from amplify_tui.drill.flagusage import Usage
 
 API = "/api/admin"
 P = f"{API}/projects/{{project}}"
@@ -51,7 +52,7 @@ class Server:
         self.strategies = Strategies(self.store)
         self.segments = Segments(self.store)
         self.tokens = Tokens(tokens)
-        self.usage = flagclient.Usage()
+        self.usage = Usage()
         self.searches: deque[float] = deque(maxlen=SEARCHES_A_MINUTE)
 
 
@@ -284,7 +285,12 @@ def _usage(server: Server, call: Call) -> Answer:
 
 
 def _applications(server: Server, call: Call) -> Answer:
-    return {"applications": list(server.usage.applications.values()), "total": len(server.usage.applications)}
+    found = server.usage.applications()
+    return {"applications": found, "total": len(found)}
+
+
+def _instances(server: Server, call: Call) -> Answer:
+    return {"instances": server.usage.instances(call.path["app"], call.path["env"])}
 
 
 def _user(server: Server, call: Call) -> Answer:
@@ -346,6 +352,7 @@ ADMIN: tuple[tuple[str, str, Handler], ...] = (
     ("GET", f"{API}/client-metrics/features/{{name}}/raw", _usage_raw),
     ("GET", f"{API}/client-metrics/features/{{name}}", _usage),
     ("GET", f"{API}/metrics/applications", _applications),
+    ("GET", f"{API}/metrics/instances/{{app}}/environment/{{env}}", _instances),
     ("GET", f"{API}/user", _user),
     ("GET", f"{API}/instance-admin/statistics", _statistics),
     ("POST", f"{API}/playground", _playground),

@@ -1,4 +1,4 @@
-"""What SDKs see of the flag server: the client payload with its revision, their counts, and the engine's own answer.
+"""What SDKs see of the flag server: the client payload with its revision, and the engine's own answer.
 
 The payload must say `version`: without it the Python engine answers everybody "off" and says nothing.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
 from typing import Any
 
 from amplify_tui.drill.flagsegments import Segments
@@ -74,50 +73,3 @@ def evaluate(answer: dict[str, Any], context: dict[str, Any]) -> dict[str, tuple
         variant = {"name": found.name, "enabled": found.enabled} if found else {"name": "disabled", "enabled": False}
         result[name] = (is_on, variant | {"feature_enabled": is_on})
     return result
-
-
-class Usage:
-    """Yes and no by flag, application, environment and hour, as SDKs report them."""
-
-    def __init__(self) -> None:
-        self._counts: dict[tuple[str, str, str, str], dict[str, Any]] = {}
-        self.applications: dict[str, dict[str, Any]] = {}
-
-    def register(self, body: dict[str, Any]) -> None:
-        self.applications[str(body.get("appName", ""))] = body
-
-    def add(self, body: dict[str, Any], environment: str) -> None:
-        hour = hour_of(str(body["bucket"]["start"]))
-        for name, counts in body["bucket"].get("toggles", {}).items():
-            key = (name, str(body["appName"]), environment, hour)
-            kept = self._counts.setdefault(key, {"yes": 0, "no": 0, "variants": {}})
-            kept["yes"] += counts.get("yes", 0)
-            kept["no"] += counts.get("no", 0)
-            for variant, count in (counts.get("variants") or {}).items():
-                kept["variants"][variant] = kept["variants"].get(variant, 0) + count
-
-    def raw(self, flag: str) -> list[dict[str, Any]]:
-        return [
-            {"featureName": name, "appName": app, "environment": environment, "timestamp": hour} | counts
-            for (name, app, environment, hour), counts in self._counts.items()
-            if name == flag
-        ]
-
-    def last_hour(self, flag: str) -> list[dict[str, Any]]:
-        sums: dict[str, dict[str, Any]] = {}
-        for row in self.raw(flag):
-            kept = sums.setdefault(
-                row["environment"], {"environment": row["environment"], "timestamp": "", "yes": 0, "no": 0}
-            )
-            if row["timestamp"] > kept["timestamp"]:
-                kept |= {"timestamp": row["timestamp"], "yes": 0, "no": 0}
-            if row["timestamp"] == kept["timestamp"]:
-                kept["yes"] += row["yes"]
-                kept["no"] += row["no"]
-        return list(sums.values())
-
-
-def hour_of(instant: str) -> str:
-    """The hour of an ISO instant; Python's SDK sends nanoseconds, which fromisoformat cannot read."""
-    at = datetime.fromisoformat(instant[:19])
-    return f"{at:%Y-%m-%dT%H}:00:00.000Z"

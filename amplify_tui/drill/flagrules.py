@@ -1,4 +1,4 @@
-"""What Unleash makes of a strategy: defaults, normalised weights, refusals, and JSON-Patch as its library does it.
+"""What Unleash makes of a strategy: defaults, refusals, and JSON-Patch as its library does it.
 
 Pure. Everything here was observed on Unleash OSS 8.2.0; where it is odd (an omitted rollout means 100, any bad patch is
 a 500) it is odd on purpose: whoever passes here must pass there.
@@ -12,15 +12,6 @@ from typing import Any
 
 TYPES = ("experiment", "kill-switch", "release", "operational", "permission", "sunset")
 STRATEGIES = ("default", "flexibleRollout", "remoteAddress", "applicationHostname")
-# fmt: off
-OPERATORS = (
-    "NOT_IN", "IN", "STR_ENDS_WITH", "STR_STARTS_WITH", "STR_CONTAINS", "NUM_EQ", "NUM_GT", "NUM_GTE",
-    "NUM_LT", "NUM_LTE", "DATE_AFTER", "DATE_BEFORE", "SEMVER_EQ", "SEMVER_GT", "SEMVER_LT", "SEMVER_GTE",
-    "SEMVER_LTE", "REGEX",
-)
-# fmt: on
-CONSTRAINT_KEYS = ("values", "inverted", "operator", "contextName", "caseInsensitive", "value")
-VARIANT_KEYS = ("name", "weight", "payload", "stickiness", "weightType")
 MAX_STRATEGIES = 30
 INVALID = (
     "Request validation failed: your request body or params contain invalid data. "
@@ -80,26 +71,6 @@ def parameters(name: str, flag: str, given: dict[str, Any] | None) -> dict[str, 
     words = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (given or {}).items()}
     defaults = {"groupId": flag, "rollout": "100", "stickiness": "default"} if name == "flexibleRollout" else {}
     return dict(sorted((defaults | words).items()))
-
-
-def constraints(given: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    kept = []
-    for one in given or []:
-        one_of(one.get("operator"), OPERATORS, "operator")
-        if "value" not in one and not one.get("values"):
-            raise bad(f'"value" must contain at least 1 items. You provided {json.dumps(one.get("values", []))}.')
-        kept.append({key: one[key] for key in CONSTRAINT_KEYS if key in one})
-    return kept
-
-
-def variants(given: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """Weights add up to 1000: fixed ones stay, the variable share the rest."""
-    kept = [{key: one[key] for key in VARIANT_KEYS if key in one} for one in given or []]
-    variable = [one for one in kept if one.get("weightType", "variable") == "variable"]
-    rest = 1000 - sum(int(one["weight"]) for one in kept if one.get("weightType") == "fix")
-    for position, one in enumerate(variable):
-        one["weight"] = rest // len(variable) + (1 if position < rest % len(variable) else 0)
-    return kept
 
 
 def patched(document: Any, operations: list[dict[str, Any]]) -> Any:

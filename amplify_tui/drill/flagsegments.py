@@ -9,6 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from amplify_tui.drill import flagrules
+from amplify_tui.drill.flagconstraints import constraints
 from amplify_tui.drill.flagevents import Actor
 from amplify_tui.drill.flagrules import FlagError, required
 from amplify_tui.drill.flagstore import ENVIRONMENTS, PROJECT, FlagStore, iso
@@ -90,7 +91,7 @@ class Segments:
             "id": self._last,
             "name": name,
             "description": body.get("description"),
-            "constraints": flagrules.constraints(body.get("constraints")),
+            "constraints": constraints(body.get("constraints")),
             "createdBy": by.name,
             "createdAt": iso(time.time()),
         }
@@ -108,7 +109,7 @@ class Segments:
         before = self.get(key)
         after = before | {
             "name": str(required(body, "name")),
-            "constraints": flagrules.constraints(body.get("constraints")),
+            "constraints": constraints(body.get("constraints")),
             "description": body.get("description", before["description"]),
         }
         if after != before:

@@ -1,8 +1,8 @@
 """The bundled flag server: the part of Unleash OSS that Amplify and its SDKs use, on starlette.
 
 Only HTTP here: routes, tokens, status codes. The rules are in flagrules.py, the state in flagstore.py and
-flagstrategies.py, the admin calls in flagadmin.py, what SDKs see in flagclient.py. The tests hold this server and a
-real one to the same contract.
+flagstrategies.py, the admin calls in flagadmin.py, what SDKs see in flagclient.py and what they report in flagusage.py.
+The tests hold this server and a real one to the same contract.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ from starlette.routing import Route
 
 from amplify_tui.drill import flagclient, flagviews, lifeline
 from amplify_tui.drill.flagadmin import ADMIN, Call, Handler, Server
-from amplify_tui.drill.flagrules import FlagError
+from amplify_tui.drill.flagrules import FlagError, bad_data
 from amplify_tui.drill.flagsegments import ServerConfig, Token
 
 NOBODY = "You must log in to use Unleash."
@@ -34,6 +35,7 @@ NO_HEADER = (
 )
 NO_SDK = "This endpoint requires an API token. Please add an authorization header to your request with a valid token"
 WRONG_TYPE = "invalid token: expected a different token type for this endpoint"
+SEMVER = re.compile(r"(\d+)\.(\d+)\.\d+(?:[-+].*)?$", re.ASCII)
 SPEC_WITH_SEGMENTS = (4, 2)  # clients from this specification on resolve segments themselves
 
 
@@ -68,14 +70,9 @@ def _admin(server: Server, handler: Handler) -> Callable[[Request], Awaitable[Re
         token = _guard(server, request, ("admin",))
         if isinstance(token, Response):
             return token
-        try:
-            body = await _body(request)
-            path = {key: str(value) for key, value in request.path_params.items()}
-            answer = handler(server, Call(token.actor, path, dict(request.query_params), body))
-        except FlagError as refusal:
-            return JSONResponse(refusal.body(), refusal.status)
-        except json.JSONDecodeError as problem:
-            return _refusal(str(problem), 400)
+        body = await _body(request)
+        path = {key: str(value) for key, value in request.path_params.items()}
+        answer = handler(server, Call(token.actor, path, dict(request.query_params), body))
         if isinstance(answer, Response):
             return answer
         return Response() if answer is None else JSONResponse(answer)
@@ -83,14 +80,24 @@ def _admin(server: Server, handler: Handler) -> Callable[[Request], Awaitable[Re
     return endpoint
 
 
+def _inlines(request: Request) -> bool:
+    """Whether the client cannot resolve segments itself, which its specification tells. Raises 400 for nonsense."""
+    said = request.headers.get("unleash-client-spec", "")
+    if not said:
+        return True
+    found = SEMVER.match(said)
+    if found is None:
+        kind = "SemVer" if said[0].isdigit() else "prefix"
+        raise bad_data(f'Invalid {kind} in the Unleash-Client-Spec header: "{said}".')
+    return (int(found[1]), int(found[2])) < SPEC_WITH_SEGMENTS
+
+
 def _client_routes(server: Server) -> list[Route]:
     async def features(request: Request) -> Response:
         token = _guard(server, request, ("client",))
         if isinstance(token, Response):
             return token
-        spec = request.headers.get("unleash-client-spec", "0.0").split(".")
-        inline = tuple(int(part) for part in spec[:2] if part.isdigit()) < SPEC_WITH_SEGMENTS
-        prefix = request.query_params.get("namePrefix", "")
+        prefix, inline = request.query_params.get("namePrefix", ""), _inlines(request)
         answer = flagclient.payload(server.store, server.segments, token.environment, prefix=prefix, inline=inline)
         etag = answer["meta"]["etag"]
         if request.headers.get("if-none-match") == etag:
@@ -101,11 +108,11 @@ def _client_routes(server: Server) -> list[Route]:
         token = _guard(server, request, ("client",))
         if isinstance(token, Response):
             return token
-        body = json.loads(await request.body())
+        body = await _body(request)
         if request.url.path.endswith("/metrics"):
-            server.usage.add(body, token.environment)
+            server.usage.add(body, token.environment, server.store.flags)
         else:
-            server.usage.register(body)
+            server.usage.register(body, token.environment)
         return Response(status_code=202)
 
     async def frontend(request: Request) -> Response:
@@ -135,7 +142,16 @@ def application(tokens: tuple[Token, ...]) -> Starlette:
     """The whole server as an ASGI application, empty."""
     server = Server(tokens)
     admin = [Route(path, _admin(server, handler), methods=[method]) for method, path, handler in ADMIN]
-    return Starlette(routes=[*admin, *_client_routes(server)], exception_handlers={404: _missing, 405: _missing})
+    refusals: dict[Any, Any] = {404: _missing, 405: _missing, FlagError: _refused, json.JSONDecodeError: _unread}
+    return Starlette(routes=[*admin, *_client_routes(server)], exception_handlers=refusals)
+
+
+async def _refused(_request: Request, refusal: FlagError) -> Response:
+    return JSONResponse(refusal.body(), refusal.status)
+
+
+async def _unread(_request: Request, problem: json.JSONDecodeError) -> Response:
+    return _refusal(str(problem), 400)
 
 
 async def _missing(request: Request, _problem: Exception) -> Response:

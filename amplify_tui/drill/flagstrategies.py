@@ -10,9 +10,11 @@ import copy
 from typing import Any
 
 from amplify_tui.drill import flagrules
+from amplify_tui.drill.flagconstraints import constraints
 from amplify_tui.drill.flagevents import Actor
 from amplify_tui.drill.flagrules import FlagError, bad, patched
 from amplify_tui.drill.flagstore import FlagStore, ulid
+from amplify_tui.drill.flagvariants import variants
 
 
 class Strategies:
@@ -62,9 +64,9 @@ class Strategies:
         strategy = {
             "id": ulid(),
             "name": kind,
-            "constraints": flagrules.constraints(body.get("constraints")),
+            "constraints": constraints(body.get("constraints")),
             "parameters": flagrules.parameters(kind, name, body.get("parameters")),
-            "variants": flagrules.variants(body.get("variants")),
+            "variants": variants(body.get("variants")),
             "segments": self._segments(body.get("segments", [])),
             "title": body.get("title"),
             "disabled": bool(body.get("disabled")),
@@ -82,9 +84,9 @@ class Strategies:
             "name": kind,
             "title": body.get("title", before["title"]),
             "disabled": bool(body.get("disabled", before["disabled"])),
-            "constraints": flagrules.constraints(body.get("constraints")),
+            "constraints": constraints(body.get("constraints")),
             "parameters": flagrules.parameters(kind, name, body.get("parameters")),
-            "variants": flagrules.variants(body.get("variants")),
+            "variants": variants(body.get("variants")),
             "sortOrder": body.get("sortOrder", before["sortOrder"]),
             "segments": self._segments(body.get("segments", before["segments"])),
         }

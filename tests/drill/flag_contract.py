@@ -324,6 +324,86 @@ async def what_is_wrong_is_refused_with_bad_data(target: Target) -> None:
         assert (await http.post(f"{P}/features", content="{}", headers=kind)).status_code == 415
 
 
+UNDECIDABLE: list[dict[str, Any]] = [
+    {"operator": "IN", "value": "a"},
+    {"operator": "IN", "values": [""]},
+    {"operator": "IN", "values": ["a" * 101]},
+    {"operator": "IN", "values": ["a"], "contextName": ""},
+    {"operator": "IN", "values": ["a"], "inverted": "yes"},
+    {"operator": "IN", "values": ["a"], "more": 1},
+    {"operator": "NUM_GT", "values": ["4"]},
+    {"operator": "NUM_GT", "value": ""},
+    {"operator": "NUM_GT", "value": "four"},
+    {"operator": "NUM_GT", "value": "0x10"},
+    {"operator": "NUM_GT", "value": "1e400"},
+    {"operator": "SEMVER_EQ", "value": "2.3"},
+    {"operator": "SEMVER_EQ", "value": "v2.3.0"},
+    {"operator": "SEMVER_EQ", "value": "02.3.0"},
+    {"operator": "DATE_AFTER", "value": "soon"},
+    {"operator": "REGEX", "values": ["^a"]},
+    {"operator": "REGEX", "value": "("},
+    {"operator": "REGEX", "value": "(?=a)"},
+    {"operator": "REGEX", "value": "^a", "inverted": True},
+]
+KEPT: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"operator": "IN", "values": [4, "a"]}, {"values": ["4", "a"]}),
+    ({"operator": "NUM_GT", "value": 4, "inverted": True}, {"value": "4", "values": []}),
+    ({"operator": "NUM_LT", "value": "-1.5e3"}, {"values": []}),
+    ({"operator": "SEMVER_EQ", "value": "2.3.0-rc.1+b.7"}, {"values": []}),
+    ({"operator": "DATE_AFTER", "value": "2026-01-05"}, {"values": []}),
+    ({"operator": "STR_CONTAINS", "values": ["a"], "caseInsensitive": True, "inverted": True}, {}),
+]
+
+
+@contract
+async def a_rule_that_no_application_could_decide_is_refused_and_others_are_kept_as_text(target: Target) -> None:
+    field = {"contextName": "age"}
+    async with target.admin() as http:
+        name = await make(target, http)
+        strategies = f"{target.env(name)}/strategies"
+        for rule in UNDECIDABLE:
+            for path, more in ((strategies, {}), ("/api/admin/segments", {"name": f"never-{name}"})):
+                body = {"name": "flexibleRollout", "constraints": [field | rule]} | more
+                answer = await http.post(path, json=body)
+                assert (answer.status_code, answer.json()["name"]) == (400, "BadDataError"), (path, rule)
+        for rule, changed in KEPT:
+            added = await http.post(strategies, json=ramp(5, constraints=[field | rule]))
+            assert added.json()["constraints"] == [field | rule | changed]
+
+
+def variant(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "weight": 1, "weightType": "variable", "stickiness": "userId"} | more
+
+
+@contract
+async def variants_are_kept_by_name_and_share_what_the_fixed_ones_leave(target: Target) -> None:
+    """Which user gets which depends on that order."""
+    rare = variant("Rare", weightType="fix", weight=99)
+    async with target.admin() as http:
+        name = await make(target, http)
+        strategies = f"{target.env(name)}/strategies"
+        body = ramp(50, variants=[variant("red"), variant("green"), rare, variant("Blue")])
+        kept = (await http.post(strategies, json=body)).json()["variants"]
+        assert [(one["name"], one["weight"]) for one in kept] == [
+            ("Blue", 300), ("green", 300), ("Rare", 99), ("red", 301),
+        ]  # fmt: skip
+        for refused in (
+            [variant("a"), variant("a")],
+            [variant("a", weightType="fix")],
+            [variant("a"), variant("b", weightType="fix", weight=600), variant("c", weightType="fix", weight=600)],
+            [variant("a", weight=1.5)],
+            [variant("a b")],
+            [variant("a", weightType="most")],
+            [variant("a", stickiness="")],
+            [variant("a", more=1)],
+            [variant("a", payload={"type": "string"})],
+            [variant("a", payload={"type": "json", "value": "{"})],
+            [{key: value for key, value in variant("a").items() if key != "stickiness"}],
+        ):
+            answer = await http.post(strategies, json=ramp(5, variants=refused))
+            assert (answer.status_code, answer.json()["name"]) == (400, "BadDataError"), refused
+
+
 @contract
 async def a_segment_in_use_stays_and_reaches_clients(target: Target) -> None:
     rule = {"contextName": "tenantId", "operator": "IN", "values": ["t1"]}
@@ -361,6 +441,44 @@ async def tags_and_metadata_can_be_changed(target: Target) -> None:
         assert (await http.patch(f"{P}/features/{name}", json=patch)).json()["description"] == "the new way to pay"
         tags = (await http.get(f"/api/admin/features/{name}/tags")).json()["tags"]
         assert [(t["type"], t["value"]) for t in tags] == [("simple", "checkout")]
+
+
+@contract
+async def reports_that_no_sdk_would_send_are_refused_and_count_nothing(target: Target) -> None:
+    now = "2026-01-05T08:10:00Z"
+
+    def bucket(toggles: Any) -> dict[str, Any]:
+        return {"appName": "shop", "instanceId": "i", "bucket": {"start": now, "stop": now, "toggles": toggles}}
+
+    async with target.admin() as http, target.client() as client:
+        name = await make(target, http)
+        for path, body, status in (
+            ("metrics", {}, 400),
+            ("metrics", [1], 400),
+            ("metrics", {"bucket": bucket({})["bucket"]}, 400),
+            ("metrics", {"appName": "shop", "bucket": {}}, 400),
+            ("metrics", bucket({name: {"yes": "many", "no": 1}}), 400),
+            ("metrics", {"appName": "shop", "bucket": None}, 202),  # an SDK that has other numbers to report
+            ("metrics", bucket({"a-flag-that-nobody-made": {"yes": 1, "no": 0}}), 202),
+            ("register", {}, 400),
+            ("register", {"appName": "shop"}, 400),
+            ("register", {"appName": "shop", "strategies": [], "started": now, "interval": 1}, 202),
+        ):
+            answer = await client.post(f"/api/client/{path}", json=body)
+            assert answer.status_code == status, (path, body)
+            assert status == 202 or answer.json()["name"] == "BadDataError", body
+        for flag in (name, "a-flag-that-nobody-made"):
+            usage = (await http.get(f"/api/admin/client-metrics/features/{flag}")).json()
+            assert (usage["lastHourUsage"], usage["seenApplications"]) == ([], [])
+
+
+@contract
+async def a_client_specification_that_is_no_version_is_refused(target: Target) -> None:
+    async with target.client() as client:
+        for said, status in (("newest", 400), ("6", 400), ("6.1", 400), ("", 200), ("4.1.0", 200), ("6.1.0-rc.1", 200)):
+            answer = await client.get("/api/client/features", headers={"Unleash-Client-Spec": said})
+            assert answer.status_code == status, said
+            assert status == 200 or answer.json()["name"] == "BadDataError"
 
 
 @contract

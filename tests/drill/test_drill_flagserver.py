@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import flag_contract
 import httpx
 import pytest
-from flag_contract import CHECKS, Check, Target
 
 from amplify_tui.drill.world import World
+from tests.drill import flag_contract
+from tests.drill.flag_contract import CHECKS, Check, Target
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

