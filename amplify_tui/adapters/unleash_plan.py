@@ -12,6 +12,7 @@ for everybody.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import UNSET, to_builtins
@@ -142,8 +143,13 @@ def built(spec: StrategySpec, key: str) -> dict[str, Any]:
         "parameters": parameters,
         "constraints": [constraint(one) for one in spec.where],
         "segments": list(spec.segments),
-        "variants": [{"weightType": "variable", "stickiness": spec.stickiness, **one} for one in spec.variants],
+        "variants": _variants(spec.variants, spec.stickiness),
     }
+
+
+def _variants(given: Sequence[dict[str, Any]], stickiness: str) -> list[dict[str, Any]]:
+    """With what the server insists on, and what a strategy's own stickiness decides."""
+    return [{"weightType": "variable", "stickiness": stickiness, **one} for one in given]
 
 
 def _changed(raw: dict[str, Any], change: StrategyChange) -> dict[str, Any]:
@@ -159,7 +165,9 @@ def _changed(raw: dict[str, Any], change: StrategyChange) -> dict[str, Any]:
         changed["title"] = change.title
     if change.where is not UNSET:
         changed["constraints"] = [constraint(one) for one in change.where]
-    for name in ("segments", "variants", "disabled"):
+    if change.variants is not UNSET:
+        changed["variants"] = _variants(change.variants, str(parameters.get("stickiness") or "default"))
+    for name in ("segments", "disabled"):
         value = getattr(change, name)
         if value is not UNSET:
             changed[name] = to_builtins(value)
@@ -176,6 +184,9 @@ def constraint(where: Where) -> dict[str, Any]:
     if where.op in SINGLE_VALUE:
         if where.value is None:
             raise Invalid(f"{where.field} {where.op} needs one `value`")
+        if where.op == "REGEX" and where.inverted:
+            fix = "write a regular expression of those who shall match"
+            raise Invalid(f"{where.field} REGEX cannot be inverted: the flag server refuses it", fix=fix)
         return raw | {"value": str(where.value), "values": []}
     values = where.values or (() if where.value is None else (where.value,))
     if not values:

@@ -116,6 +116,25 @@ def test_a_single_value_operator_carries_a_value_and_a_list_operator_a_list() ->
     assert constraints[1]["value"] == "3"
 
 
+def test_a_regular_expression_that_is_inverted_is_refused_before_the_server_does() -> None:
+    where = (Where(field="email", op="REGEX", value="@example.org$", inverted=True),)
+    with pytest.raises(Invalid, match="cannot be inverted"):
+        target(state(enabled=False), FlagSpec(add=(StrategySpec(title="x", rollout=0, where=where),)))
+
+
+def test_variants_go_by_the_stickiness_of_their_strategy_where_they_name_none() -> None:
+    """Added or changed: the server refuses variants without one."""
+    two = ({"name": "a", "weight": 1}, {"name": "b", "weight": 1, "stickiness": "sessionId"})
+    added = target(state(), FlagSpec(add=(StrategySpec(title="x", rollout=0, stickiness="userId", variants=two),)))
+    changed = target(state(rollout("ramp")), FlagSpec(change=(StrategyChange(title="ramp", variants=two),)))
+    for planned in (added, changed):
+        kept = planned.after["strategies"][0]["variants"]
+        assert [(one["stickiness"], one["weightType"]) for one in kept] == [
+            ("userId", "variable"),
+            ("sessionId", "variable"),
+        ]
+
+
 def test_fingerprints_ignore_ids_order_and_scale_but_nothing_that_decides_exposure() -> None:
     two = [{"name": "a", "weight": 1}, {"name": "b", "weight": 1}]
     scaled = [
