@@ -15,6 +15,7 @@ from msgspec import Struct
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from amplify_tui.drill import flagviews
+from amplify_tui.drill.flagcontext import ContextFields
 from amplify_tui.drill.flagevents import Actor
 from amplify_tui.drill.flagrules import INVALID, FlagError, patched, required
 from amplify_tui.drill.flagsegments import Segments, Token, Tokens
@@ -51,6 +52,7 @@ class Server:
         self.store = FlagStore()
         self.strategies = Strategies(self.store)
         self.segments = Segments(self.store)
+        self.context = ContextFields(self.store)
         self.tokens = Tokens(tokens)
         self.usage = Usage()
         self.searches: deque[float] = deque(maxlen=SEARCHES_A_MINUTE)
@@ -237,6 +239,18 @@ def _events(server: Server, call: Call) -> Answer:
     return server.store.log.search(call.query)
 
 
+def _context(server: Server, call: Call) -> Answer:
+    return server.context.all()
+
+
+def _add_context(server: Server, call: Call) -> Answer:
+    return JSONResponse(server.context.create(call.body, call.by), 201)
+
+
+def _context_field(server: Server, call: Call) -> Answer:
+    return server.context.get(call.path["name"])
+
+
 def _segments(server: Server, call: Call) -> Answer:
     return {"segments": server.segments.all()}
 
@@ -341,6 +355,9 @@ ADMIN: tuple[tuple[str, str, Handler], ...] = (
     ("PUT", f"{E}/variants", _no_variants),
     ("GET", f"{API}/search/features", _search),
     ("GET", f"{API}/search/events", _events),
+    ("GET", f"{API}/context", _context),
+    ("POST", f"{API}/context", _add_context),
+    ("GET", f"{API}/context/{{name}}", _context_field),
     ("GET", f"{API}/segments", _segments),
     ("POST", f"{API}/segments", _add_segment),
     ("GET", f"{API}/segments/{{id:int}}", _segment),

@@ -504,5 +504,20 @@ async def an_sdk_sees_a_change_and_picks_the_users_the_engine_picks(target: Targ
         assert 0.21 < len(mine) / len(people) < 0.29  # four sigmas around a quarter
 
 
+@contract
+async def a_context_field_is_made_once_and_listed(target: Target) -> None:
+    async with target.admin() as http:
+        name = f"field-{os.getpid()}-{next(_numbers)}"
+        body = {"name": name, "description": "d", "stickiness": True, "legalValues": [{"value": "CH"}]}
+        assert (await http.get(f"/api/admin/context/{name}")).status_code == 404
+        assert (await http.post("/api/admin/context", json=body)).status_code == 201
+        assert (await http.post("/api/admin/context", json=body)).status_code == 409
+        made = (await http.get(f"/api/admin/context/{name}")).json()
+        assert (made["description"], made["stickiness"]) == ("d", True)
+        assert [one["value"] for one in made["legalValues"]] == ["CH"]
+        listed = {one["name"] for one in (await http.get("/api/admin/context")).json()}
+        assert {name, "userId", "environment", "currentTime"} <= listed
+
+
 def sdk(target: Target, app: str) -> UnleashClient:
     return flag_client(target.url, target.client_token, target.environment, app)
