@@ -37,14 +37,17 @@ from amplify_tui.adapters.unleash_undo import differences
 
 Flags: TypeAlias = dict[str, Any]
 Change: TypeAlias = Callable[[Flags], Flags | Outcome]
+PACE: Final = 5.0
 TRIES: Final = 5  # pushes that lost a race with somebody else's commit
 
 
 class FlagfileProvider:
     """The flags of one file. One git call at a time: they share the repository's objects."""
 
-    def __init__(self, file: RemoteFile, *, environment: str) -> None:
+    def __init__(self, file: RemoteFile, *, environment: str, pace: float = PACE) -> None:
+        """pace: seconds between two looks at the remote, for who watches."""
         self.environment = environment
+        self.pace = pace
         self._file = file
         self._lock = asyncio.Lock()
         self._kills: Counter[str] = Counter()
@@ -152,6 +155,11 @@ class FlagfileProvider:
                 what = f"{touch.subject} ({'; '.join(differences(was, now)) or 'it is there'})"
                 found.append(FlagChange(flag=key, at=touch.at, by=touch.by, what=what, kind="commit"))
         return found
+
+    async def exposed_since(self, key: str) -> float | None:
+        """When the flag was last changed; None where the newest commits do not tell. Raises AdapterError."""
+        found = await self.changes(key, 0.0)
+        return found[-1].at if found else None
 
     async def uses(self, key: str) -> tuple[FlagUse, ...]:
         """Nothing: a file does not know who reads it."""

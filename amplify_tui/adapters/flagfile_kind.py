@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Final, cast
 
 from amplify_tui.adapters.flag_port import Evaluates, FlagAbilities, FlagWatcher, Opening, State
 from amplify_tui.adapters.flag_rules import StrategyRules
-from amplify_tui.adapters.flag_watch import EVERY, RevisionWatch
+from amplify_tui.adapters.flag_watch import RevisionWatch
 from amplify_tui.adapters.flagd_file import to_flag
 from amplify_tui.adapters.flagd_rules import numeric_fields, reason_against
-from amplify_tui.adapters.flagfile import FlagfileProvider
+from amplify_tui.adapters.flagfile import PACE, FlagfileProvider
 from amplify_tui.adapters.git.branch import RemoteFile
 from amplify_tui.adapters.ports import FlagProvider, FlagState, FlagWrite, Invalid, NotFound
 from amplify_tui.playbook.model import Base, Source
@@ -102,10 +102,11 @@ class FlagfileKind:
             remote=source.remote or ORIGIN,
             branch=source.branch or "",
         )
-        return FlagfileProvider(file, environment=opening.environment)
+        return FlagfileProvider(file, environment=opening.environment, pace=source.every or PACE)
 
     def watch(self, provider: FlagProvider, source: str, flags: Sequence[str]) -> FlagWatcher:
-        return RevisionWatch(cast("FlagfileProvider", provider), self.rules, source=source, flags=flags, every=EVERY)
+        files = cast("FlagfileProvider", provider)
+        return RevisionWatch(files, self.rules, source=source, flags=flags, every=files.pace)
 
     def by_hand(self, source: Source, key: str, env: str) -> str:
         file, change = shlex.quote(source.flagfile or ""), shlex.quote(f'.flags[{json.dumps(key)}].state = "DISABLED"')

@@ -129,6 +129,7 @@ async def test_who_changed_a_flag_and_how_is_read_from_the_history(clone: Path) 
     changes = await flags.changes("beta", began)
     assert [change.by for change in changes] == ["captain", "captain"]
     assert "25 % to 50 %" in changes[-1].what
+    assert await flags.exposed_since("beta") == changes[-1].at
 
 
 @pytest.mark.parametrize(("path", "branch", "error"), [("gone.json", "", NotFound), (PATH, "no-such-branch", NotFound)])
