@@ -39,6 +39,7 @@ from amplify_tui.adapters.ports import (
     Unknown,
 )
 from amplify_tui.adapters.unleash_check import Access, survey
+from amplify_tui.adapters.unleash_kill import listed_off
 from amplify_tui.adapters.unleash_ops import STALE, Op, env_path, flag_path, operations, revive, segment, switch_on
 from amplify_tui.adapters.unleash_state import active, same
 from amplify_tui.adapters.unleash_trail import Mark, Trail
@@ -47,6 +48,7 @@ from amplify_tui.adapters.unleash_usage import uses
 
 AT_ONCE: Final = 8  # concurrent calls; more only queue at the server
 TOLD: Final = 5  # changes of others that a sentence names
+FEW: Final = 4  # flags that are read one by one faster than the list of all
 TIMEOUT: Final = 8.0  # shorter than a conductor's lease: an effect must not outlast it
 
 
@@ -195,14 +197,19 @@ class UnleashProvider:
         """Switch flags off in this environment, as fast as it goes; writes of ours under way stop and lose.
 
         One bulk call, which the server refuses as a whole where one name is unknown: then flag by flag. Done means
-        read back and off.
+        read back and off; `observed` is the state where there are few, and nothing where one list proved many.
         """
         for key in keys:
             self._kills[key] += 1
         names = sorted(set(keys))
         path = f"/api/admin/projects/{segment(self.project)}/bulk_features/environments/{segment(self.environment)}/off"
         bulk = await self._admin.write("POST", path, {"features": names})
-        return dict(zip(names, await asyncio.gather(*(self._verified_off(key, bulk) for key in names)), strict=True))
+        off: frozenset[str] = frozenset()
+        if isinstance(bulk, Answer) and len(names) > FEW:
+            off = await listed_off(self._admin, self.project, self.environment, [self._locks[key] for key in names])
+        left = [key for key in names if key not in off]
+        looked = dict(zip(left, await asyncio.gather(*(self._verified_off(key, bulk) for key in left)), strict=True))
+        return {key: looked[key] if key in looked else Done() for key in names}
 
     async def _verified_off(self, key: str, bulk: Answer | Absent | Unknown) -> Outcome:
         failed = None if isinstance(bulk, Answer) else await self._off(key)

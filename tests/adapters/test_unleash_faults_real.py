@@ -153,3 +153,17 @@ async def test_an_environment_that_is_gone_is_an_error_and_never_off(
     reading = (await FlagWatch(elsewhere, source="flags", flags=[key]).poll(1.0))[0]
     await elsewhere.aclose()
     assert (reading.status, reading.enabled) == ("error", None)
+
+
+@pytest.mark.parametrize("fault", ["limit", "html", "drop"])
+async def test_a_kill_is_proved_flag_by_flag_where_the_list_of_them_cannot_be_had(
+    flags: UnleashProvider, unleash: Unleash, proxy: Proxy, key: str, fault: str
+) -> None:
+    names = [f"{key}-{n}" for n in range(6)]
+    for name in names:
+        await make(flags, name, StrategySpec(title="ramp", rollout=50), enabled=True)
+    patient = UnleashProvider(proxy.url, unleash.admin, environment="development")
+    proxy.fail("GET /api/admin/projects/default/features", fault)  # type: ignore[arg-type]
+    outcomes = await patient.kill(names)
+    await patient.aclose()
+    assert [one.observed["enabled"] for one in outcomes.values() if isinstance(one, Done)] == [False] * 6

@@ -16,6 +16,7 @@ from amplify_tui.adapters.unleash_state import exposure
 from amplify_tui.adapters.unleash_undo import Already, Diverged, restore
 from tests.adapters.unleash_world import RAMP, P, env, make, one, provide, until
 from tests.real.services import Unleash
+from tests.real.tap import tap
 
 pytestmark = pytest.mark.real
 
@@ -181,13 +182,23 @@ async def test_a_kill_with_an_unknown_name_still_kills_the_others(flags: Unleash
     assert not (await one(flags, key)).enabled
 
 
-async def test_a_kill_of_many_flags_is_one_bulk_call(flags: UnleashProvider, key: str) -> None:
-    names = [f"{key}-{n}" for n in range(4)]
+async def test_a_kill_of_many_flags_is_one_call_to_do_it_and_one_to_prove_it(
+    unleash: Unleash, flags: UnleashProvider, key: str
+) -> None:
+    names = [f"{key}-{n}" for n in range(6)]
     for name in names:
         await make(flags, name, StrategySpec(title="ramp", rollout=50), enabled=True)
-    outcomes = await flags.kill(names)
+    async with tap(unleash.url) as wire:
+        through = UnleashProvider(wire.url, unleash.admin, environment="development")
+        outcomes = await through.kill(names)
+        await through.aclose()
+    assert [(one.method, one.path) for one in wire.seen] == [
+        ("POST", f"{P}/bulk_features/environments/development/off"),
+        ("GET", f"{P}/features"),
+    ]
+    assert list(outcomes) == names
     assert all(isinstance(outcome, Done) for outcome in outcomes.values())
-    assert [state.enabled for state in (await flags.read(names)).values()] == [False] * 4
+    assert [state.enabled for state in (await flags.read(names)).values()] == [False] * 6
 
 
 async def test_a_write_that_gets_no_answer_is_unknown_and_may_still_land(
