@@ -202,6 +202,11 @@ class FlagRules(Protocol):
 class FlagWatcher(Protocol):
     """The flags of one source, looked at again and again. `poll` never raises for the world's faults."""
 
+    @property
+    def states(self) -> Mapping[str, FlagState]:
+        """What each flag was when it was last read in full."""
+        ...
+
     async def poll(self, now: float) -> list[FlagReading]:
         """One reading per flag, in their order."""
         ...

@@ -5,9 +5,10 @@ What was not asked again keeps the time at which it was last confirmed, so that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
+from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.flag_port import FlagRules
 from amplify_tui.adapters.ports import AdapterError, FlagState, RateLimited
 from amplify_tui.verdict.model import FlagReading, Status
@@ -37,6 +38,11 @@ class RevisionWatch:
         self._asked_at = float("-inf")
         self._seen_at = 0.0
         self._readings: list[FlagReading] = []
+
+    @property
+    def states(self) -> Mapping[str, FlagState]:
+        """What each flag was when it was last read in full."""
+        return self._states
 
     async def poll(self, now: float) -> list[FlagReading]:
         """One reading per flag, in their order; the last ones again where it is too early to ask."""
@@ -80,7 +86,8 @@ def reading_of(
         received_at=now,
         enabled=state.enabled if state.exists else None,
         percent=rules.exposed(state.raw) if state.exists else None,
-        rules=tuple(f"{one.title}: {one.rule}" if one.title else one.rule for one in state.strategies),
+        rules=tuple(clean(f"{one.title}: {one.rule}" if one.title else one.rule, 200) for one in state.strategies),
+        says=state.says,
         fingerprint=state.fingerprint,
         reach=reach,
         revision=revision,

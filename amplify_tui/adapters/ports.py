@@ -22,6 +22,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkabl
 
 from msgspec import Struct
 
+from amplify_tui.verdict.flag_words import sentence
+from amplify_tui.verdict.flags import FlagRule
 from amplify_tui.verdict.model import Cohort, Reading
 
 
@@ -133,7 +135,10 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 class Strategy(Struct, frozen=True, kw_only=True):
-    """One activation strategy as a provider holds it; `raw` is the whole object, for an exact restore."""
+    """One activation strategy as a provider holds it; `raw` is the whole object, for an exact restore.
+
+    means: the same in no provider's words, for sentences; one that says nothing claims nothing.
+    """
 
     id: str
     name: str
@@ -143,6 +148,7 @@ class Strategy(Struct, frozen=True, kw_only=True):
     group: str = ""
     disabled: bool = False
     rule: str = ""
+    means: FlagRule = FlagRule()
     raw: dict[str, Any] = {}
 
 
@@ -170,7 +176,13 @@ class FlagState(Struct, frozen=True, kw_only=True):
     type: str = ""
     stale: bool = False
     parents: tuple[Parent, ...] = ()
+    description: str = ""
     raw: dict[str, Any] = {}
+
+    @property
+    def says(self) -> str:
+        """Who gets the flag, in one sentence."""
+        return sentence([one.means for one in self.strategies], exists=self.exists, enabled=self.enabled)
 
 
 class FlagChange(Struct, frozen=True, kw_only=True):

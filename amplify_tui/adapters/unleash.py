@@ -255,8 +255,10 @@ class UnleashProvider:
         """
         used = sorted({one for strategy in active(state.raw) for one in strategy.get("segments") or ()})
         found = await asyncio.gather(*(self._admin.read("GET", f"/api/admin/segments/{int(one)}") for one in used))
-        rules = {one: unleash_state.segment_rules(answer.json()) for one, answer in zip(used, found, strict=True)}
-        return unleash_state.with_rules(state, rules)
+        answers = {one: answer.json() for one, answer in zip(used, found, strict=True)}
+        rules = {one: unleash_state.segment_rules(answer) for one, answer in answers.items()}
+        names = {one: unleash_state.segment_name(answer) for one, answer in answers.items()}
+        return unleash_state.with_rules(state, rules, names)
 
     async def uses(self, key: str) -> tuple[FlagUse, ...]:
         """Who asked for the flag in this environment within this hour and the last. Raises AdapterError."""

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.flag_port import ROLLOUT, State
 from amplify_tui.adapters.ports import FlagState, Invalid, Parent, Strategy
+from amplify_tui.adapters.unleash_rules import SEGMENT_NAMES, meaning
 
 SEGMENT_RULES: Final = "segmentConstraints"  # what the segments of a strategy hold, for evaluation only
 EVERYBODY: Final = 100.0
@@ -79,6 +80,7 @@ def flag_state(key: str, env: str, state: State) -> FlagState:
         exposure=exposure(state),
         fingerprint=fingerprint(state),
         type=str(state.get("type", "")),
+        description=clean(str(state.get("description") or "")),
         raw=state,
     )
 
@@ -91,10 +93,21 @@ def segment_rules(answer: Any) -> list[dict[str, Any]]:
         raise Invalid("the flag server's answer is no segment") from error
 
 
-def with_rules(state: FlagState, rules: Mapping[int, list[dict[str, Any]]]) -> FlagState:
-    """*state* whose strategies carry the constraints of their segments beside them."""
+def segment_name(answer: Any) -> str:
+    """What a segment is called; empty where the answer does not tell."""
+    return clean(str(answer.get("name") or ""), 80) if isinstance(answer, Mapping) else ""
+
+
+def with_rules(
+    state: FlagState, rules: Mapping[int, list[dict[str, Any]]], names: Mapping[int, str] | None = None
+) -> FlagState:
+    """*state* whose strategies carry the constraints of their segments, and the names of these, beside them."""
     strategies = [
-        {**one, SEGMENT_RULES: [rule for segment in one["segments"] for rule in rules.get(segment, ())]}
+        {
+            **one,
+            SEGMENT_RULES: [rule for segment in one["segments"] for rule in rules.get(segment, ())],
+            SEGMENT_NAMES: {segment: (names or {}).get(segment, "") for segment in one["segments"]},
+        }
         if one.get("segments")
         else one
         for one in state.raw["strategies"]
@@ -113,6 +126,7 @@ def strategy(raw: Mapping[str, Any]) -> Strategy:
         group=str(parameters.get("groupId", "")),
         disabled=bool(raw.get("disabled")),
         rule=rule(raw),
+        means=meaning(raw, percent(raw), SEGMENT_RULES),
         raw=dict(raw),
     )
 

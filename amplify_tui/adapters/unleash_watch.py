@@ -10,9 +10,12 @@ old value.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
+from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.http import Answer
 from amplify_tui.adapters.ports import AdapterError, FlagState, Invalid, RateLimited
 from amplify_tui.adapters.unleash import UnleashProvider
@@ -33,8 +36,14 @@ class FlagWatch:
         self._etag = ""
         self._payload: dict[str, str] = {}
         self._states: dict[str, FlagState] = {}
+        self._made: dict[str, tuple[FlagState, str, FlagReading]] = {}
         self._read_at = float("-inf")
         self._seen_at = 0.0
+
+    @property
+    def states(self) -> Mapping[str, FlagState]:
+        """What each flag was when it was last read in full."""
+        return self._states
 
     async def poll(self, now: float) -> list[FlagReading]:
         """One reading per flag, in their order. `data_at` is when the server last confirmed the value."""
@@ -71,21 +80,28 @@ class FlagWatch:
             self._read_at = now
 
     def _reading(self, flag: str, now: float, revision: str) -> FlagReading:
-        state = self._states[flag]
-        note = "" if state.exists else "there is no such flag, or it is archived"
+        """The reading of this moment. Where nothing changed only its times do: 500 flags are read each second."""
+        state, payload = self._states[flag], self._payload.get(flag, "")
+        made = self._made.get(flag)
+        if made is None or made[0] is not state or made[1] != payload:
+            made = self._made[flag] = (state, payload, self._fresh(flag, state, payload))
+        return replace(made[2], data_at=now, received_at=now, revision=revision)
+
+    def _fresh(self, flag: str, state: FlagState, payload: str) -> FlagReading:
+        titled = (f"{one.title}: {one.rule}" if one.title else one.rule for one in state.strategies)
         return FlagReading(
             source=self.source,
             flag=flag,
             status="ok" if state.exists else "nodata",
-            data_at=now,
-            received_at=now,
+            data_at=0.0,
+            received_at=0.0,
             enabled=state.enabled if state.exists else None,
             percent=exposed(state.raw) if state.exists else None,
-            rules=tuple(f"{one.title}: {one.rule}" if one.title else one.rule for one in state.strategies),
+            rules=tuple(clean(one, 200) for one in titled),
+            says=state.says,
             fingerprint=state.fingerprint,
-            reach=hashlib.sha256(self._payload[flag].encode()).hexdigest()[:16] if flag in self._payload else "",
-            revision=revision,
-            note=note,
+            reach=hashlib.sha256(payload.encode()).hexdigest()[:16] if payload else "",
+            note="" if state.exists else "there is no such flag, or it is archived",
         )
 
     def _lost(self, flag: str, now: float, status: Any, note: str) -> FlagReading:

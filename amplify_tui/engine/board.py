@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from amplify_tui.verdict.flags import FlagStory
 from amplify_tui.verdict.model import Evidence, FlagReading, InstanceReading, Reading
 
 SPARK: Final = 60
@@ -72,6 +73,10 @@ class Board:
         self._answers(key, reading.status == "ok", reading.received_at)
         self._flags[key] = reading
         self.post(f"flag:{key}", msgspec.to_builtins(reading))
+
+    def story(self, story: FlagStory) -> None:
+        """What is known of a flag besides its reading; nobody judges by it."""
+        self.post(f"story:{story.source}/{story.flag}", msgspec.to_builtins(story))
 
     def _answers(self, target: str, well: bool, at: float) -> None:
         if well and self._well.get(target) is False:

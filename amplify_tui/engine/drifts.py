@@ -7,7 +7,7 @@ read before anybody is accused. `decide` places the hold, and a person answers i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from amplify_tui.adapters.flag_port import FlagRules
 from amplify_tui.adapters.ports import Absent, AdapterError, FlagChange, FlagState
@@ -97,6 +97,9 @@ class Drifts:
             what=what,
             by=last.by if last else "",
             changed_at=last.at if last else None,
+            before_says=says(rules, left.before, now),
+            left_says=says(rules, was, now),
+            now_says=now.says,
         )
         self.effects.submit(c.Drifted, drift=drift)
 
@@ -125,3 +128,9 @@ class Drifts:
         if isinstance(outcome, Absent) and not outcome.retryable:
             self.effects.submit(c.Unmended, hold=hold.id, detail=outcome.reason)
         return True
+
+
+def says(rules: FlagRules, image: Any, flag: FlagState) -> str:
+    """Who gets *flag* in the state that *image* holds, in one sentence."""
+    known = isinstance(image, dict) and "strategies" in image
+    return rules.state(flag.key, flag.env, image).says if known else ""

@@ -18,6 +18,7 @@ from amplify_tui.adapters.flag_port import FlagWatcher
 from amplify_tui.adapters.ports import AdapterError, Query
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.facts import Facts
+from amplify_tui.engine.flag_stories import FlagStories
 from amplify_tui.engine.fleet import Fleet
 from amplify_tui.engine.tidy import untidy
 from amplify_tui.engine.world import LiveWorld
@@ -106,6 +107,13 @@ class Watchers:
 
     def _flags(self, source: str, flags: list[str]) -> Callable[[], Awaitable[None]]:
         watch: FlagWatcher | None = None
+        stories = FlagStories(
+            source,
+            lambda: self._world.flags(source),
+            self._board.story,
+            lambda: self._world.flag_kind(source).abilities.history,
+        )
+        self._tasks.append(asyncio.create_task(stories.run(), name=f"stories {source}"))
 
         async def read() -> None:
             nonlocal watch
@@ -113,6 +121,7 @@ class Watchers:
             readings = await watch.poll(time.time())
             for reading in readings:
                 self._board.flag(reading)
+            stories.look(readings, watch.states)
             await self._flags_seen(readings)
 
         return read

@@ -206,7 +206,8 @@ class Drift(Value, frozen=True):
     """A flag that is not as we left it: what it is now, and who made it so when, as far as the flag server says.
 
     effect: the last of ours on it, whose after-image it was compared with. `percent` is of users. `widens`: somebody
-    may get the flag who did not have it.
+    may get the flag who did not have it. before_says, left_says, now_says: who got it before the effect, who gets it as
+    we left it and who gets it now, in a sentence each.
     """
 
     flag: str
@@ -219,6 +220,9 @@ class Drift(Value, frozen=True):
     what: str
     by: str = ""
     changed_at: float | None = None
+    before_says: str = ""
+    left_says: str = ""
+    now_says: str = ""
 
 
 class Hold(Value, frozen=True):

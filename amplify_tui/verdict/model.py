@@ -60,7 +60,8 @@ class InstanceReading(Struct, frozen=True, kw_only=True):
 class FlagReading(Struct, frozen=True, kw_only=True):
     """What the flag server last said of one flag in the run's environment. `fingerprint` is the normalised state.
 
-    `reach` changes whenever anybody's evaluation may, with a segment too; "" where the source does not tell.
+    `reach` changes whenever anybody's evaluation may, with a segment too; "" where the source does not tell. `says` is
+    who gets it, in one sentence.
     """
 
     source: str
@@ -71,6 +72,7 @@ class FlagReading(Struct, frozen=True, kw_only=True):
     enabled: bool | None = None
     percent: float | None = None
     rules: tuple[str, ...] = ()
+    says: str = ""
     fingerprint: str = ""
     reach: str = ""
     revision: str = ""
