@@ -85,7 +85,7 @@ _TABLE: Final = (
     Key("drill", "d", "drill", "drill", "Rehearse the selected drill"),
     Key("check", "c", "check", "check", "Every problem of the playbook"),
     Key("difference", "D", "difference", "diff", "How the playbook on disk differs from the pinned one"),
-    Key("panel1", "1", "flags", "flags", "Panel: flags, and whether somebody else changed them"),
+    Key("panel1", "1", "flags", "flags", "Every flag of the release: who gets it, drift, who changed it, its history"),
     Key("panel2", "2", "health", "health", "Panel: every service and instance"),
     Key("panel3", "3", "git", "git", "Panel: the repository, its commits and tags"),
     Key("panel4", "4", "signals", "signals", "Panel: the golden signals"),
@@ -121,9 +121,9 @@ _PLACES: Final = {
     "new": "on the home screen, with a playbook selected",
     "drill": "on the home screen, with a drill selected",
     "check": "on the home screen",
-    "filter": "on the main screen: esc first",
-    "page_up": "on a screen to read: a step, a panel, the help",
-    "page_down": "on a screen to read: a step, a panel, the help",
+    "filter": "on the main screen, and among the flags: esc first",
+    "page_up": "among the flags, and on a screen to read: a step, a panel, the help",
+    "page_down": "among the flags, and on a screen to read: a step, a panel, the help",
     "back": "on a screen that was opened from another",
 }
 _IN_A_RUN: Final = "in a run: ⏎ opens one"

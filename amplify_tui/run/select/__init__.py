@@ -9,6 +9,7 @@
 | undo_lines.py | the undo plan by bands, and what a mitigation would touch     |
 | outage.py     | one outage of several conditions, said once           |
 | possible.py   | what would be refused, before a dialog asks           |
-| world.py      | flags, health, git, signals and people, each with its age     |
+| world.py      | health, git, signals and people, each with its age            |
+| flags.py      | every flag of the release: state, share, drift, who changed it |
 | log_lines.py  | one line for each event                                       |
 """

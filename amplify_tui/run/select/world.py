@@ -1,4 +1,4 @@
-"""The live world beside the run, as panels say it: flags, health, git, signals, people. Each value with its age.
+"""The live world beside the run, as panels say it: health, git, signals, people; flags.py has the flags.
 
 The board holds plain JSON that the conductor posts. What is not there reads as a dash, what is old says how old, what
 cannot be read says so: healthy is never the default.
@@ -12,30 +12,33 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from amplify_tui.run.select.words import NO_VALUE, Sign, age, percent, safe
-from amplify_tui.run.shapes import Drift
+from amplify_tui.run.select.words import NO_VALUE, Sign, age, safe
 from amplify_tui.run.state import State
 from amplify_tui.verdict.conditions import Rule, rule_of
-from amplify_tui.verdict.model import FlagReading, InstanceReading, Reading
+from amplify_tui.verdict.model import InstanceReading, Reading
 from amplify_tui.verdict.words import Unit, quantity
 
 T = TypeVar("T")
 Board = Mapping[str, Any]
 
-STALE_FLAG: Final = 60.0  # a flag server is asked every 15 s at the least; four missed looks are old
 STALE_GIT: Final = 120.0  # origin is asked every 30 s
 STATUS_WORDS: Final = {"nodata": "no data", "stale": "old", "foreign": "not of this run"}
 SPARKS: Final = "▁▂▃▄▅▆▇█"
 
 
 class Row(Struct, frozen=True):
-    """One line of a panel: a sign, a name, what is known of it; `course` is drawn as far as there is room."""
+    """One line of a panel: a sign, a name, what is known of it; `course` is drawn as far as there is room.
+
+    part: it belongs to the row above, and counts with it. more: what is said in a line of its own where there is room.
+    """
 
     sign: Sign
     name: str
     text: str
     extra: str = ""
     course: str = ""
+    part: bool = False
+    more: str = ""
 
 
 class Panel(Struct, frozen=True):
@@ -64,64 +67,29 @@ def read(board: Board, key: str, kind: type[T]) -> T | None:
         return None
 
 
-def _readings(board: Board, prefix: str, kind: type[T]) -> list[T]:
+def readings(board: Board, prefix: str, kind: type[T]) -> list[T]:
+    """Every value under a key that begins with *prefix*, ordered by key; what has another shape is left out."""
     found = (read(board, key, kind) for key in sorted(board) if key.startswith(prefix))
     return [reading for reading in found if reading is not None]
 
 
-def _fresh(status: str, at: float, now: float, limit: float) -> tuple[str, Sign]:
+def fresh(status: str, at: float, now: float, limit: float) -> tuple[str, Sign]:
     """The word and sign of a source: its status, or `old` where it is ok but older than *limit*."""
     if status != "ok":
         return STATUS_WORDS.get(status, status), "unknown"
     return ("old", "unknown") if now - at > limit else ("ok", "done")
 
 
-def _worst(words: list[tuple[str, Sign]]) -> tuple[str, Sign]:
+def worst(words: list[tuple[str, Sign]]) -> tuple[str, Sign]:
+    """The first word that is not well; of nothing, that there is no data."""
     bad = [entry for entry in words if entry[1] != "done"]
     return bad[0] if bad else words[0] if words else ("no data yet", "unknown")
-
-
-def flags_panel(state: State, board: Board, now: float) -> Panel:
-    """Every flag that the conductor reads, with its percentage, who set it and whether it is as we left it."""
-    readings = _readings(board, "flag:", FlagReading)
-    drifts = [hold.drift for hold in state.holds.values() if hold.drift is not None]
-    rows = []
-    for flag in readings:
-        word, sign = _fresh(flag.status, flag.data_at, now, STALE_FLAG)
-        known = flag.status == "ok" and flag.enabled is not None
-        on = "on" if flag.enabled else "off"
-        share = f" {percent(flag.percent)}" if flag.enabled and flag.percent is not None else ""
-        text = f"{on}{share}" if known else NO_VALUE
-        notes = [word, age(flag.data_at, now)] if sign != "done" else []
-        notes += [safe(flag.note, 60)] if flag.note else []
-        id_ = f"{flag.source}/{flag.flag}"
-        differs = known and id_ in state.exposure and not _agrees(state.exposure[id_], flag)
-        rows.append(Row(sign if known else "unknown", safe(flag.flag, 40), text, " ".join(notes)))
-        if differs:
-            rows.append(Row("note", "", f"the run says {percent(state.exposure[id_])}", "they differ"))
-    rows += [_drift(drift, now) for drift in drifts]
-    words = [_fresh(f.status, f.data_at, now, STALE_FLAG) for f in readings]
-    word, sign = _worst(words)
-    oldest = min((f.data_at for f in readings), default=None)
-    return Panel("FLAGS", safe(readings[0].source, 20) if readings else "", age(oldest, now), word, sign, tuple(rows))
-
-
-def _drift(drift: Drift, now: float) -> Row:
-    """Who changed the flag when, and to what."""
-    when = f" {age(drift.changed_at, now)} ago" if drift.changed_at is not None else ""
-    return Row("held", "drift", f"{safe(drift.by, 40) or 'somebody else'}{when}", safe(drift.what, 120))
-
-
-def _agrees(wanted: float, flag: FlagReading) -> bool:
-    """Whether the flag server gives the flag to as many users as the run says."""
-    seen = (flag.percent if flag.percent is not None else 100.0) if flag.enabled else 0.0
-    return abs(wanted - seen) < 0.01
 
 
 def health_panel(state: State, board: Board, now: float) -> Panel:
     """A row per service: how many instances are well, at which versions, and what is wrong."""
     by_service: dict[str, list[InstanceReading]] = {}
-    for reading in _readings(board, "health:", InstanceReading):
+    for reading in readings(board, "health:", InstanceReading):
         by_service.setdefault(reading.service, []).append(reading)
     names = [*state.services, *(name for name in by_service if name not in state.services)]
     rows, words = [], []
@@ -129,12 +97,12 @@ def health_panel(state: State, board: Board, now: float) -> Panel:
     for name in names:
         units = by_service.get(name, [])
         limit = state.services[name].max_age if name in state.services else 15.0
-        marks = [_fresh(u.status, u.data_at, now, limit) for u in units]
+        marks = [fresh(u.status, u.data_at, now, limit) for u in units]
         words += marks or [("no data yet", "unknown")]
         for unit in units:
             oldest = unit.data_at if oldest is None else min(oldest, unit.data_at)
         rows.append(_service(name, units, marks, _wanted(state, name, units), now))
-    word, sign = _worst(words)
+    word, sign = worst(words)
     if any(row.sign == "failed" for row in rows):
         word, sign = "not well", "failed"
     return Panel("HEALTH", "", age(oldest, now), word, sign, tuple(rows))
@@ -172,7 +140,7 @@ def git_panel(state: State, board: Board, now: float) -> Panel:
         return Panel("GIT", "", NO_VALUE, "no data yet", "unknown", rows)
     at = git.get("at")
     seen = float(at) if isinstance(at, (int, float)) else 0.0
-    word, sign = _fresh(str(git.get("status", "")) or "unknown", seen, now, STALE_GIT)
+    word, sign = fresh(str(git.get("status", "")) or "unknown", seen, now, STALE_GIT)
     rows_ = [
         Row("none", safe(git.get("branch") or NO_VALUE, 40), safe(str(git.get("sha") or NO_VALUE)[:7]), _distance(git))
     ]
@@ -216,7 +184,7 @@ def signals_panel(state: State, board: Board, now: float) -> Panel:
         if reading is None:
             rows.append(Row("unknown", safe(key.removeprefix("signal:"), 30), NO_VALUE, "unreadable"))
             continue
-        mark = _fresh(reading.status, reading.data_at, now, 60.0)
+        mark = fresh(reading.status, reading.data_at, now, 60.0)
         words.append(mark)
         oldest = reading.data_at if oldest is None else min(oldest, reading.data_at)
         name = safe(f"{reading.signal} {reading.cohort}" if reading.cohort else reading.signal, 30)
@@ -225,7 +193,7 @@ def signals_panel(state: State, board: Board, now: float) -> Panel:
         course = spark(board.get(f"signals:{key.removeprefix('signal:')}:spark"))
         note = "" if mark[1] == "done" else f"{mark[0]} {age(reading.data_at, now)}"
         rows.append(Row(mark[1], name, value, note, course))
-    word, sign = _worst(words)
+    word, sign = worst(words)
     return Panel("SIGNALS", "", age(oldest, now), word, sign, tuple(rows))
 
 

@@ -13,10 +13,11 @@ from amplify_tui.tui.draw.side import PANELS, panel_in_full
 from amplify_tui.tui.modals.form import Choice, Filled, Form
 from amplify_tui.tui.orders import no
 from amplify_tui.tui.screens.base import CockpitScreen
+from amplify_tui.tui.screens.finding import FindingScreen
+from amplify_tui.tui.screens.flags import FlagsScreen
 from amplify_tui.tui.screens.gate import GateScreen
 from amplify_tui.tui.screens.help import help_draw
 from amplify_tui.tui.screens.home import HomeScreen
-from amplify_tui.tui.screens.main import MainScreen
 from amplify_tui.tui.screens.read import ReadScreen, fixed
 from amplify_tui.tui.screens.rollback import RollbackScreen
 from amplify_tui.tui.text import Line
@@ -44,7 +45,7 @@ def move(by: int) -> Callable[[Cockpit], None]:
 
 def page(by: int) -> Callable[[Cockpit], None]:
     def act(app: Cockpit) -> None:
-        if isinstance(app.screen, ReadScreen):
+        if isinstance(app.screen, ReadScreen | FlagsScreen):
             app.screen.page(by)
 
     return act
@@ -53,7 +54,7 @@ def page(by: int) -> Callable[[Cockpit], None]:
 def back(app: Cockpit) -> None:
     """End the filter, else leave the screen; the first screen is not left by esc."""
     screen = app.screen
-    if isinstance(screen, MainScreen) and screen.close_filter():
+    if isinstance(screen, FindingScreen) and screen.close_filter():
         return
     if len(app.screen_stack) > 1:
         app.pop_screen()
@@ -64,7 +65,7 @@ def back(app: Cockpit) -> None:
 
 
 def find(app: Cockpit) -> None:
-    if isinstance(app.screen, MainScreen):
+    if isinstance(app.screen, FindingScreen):
         app.screen.open_filter()
 
 
@@ -114,6 +115,7 @@ def panel(name: str, more: Draw | None = None) -> Callable[[Cockpit], None]:
 PANEL_ACTS = {
     f"panel{i}": panel(name, {"health": detail.instances, "git": detail.git}.get(name))
     for i, name in enumerate(PANELS, 1)
+    if name != "flags"  # it has a screen of its own
 }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from amplify_tui.tui.acts import go, home, phase, run, step, undo
+from amplify_tui.tui.acts import flags, go, home, phase, run, step, undo
+from amplify_tui.tui.screens.flags import FlagScreen, FlagsScreen
 from amplify_tui.tui.screens.gate import GateScreen
 from amplify_tui.tui.screens.home import HomeScreen
 from amplify_tui.tui.screens.rollback import RollbackScreen
@@ -25,6 +26,10 @@ def open_(app: Cockpit) -> None:
         undo.choose(app)
     elif isinstance(screen, GateScreen):
         go.evidence(app)
+    elif isinstance(screen, FlagsScreen):
+        flags.open_selected(app, screen)
+    elif isinstance(screen, FlagScreen):
+        flags.answer(app, screen)
     else:
         step.open_selected(app)
 
@@ -59,6 +64,7 @@ ACTS: Final[dict[str, Act]] = {
     "check": go.door("check", "Check", "`amplify check PLAYBOOK` lists every problem"),
     "difference": go.door("difference", "Playbook difference", "`amplify show {run}` names the pinned bundle"),
     **go.PANEL_ACTS,
+    "panel1": flags.show,
     "mitigate": run.mitigate,
     "rollback": go.rollback,
     "full": run.full,

@@ -42,7 +42,10 @@ def selected_step(state: State, cursor: str) -> StepState | None:
 
 def window(lines: list[Line], at: int, height: int) -> list[Line]:
     """The part of *lines* that fits into *height* and shows line *at*."""
-    if len(lines) <= height:
-        return lines
-    first = min(max(0, at - height // 2), len(lines) - height)
-    return lines[first : first + height]
+    first = first_shown(len(lines), at, height)
+    return lines[first : first + height] if len(lines) > height else lines
+
+
+def first_shown(total: int, at: int, height: int) -> int:
+    """Which of *total* lines comes first where *height* of them are shown and line *at* is to be among them."""
+    return min(max(0, at - height // 2), max(0, total - height))

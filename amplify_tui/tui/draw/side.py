@@ -7,10 +7,10 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from amplify_tui.run.select.flags import flags_panel
 from amplify_tui.run.select.world import (
     Panel,
     Row,
-    flags_panel,
     git_panel,
     health_panel,
     people_panel,
@@ -41,8 +41,8 @@ def panel_lines(panel: Panel, cells: int, most: int = 99, *, tight: bool = False
     rows = panel.rows[:most]
     names = max((cell_len(row.name) for row in rows), default=0)
     lines = [head, *(line for row in rows for line in _row(row, cells, names, tight=tight))]
-    if len(panel.rows) > most:
-        lines.append([(f"  and {len(panel.rows) - most} more", DIM)])
+    if left := sum(not row.part for row in panel.rows[most:]):
+        lines.append([(f"  +{left} more", DIM)])
     return lines
 
 
@@ -56,14 +56,17 @@ def _row(row: Row, cells: int, names: int, *, tight: bool) -> list[Line]:
     room = cells - width(line) - 2
     if row.course and room >= LEAST_COURSE:
         line.append((f"  {row.course[-room:]}", DIM))
-    if tight or width(line) <= cells:
+    below: list[Line] = [[("    ", PLAIN), (part, DIM)] for part in wrap(row.more, cells - 4, 2)]
+    if tight:
         return [line]
+    if width(line) <= cells:
+        return [line, *below]
     first: Line = [*lead, (f" {row.text}", PLAIN)]
     rest = [(row.extra, style)]
     if width(first) > cells:
         first, rest = [sign(row.sign), (f" {row.name}", PLAIN)], [(row.text, PLAIN), (row.extra, style)]
     more = [[("    ", PLAIN), (part, kind)] for words, kind in rest for part in wrap(words, cells - 4, 2)]
-    return [first, *more]
+    return [first, *more, *below]
 
 
 # How the room is shared where it is short: rows of a panel, rows of the people, and whether long rows may go on.
@@ -100,7 +103,7 @@ def side_lines(scene: Scene) -> list[Line]:
 
 def gist(panel: Panel, cells: int) -> str:
     """As many rows as fit whole into *cells*, in short where they do not fit in full; `+2` says that there are more."""
-    rows = [row for row in panel.rows if row.name]
+    rows = [row for row in panel.rows if not row.part]
     full = [f"{row.name} {row.text}".strip() for row in rows]
     short = [f"{row.name} {row.text.partition('  ')[0]}".strip() for row in rows]
     if not rows or cell_len("  ".join(full)) <= cells:
@@ -110,7 +113,8 @@ def gist(panel: Panel, cells: int) -> str:
         words = " ".join(short[:shown]) + more
         if cell_len(words) <= cells:
             return words
-    return short[0]
+    more = f" +{len(short) - 1}" if len(short) > 1 else ""
+    return f"{fit(short[0], max(1, cells - len(more))).rstrip()}{more}"
 
 
 def panel_in_full(name: str) -> Callable[[Scene], list[Line]]:

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from amplify_tui.tui.example.script import FLAG, FLAG_ID, SHA, Story
+from amplify_tui.verdict.flag_words import sentence
+from amplify_tui.verdict.flags import Clause, FlagEvent, FlagRule, FlagStory
 
 
 def board_of(story: Story, *, slow: bool = False, lost: bool = False) -> dict[str, Any]:
@@ -35,15 +37,45 @@ def _fleet(board: dict[str, Any], at: float) -> None:
 
 
 def _flag_and_git(board: dict[str, Any], story: Story, at: float) -> None:
-    share = story.state.exposure.get(FLAG_ID)
-    board[f"flag:unleash/{FLAG}"] = {
+    share = story.state.exposure.get(FLAG_ID) or 0.0
+    rules = (
+        FlagRule(name="flexibleRollout", title="ramp", percent=share, stickiness="userId", group=FLAG),
+        FlagRule(
+            name="flexibleRollout", title="internal", percent=100.0, stickiness="userId", group=FLAG,
+            clauses=(Clause(field="userId", test="in", values=("u-internal-1", "u-internal-2"), count=2),),
+        ),
+    )  # fmt: skip
+    says = sentence(rules, exists=True, enabled=bool(share))
+    board[f"flag:{FLAG_ID}"] = {
         "source": "unleash", "flag": FLAG, "status": "ok", "data_at": at - 1, "received_at": at - 1,
-        "enabled": bool(share), "percent": share or 0.0,
+        "enabled": bool(share), "percent": share, "says": says, "fingerprint": f"{share:016.0f}",
     }  # fmt: skip
+    board[f"story:{FLAG_ID}"] = msgspec.to_builtins(_story(story, rules, says, f"{share:016.0f}"))
     board["git"] = {
         "at": at - 30, "branch": "main", "sha": SHA, "tag": "v3.0.0", "tag_state": "pushed", "ahead": 2, "behind": 0,
         "dirty": False, "tags": [{"name": "v2.9.4", "sha": "77ac01e", "at": at - 9e5}], "status": "ok", "note": "",
     }  # fmt: skip
+
+
+def _story(story: Story, rules: tuple[FlagRule, ...], says: str, fingerprint: str) -> FlagStory:
+    """The flag's latest changes: those of the run, and before them its creation by somebody of the team."""
+    events = [FlagEvent(at=story.at - 9e5, by="dev one", what=f"dev one created {FLAG}", kind="feature-created")]
+    for effect in story.state.effects.values():
+        if effect.target.id == FLAG_ID and effect.status == "done":
+            what = f"amplify updated {FLAG} by updating strategy ramp: {effect.says}"
+            at = effect.ended_at or effect.at
+            events.append(FlagEvent(at=at, by="amplify", what=what, kind="feature-strategy-update"))
+    for hold in story.state.holds.values():
+        if hold.drift is not None:
+            what = f"{hold.drift.by} updated {FLAG} by updating strategy ramp from 25% to 80%"
+            events.append(
+                FlagEvent(at=hold.drift.changed_at or hold.at, by=hold.drift.by, what=what, kind=events[-1].kind)
+            )
+    events.reverse()
+    return FlagStory(
+        source="unleash", flag=FLAG, fingerprint=fingerprint, says=says, kind="release", rules=rules,
+        description="The new checkout", last=events[0], events=tuple(events), asked_at=story.at - 1,
+    )  # fmt: skip
 
 
 def _signals(board: dict[str, Any], at: float, *, slow: bool, lost: bool) -> None:

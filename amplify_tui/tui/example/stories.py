@@ -191,7 +191,8 @@ def drifted(**how: Any) -> Story:
     drift = Drift(
         flag=FLAG_ID, effect=last.id, observed={"enabled": True, "percent": 80.0}, fingerprint="80", percent=80.0,
         left_percent=25.0, widens=True, what="strategy 'ramp': 80%, expected 25%", by="outside@example.com",
-        changed_at=story.at - 2,
+        changed_at=story.at - 2, before_says="5 % of users, plus 2 internal",
+        left_says="25 % of users, plus 2 internal", now_says="80 % of users, plus 2 internal",
     )  # fmt: skip
     reason = f"{drift.by} changed {FLAG}: 25 % to 80 %, {drift.what}"
     return story.tell(ev.HoldPlaced(hold="h1", scope="run", kind="drift", reason=reason, drift=drift), 0.1)

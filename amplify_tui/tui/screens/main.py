@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.reactive import var
-from textual.widgets import Input
 
 from amplify_tui.run.select.stages import current
 from amplify_tui.tui.draw import frame, main, side
 from amplify_tui.tui.keys import bindings
 from amplify_tui.tui.panel import Panel
 from amplify_tui.tui.screens.base import CockpitScreen
+from amplify_tui.tui.screens.finding import FindingScreen
 
 
-class MainScreen(CockpitScreen):
+class MainScreen(FindingScreen):
     """The run: where it is, what happens next, what the world says. `cursor` is a step's ref."""
 
     KEYS: ClassVar[tuple[str, ...]] = (
@@ -26,8 +24,6 @@ class MainScreen(CockpitScreen):
         "up", "down", "panel1", "panel2", "panel3", "panel4",
     )  # fmt: skip
     BINDINGS = bindings(*KEYS)
-
-    filter_text: var[str] = var("", init=False)
 
     def panels(self) -> ComposeResult:
         bound = CockpitScreen.view, CockpitScreen.cursor
@@ -43,7 +39,7 @@ class MainScreen(CockpitScreen):
         yield Panel(side.side_lines, id="side_lines").data_bind(*bound)
         yield Panel(frame.separator, id="rule2").add_class("rule")
         yield Panel(main.log, id="log").data_bind(*bound, extra=MainScreen.filter_text)
-        yield Input(id="filter", placeholder="show lines with …", disabled=True)
+        yield from self.finder()
 
     def targets(self) -> list[str]:
         plan = self.view.state.plan
@@ -55,29 +51,3 @@ class MainScreen(CockpitScreen):
             return self.cursor
         step = current(self.view.state)
         return step.ref if step is not None else ""
-
-    def open_filter(self) -> None:
-        """Ask for the word; the only focus this screen ever gives, and only to the key that asked."""
-        box = self.query_one("#filter", Input)
-        box.disabled = False
-        box.add_class("-open")
-        box.focus()
-
-    def close_filter(self) -> bool:
-        """End the filter; False where there was none."""
-        box = self.query_one("#filter", Input)
-        had = bool(self.filter_text) or not box.disabled
-        box.value, self.filter_text, box.disabled = "", "", True
-        box.remove_class("-open")
-        self.set_focus(None)
-        return had
-
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        self.filter_text = event.value.strip()
-
-    @on(Input.Submitted, "#filter")
-    def _filter_done(self, event: Input.Submitted) -> None:
-        event.input.disabled = True
-        event.input.remove_class("-open")
-        self.set_focus(None)

@@ -12,13 +12,14 @@ from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
 from amplify_tui.run.envelope import Envelope, decode
+from amplify_tui.run.select.flags import flags_panel
 from amplify_tui.run.select.gate import condition_rows, live, lower_phases, observed
 from amplify_tui.run.select.headline import headline
 from amplify_tui.run.select.log_lines import SAYERS
 from amplify_tui.run.select.stages import current, stage_rows, undo_ready
 from amplify_tui.run.select.undo_lines import mitigation_preview, undo_rows
 from amplify_tui.run.select.words import ascii_twin, clock, safe, since
-from amplify_tui.run.select.world import flags_panel, git_panel, health_panel, signals_panel, spark
+from amplify_tui.run.select.world import git_panel, health_panel, signals_panel, spark
 from amplify_tui.run.state import State
 from amplify_tui.tui.example import stories
 from amplify_tui.tui.example.board import board_of
