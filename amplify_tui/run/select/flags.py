@@ -85,13 +85,14 @@ def _row(
     drift, last = drifts.get(id_), last_change(board, id_)
     word, _ = fresh(flag.status, flag.data_at, now, STALE_FLAG)
     known = flag.status == "ok" and flag.enabled is not None
-    differs = known and id_ in state.exposure and not _agrees(state.exposure[id_], flag)
+    differs = known and word == "ok" and id_ in state.exposure and not _agrees(state.exposure[id_], flag)
     sign: Sign = "done" if flag.enabled else "later"
     shown, rank = ("on", ON) if flag.enabled else ("off", OFF)
     if not known or word != "ok":
         sign, shown, rank = "unknown", _unseen(flag, word), UNSEEN
     elif differs:
         rank = DIFFERS
+    seen = rank != UNSEEN
     if drift is not None:
         sign, shown, rank = "held", "drifted", DRIFTED
     return FlagRow(
@@ -103,7 +104,7 @@ def _row(
         enabled=flag.enabled if known else None,
         share=_share(flag) if known else NO_VALUE,
         says=_says(board, id_, flag) if known else safe(flag.note or UNREAD),
-        drift=drift_words(drift) if drift else _ours(state, id_, differs=differs, left=ours.get(id_, False)),
+        drift=drift_words(drift) if drift else _ours(state, id_, differs=differs, left=ours.get(id_, False) and seen),
         age=age(flag.data_at, now),
         by=safe(last.by, 80) if last else "",
         changed=age(last.at, now) if last else NO_VALUE,

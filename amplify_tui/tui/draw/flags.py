@@ -56,16 +56,26 @@ def _longest(values: Sequence[str]) -> int:
 
 
 def counts(rows: Sequence[FlagRow], shown: int, find: str) -> Line:
-    """`3 flags, 1 drifted, 2 on`: what there is, and how much of it is shown."""
+    """`3 flags, 1 drifted, 2 on`: what there is; while something is looked for, how much of it is shown comes first."""
+    if not rows:
+        return [("FLAGS ", STRONG), ("none", DIM)]
+    style = WARN if rows[0].rank <= DIFFERS else PLAIN
     parts = [plural(len(rows), "flag")]
-    for rank, word in ((DRIFTED, "drifted"), (UNSEEN, "not readable"), (DIFFERS, "other than the run says")):
-        if n := sum(row.rank == rank for row in rows):
-            parts.append(f"{n} {word}")
+    missing = sum(row.word == "missing" for row in rows)
+    ranks = [row.rank for row in rows]
+    for n, word in (
+        (ranks.count(DRIFTED), "drifted"),
+        (ranks.count(UNSEEN) - missing, "not readable"),
+        (missing, "missing"),
+        (ranks.count(DIFFERS), "other than the run says"),
+    ):
+        parts += [f"{n} {word}"] if n > 0 else []
     parts.append(f"{sum(row.enabled is True for row in rows)} on")
-    line: Line = [("FLAGS ", STRONG), (", ".join(parts), WARN if rows and rows[0].rank <= DIFFERS else PLAIN)]
+    line: Line = [("FLAGS ", STRONG)]
     if find:
-        line += [("   find: ", DIM), text(find, STRONG), (f", {shown} shown, esc ends it", DIM)]
-    return line
+        line += [(f"{shown} of ", PLAIN), (parts.pop(0), PLAIN), ("   find: ", DIM), text(find, STRONG)]
+        line += [(", esc ends it   ", DIM)]
+    return [*line, (", ".join(parts), style)]
 
 
 def head(rows: Sequence[FlagRow], cells: int) -> Line:
@@ -228,7 +238,9 @@ def _ours(scene: Scene, row: FlagRow) -> list[Line]:
     if left is None:
         return [[("DRIFT  ", STRONG), ("nothing to compare with: this run has not left it in any state", DIM)]]
     at = clock(left.ended_at or left.at, scene.view.tz)
-    return [[("DRIFT  ", STRONG), text(f"none: as {left.id} left it at {at}" if row.enabled is not None else NO_VALUE)]]
+    if row.rank == UNSEEN:
+        return [[("DRIFT  ", STRONG), text(f"not known: {left.id} left it at {at}, and it cannot be read now", WARN)]]
+    return [[("DRIFT  ", STRONG), text(f"none: as {left.id} left it at {at}")]]
 
 
 def _fact(name: str, words: str, cells: int) -> list[Line]:
@@ -239,7 +251,8 @@ def _fact(name: str, words: str, cells: int) -> list[Line]:
 def _strategies(scene: Scene, row: FlagRow, story: FlagStory | None) -> list[Line]:
     """Every strategy with all its conditions; any of them is enough to get the flag."""
     if story is None or not story.rules:
-        words = "not told yet" if story is None else "none: switched on, everybody gets it"
+        gone = row.word == "missing"
+        words = "not told yet" if story is None else "none" if gone else "none: switched on, everybody gets it"
         return [[("STRATEGIES  ", STRONG), (words, DIM)]]
     old = "  as last read" if row.rank == UNSEEN else ""
     lines: list[Line] = [[("STRATEGIES  ", STRONG), (f"{len(story.rules)}, any one is enough{old}", DIM)]]

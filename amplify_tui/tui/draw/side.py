@@ -113,6 +113,8 @@ def gist(panel: Panel, cells: int) -> str:
         words = " ".join(short[:shown]) + more
         if cell_len(words) <= cells:
             return words
+    if cell_len(short[0]) <= cells:
+        return short[0]
     more = f" +{len(short) - 1}" if len(short) > 1 else ""
     return f"{fit(short[0], max(1, cells - len(more))).rstrip()}{more}"
 
