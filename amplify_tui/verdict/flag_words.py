@@ -29,7 +29,10 @@ def sentence(rules: Sequence[FlagRule], *, exists: bool, enabled: bool) -> str:
     """Who gets the flag, in at most three rules; of one that is off, who would get it."""
     if not exists:
         return ABSENT
-    return _reached(rules) if enabled else f"nobody; switched on: {_reached(rules)}"
+    reached = _reached(rules)
+    if enabled:
+        return reached
+    return f"nobody; switched on: {'still ' if reached.startswith('nobody') else ''}{reached}"
 
 
 def _reached(rules: Sequence[FlagRule]) -> str:

@@ -93,6 +93,8 @@ async def test_who_changed_a_flag_is_told_and_ours_is_written_again(world: World
         hold = next(hold for hold in watched.state.holds.values() if hold.drift)
         assert hold.drift is not None
         assert (hold.drift.by, hold.drift.left_percent, hold.drift.percent) == ("outside@example.com", 50.0, 80.0)
+        said = (hold.drift.before_says, hold.drift.left_says, hold.drift.now_says)
+        assert [share in words for share, words in zip(("0 %", "50 %", "80 %"), said, strict=True)] == [True] * 3, said
         assert not (await watched.do("Release", hold=hold.id, choice="accept")).ok
         assert (await watched.do("Release", hold=hold.id, choice="ours")).ok
         await watched.until(lambda s: not s.holds, "the flag is ours again")

@@ -195,7 +195,7 @@ async def test_a_source_that_does_not_tell_says_why_and_is_asked_again_a_minute_
         story = told.told[key]
         assert (story.asked_at, story.last) == (None, None)
         assert "the token is missing, wrong or expired" in story.note
-        assert story.says == "nobody; switched on: nobody (0 %)"
+        assert story.says == "nobody; switched on: still nobody (0 %)"
         good.append(flags)
         await told.poll(AGAIN_S / 2)
         assert told.stories.asked == 1

@@ -23,6 +23,7 @@ from amplify_tui.tui.keys import KEYS
 from amplify_tui.tui.modals.arm import ArmMitigate
 from amplify_tui.tui.modals.form import Choice, Form, FormDialog
 from amplify_tui.tui.screens.base import CockpitScreen
+from amplify_tui.tui.screens.flags import FlagScreen, FlagsScreen
 from amplify_tui.tui.screens.gate import GateScreen
 from amplify_tui.tui.screens.home import HomeScreen
 from amplify_tui.tui.screens.main import MainScreen
@@ -30,7 +31,15 @@ from amplify_tui.tui.screens.read import ReadScreen
 from amplify_tui.tui.screens.rollback import RollbackScreen
 from tests.tui.cockpit_world import World, cockpit
 
-SCREENS: list[type[CockpitScreen]] = [MainScreen, GateScreen, RollbackScreen, HomeScreen, ReadScreen]
+SCREENS: list[type[CockpitScreen]] = [
+    MainScreen,
+    GateScreen,
+    RollbackScreen,
+    HomeScreen,
+    ReadScreen,
+    FlagsScreen,
+    FlagScreen,
+]
 
 
 def own(node: type[Any]) -> list[Binding]:

@@ -19,6 +19,7 @@ from amplify_tui.tui.example import stories
 from amplify_tui.tui.example.board import board_of
 from amplify_tui.tui.keys import KEYS, elsewhere, key_line
 from amplify_tui.tui.modals.form import FormDialog
+from amplify_tui.tui.screens.flags import FlagsScreen
 from amplify_tui.tui.screens.gate import GateScreen
 from amplify_tui.tui.screens.home import HomeScreen
 from amplify_tui.tui.screens.main import MainScreen
@@ -157,7 +158,7 @@ async def test_every_key_of_the_main_screen_answers(key: str, words: str) -> Non
         assert isinstance(world.app.screen, MainScreen)
 
 
-@pytest.mark.parametrize("screen", [MainScreen, GateScreen, RollbackScreen, HomeScreen, ReadScreen])
+@pytest.mark.parametrize("screen", [MainScreen, GateScreen, RollbackScreen, HomeScreen, ReadScreen, FlagsScreen])
 def test_each_key_that_a_screen_lacks_names_the_place_where_it_works(screen: Any) -> None:
     for key in KEYS.values():
         if key.id not in screen.KEYS:

@@ -55,9 +55,12 @@ class FlagRow(Struct, frozen=True, kw_only=True):
 
 def flag_rows(state: State, board: Board, now: float) -> tuple[FlagRow, ...]:
     """Every flag of the release, the most urgent first, then by name."""
-    drifts = _drifts(state)
-    ours = _left_by_us(state)
-    rows = [_row(state, board, now, flag, drifts, ours) for flag in readings(board, "flag:", FlagReading)]
+    return _rows(state, board, now, readings(board, "flag:", FlagReading))
+
+
+def _rows(state: State, board: Board, now: float, seen: list[FlagReading]) -> tuple[FlagRow, ...]:
+    drifts, ours = _drifts(state), _left_by_us(state)
+    rows = [_row(state, board, now, flag, drifts, ours) for flag in seen]
     unread = {*ours, *state.exposure, *drifts} - {row.id for row in rows}
     rows += [_unread(flag, drifts.get(flag)) for flag in sorted(unread)]
     return tuple(sorted(rows, key=lambda row: (row.rank, row.name, row.source)))
@@ -193,9 +196,8 @@ def poll_problems(board: Board) -> list[tuple[str, str]]:
 
 def flags_panel(state: State, board: Board, now: float) -> Panel:
     """Every flag of the release, the most urgent first, with its percentage, and whether it is as we left it."""
-    rows = flag_rows(state, board, now)
-    drifts = _drifts(state)
     seen = readings(board, "flag:", FlagReading)
+    rows, drifts = _rows(state, board, now, seen), _drifts(state)
     lines = tuple(line for row in rows for line in _panel_rows(state, row, drifts.get(row.id), now))
     word, sign = worst([fresh(one.status, one.data_at, now, STALE_FLAG) for one in seen])
     word = "lost" if word == "error" else word
