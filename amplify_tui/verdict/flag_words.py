@@ -142,8 +142,11 @@ def _values(clause: Clause, most: int = MOST_VALUES) -> str:
 
 
 def listed(values: Sequence[str], total: int, joint: str, most: int = MOST_VALUES) -> str:
-    """`CH`, `CH or DE`, `CH, DE or 3 more`: the first *most* of *total* values; an empty one is shown as quotes."""
-    shown = [value or "''" for value in values[:most]]
+    """`CH`, `CH or DE`, `CH, DE or 3 more`: the first *most* of *total* values, or one more where that is all.
+
+    An empty one is shown as quotes.
+    """
+    shown = [value or "''" for value in values[: total if total == most + 1 else most]]
     left = total - len(shown)
     if left > 0:
         shown.append(f"{count(left)} more")

@@ -245,7 +245,8 @@ def test_the_panel_begins_with_what_is_urgent_and_counts_the_flags_it_has_no_roo
     assert "drift" in lines[2]
     assert "shop.basket.0007" in lines[3]
     assert lines[-1].strip() == "+498 more"
-    assert gist(replace(panel, rows=panel.rows[2:]), 20).endswith("+499")
+    assert gist(replace(panel, rows=panel.rows[2:]), 20).endswith("… – +499")
+    assert gist(replace(panel, rows=panel.rows[:2]), 16) == "checkou… on 80 %"
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,10 @@ def side_lines(scene: Scene) -> list[Line]:
 
 
 def gist(panel: Panel, cells: int) -> str:
-    """As many rows as fit whole into *cells*, in short where they do not fit in full; `+2` says that there are more."""
+    """As many rows as fit whole into *cells*, in short where they do not fit in full; `+2` says that there are more.
+
+    Of a row that does not fit at all it is the name that is cut.
+    """
     rows = [row for row in panel.rows if not row.part]
     full = [f"{row.name} {row.text}".strip() for row in rows]
     short = [f"{row.name} {row.text.partition('  ')[0]}".strip() for row in rows]
@@ -116,7 +119,9 @@ def gist(panel: Panel, cells: int) -> str:
     if cell_len(short[0]) <= cells:
         return short[0]
     more = f" +{len(short) - 1}" if len(short) > 1 else ""
-    return f"{fit(short[0], max(1, cells - len(more))).rstrip()}{more}"
+    known = rows[0].text.partition("  ")[0]
+    name = max(1, cells - cell_len(known) - 1 - len(more))  # the name gives way, what is known of it does not
+    return f"{fit(rows[0].name, name).rstrip()} {known}{more}"
 
 
 def panel_in_full(name: str) -> Callable[[Scene], list[Line]]:
