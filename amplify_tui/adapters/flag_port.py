@@ -16,6 +16,7 @@ A kind may keep more in it. A strategy of a name that is not `flexibleRollout` h
 | engine/drifts.py | differences, widens, fingerprint |
 | engine/world.py | open, by the kind that flag_kinds.py finds |
 | engine/watchers.py | watch: what the board shows of the flags |
+| engine/exposures.py | TellsUsage, where a provider fills it: what applications evaluate |
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from msgspec import UNSET, Struct, UnsetType, ValidationError, convert
 
 from amplify_tui.adapters.ports import FlagProvider, FlagState, FlagWrite, Invalid
 from amplify_tui.playbook.model import Source
-from amplify_tui.verdict.model import FlagReading
+from amplify_tui.verdict.model import FlagReading, FlagUse
 
 State: TypeAlias = dict[str, Any]
 Fields = TypeVar("Fields", bound=Struct)
@@ -209,6 +210,19 @@ class FlagWatcher(Protocol):
 
     async def poll(self, now: float) -> list[FlagReading]:
         """One reading per flag, in their order."""
+        ...
+
+
+@runtime_checkable
+class TellsUsage(Protocol):
+    """What a provider can do beside whose applications report to it. Both raise AdapterError."""
+
+    async def usage(self, key: str) -> tuple[FlagUse, ...]:
+        """Who asked for the flag, in any environment, within this hour and the last."""
+        ...
+
+    async def last_seen(self, app: str) -> float | None:
+        """When an application last told the flag's environment anything, by our clock; None: not lately."""
         ...
 
 

@@ -25,7 +25,6 @@ from amplify_tui.adapters.ports import (
     Done,
     FlagChange,
     FlagState,
-    FlagUse,
     FlagWrite,
     NotFound,
     Outcome,
@@ -34,6 +33,7 @@ from amplify_tui.adapters.ports import (
 )
 from amplify_tui.adapters.unleash_state import flag_state, same
 from amplify_tui.adapters.unleash_undo import differences
+from amplify_tui.verdict.model import FlagUse
 
 Flags: TypeAlias = dict[str, Any]
 Change: TypeAlias = Callable[[Flags], Flags | Outcome]

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from amplify_tui.verdict.flag_words import sentence
 from amplify_tui.verdict.flags import FlagRule
-from amplify_tui.verdict.model import Cohort, Reading
+from amplify_tui.verdict.model import Cohort, FlagUse, Reading
 
 
 class AdapterError(Exception):
@@ -193,15 +193,6 @@ class FlagChange(Struct, frozen=True, kw_only=True):
     by: str
     what: str
     kind: str = ""
-
-
-class FlagUse(Struct, frozen=True, kw_only=True):
-    """How often an application asked for a flag within an hour (Unix seconds of its begin), and what it was told."""
-
-    app: str
-    hour: float
-    yes: int
-    no: int
 
 
 class FlagWrite(Struct, frozen=True, kw_only=True):

@@ -29,7 +29,6 @@ from amplify_tui.adapters.ports import (
     FlagChange,
     FlagNeeds,
     FlagState,
-    FlagUse,
     FlagWrite,
     Invalid,
     NotFound,
@@ -41,10 +40,10 @@ from amplify_tui.adapters.ports import (
 from amplify_tui.adapters.unleash_check import Access, survey
 from amplify_tui.adapters.unleash_kill import listed_off
 from amplify_tui.adapters.unleash_ops import STALE, Op, env_path, flag_path, operations, revive, segment, switch_on
+from amplify_tui.adapters.unleash_reports import Reports
 from amplify_tui.adapters.unleash_state import active, same
 from amplify_tui.adapters.unleash_trail import Mark, Trail
 from amplify_tui.adapters.unleash_undo import differences
-from amplify_tui.adapters.unleash_usage import uses
 
 AT_ONCE: Final = 8  # concurrent calls; more only queue at the server
 TOLD: Final = 5  # changes of others that a sentence names
@@ -52,7 +51,7 @@ FEW: Final = 4  # flags that are read one by one faster than the list of all
 TIMEOUT: Final = 8.0  # shorter than a conductor's lease: an effect must not outlast it
 
 
-class UnleashProvider:
+class UnleashProvider(Reports):
     """One environment of one Unleash project.
 
     token: an admin's or a user's (a user's shows who it was in the audit trail). client_token: of the same environment,
@@ -259,11 +258,6 @@ class UnleashProvider:
         rules = {one: unleash_state.segment_rules(answer) for one, answer in answers.items()}
         names = {one: unleash_state.segment_name(answer) for one, answer in answers.items()}
         return unleash_state.with_rules(state, rules, names)
-
-    async def uses(self, key: str) -> tuple[FlagUse, ...]:
-        """Who asked for the flag in this environment within this hour and the last. Raises AdapterError."""
-        path = f"/api/admin/client-metrics/features/{segment(key)}/raw"
-        return uses((await self._admin.read("GET", path, params={"hoursBack": "1"})).json(), self.environment)
 
     async def client_features(self, etag: str = "") -> Answer:
         """What the applications of this environment see; status 304 where *etag* still holds. Up to a second late."""

@@ -79,6 +79,66 @@ class FlagReading(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class FlagUse(Struct, frozen=True, kw_only=True):
+    """How often an application asked for a flag within an hour (Unix seconds of its begin), and what it was told."""
+
+    app: str
+    hour: float
+    yes: int
+    no: int
+    env: str = ""
+
+
+class Asked(Struct, frozen=True):
+    """The share of evaluations that the rules of a flag ask for: at least `low`, at most `high`; fractions.
+
+    They differ where rules overlap, and where one means users of whom nobody knows how many there are (`high` is 1).
+    sticks_to: the fields that a rollout needs from its applications; without one it answers "off" to everybody.
+    """
+
+    low: float
+    high: float
+    sticks_to: tuple[str, ...] = ()
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """Something that is wrong with what applications evaluate: what was seen, and what to do, in a sentence.
+
+    warns: False where it is likely meant so, and only worth reading where somebody looks closer.
+    """
+
+    kind: Literal["silent", "behind", "field", "nobody", "off", "group", "environment"]
+    text: str
+    app: str = ""
+    warns: bool = True
+
+
+class ExposureReading(Struct, frozen=True, kw_only=True):
+    """What applications really evaluated of one flag since its rules last changed, beside what those rules ask for.
+
+    origin: `usage` (what SDKs tell the flag server), or the signal whose cohorts were counted. `share` and `tolerance`
+    are fractions, `yes` of `n` evaluations were "on". fits: None where there is too little to tell. since: what was
+    evaluated before is not in it. max_age: how old `data_at` may be.
+    """
+
+    source: str
+    flag: str
+    origin: str
+    status: Status
+    data_at: float
+    received_at: float
+    asked: Asked | None = None
+    share: float | None = None
+    yes: float = 0.0
+    n: float = 0.0
+    tolerance: float = 0.0
+    fits: bool | None = None
+    since: float = 0.0
+    max_age: float = 60.0
+    note: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """Everything a judgement may look at: the history of readings that it spans, oldest first, and the fleet now.
 
