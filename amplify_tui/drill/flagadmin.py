@@ -288,7 +288,9 @@ def _add_token(server: Server, call: Call) -> Answer:
 
 
 def _usage_raw(server: Server, call: Call) -> Answer:
-    return {"version": 1, "maturity": "stable", "data": server.usage.raw(call.path["name"])}
+    hours = call.query.get("hoursBack", "24")
+    rows = server.usage.raw(call.path["name"], int(hours) if hours.isdecimal() and 1 <= int(hours) <= 48 else 24)
+    return {"version": 1, "maturity": "stable", "data": rows}
 
 
 def _usage(server: Server, call: Call) -> Answer:

@@ -42,7 +42,7 @@ def flag_client(url: str, token: str, environment: str, app: str) -> UnleashClie
         refresh_interval=1,
         request_timeout=2,
         request_retries=0,
-        metrics_interval=5,
+        metrics_interval=2,
         cache=MemoryCache(),
         multiple_instance_mode=InstanceAllowType.SILENTLY_ALLOW,
     )

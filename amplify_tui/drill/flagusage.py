@@ -42,7 +42,7 @@ class Usage:
         for name, counts in found.items():
             if name not in known or not counts["yes"] + counts["no"]:
                 continue
-            key = (name, app, environment, hour_of(str(bucket["start"])))
+            key = (name, app, environment, hour_of(str(bucket["stop"])))
             kept = self._counts.setdefault(key, {"yes": 0, "no": 0, "variants": {}})
             kept["yes"] += counts["yes"]
             kept["no"] += counts["no"]
@@ -85,11 +85,13 @@ class Usage:
             if (name, place) == (app, environment)
         ]
 
-    def raw(self, flag: str) -> list[dict[str, Any]]:
+    def raw(self, flag: str, hours: int = 24) -> list[dict[str, Any]]:
+        """The counts of a flag within so many hours, this one among them."""
+        oldest = hour_of(iso(self._now() - (hours - 1) * 3600.0))
         return [
             {"featureName": name, "appName": app, "environment": environment, "timestamp": hour} | counts
             for (name, app, environment, hour), counts in self._counts.items()
-            if name == flag
+            if name == flag and hour >= oldest
         ]
 
     def last_hour(self, flag: str) -> list[dict[str, Any]]:
@@ -111,7 +113,7 @@ def hour_of(instant: str) -> str:
     try:
         at = datetime.fromisoformat(instant[:19])
     except ValueError:
-        raise bad(f'The `/body/bucket/start` property must be a date. You sent "{instant}".') from None
+        raise bad(f'The `/body/bucket/stop` property must be a date. You sent "{instant}".') from None
     return f"{at:%Y-%m-%dT%H}:00:00.000Z"
 
 
@@ -119,7 +121,7 @@ def _counts(bucket: Any) -> dict[str, dict[str, Any]]:
     """The counts of a bucket by flag, whole. Raises 400."""
     for key in ("start", "stop", "toggles"):
         required(_mapping(bucket, "/body/bucket"), key)
-    hour_of(str(bucket["start"]))
+    hour_of(str(bucket["stop"]))
     found = {}
     for name, counts in _mapping(bucket["toggles"], "/body/bucket/toggles").items():
         path = f"/body/bucket/toggles/{name}"

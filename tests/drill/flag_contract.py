@@ -11,6 +11,7 @@ import itertools
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ from amplify_tui.drill.flagsdk import flag_client
 
 P = "/api/admin/projects/default"
 _numbers = itertools.count()
+COUNTED_WITHIN = 45.0  # seconds; Unleash writes down each 20 s whom it heard of
 VISIBLE_WITHIN = 10.0  # seconds until the client API must show a write; Unleash looks once a second
 
 
@@ -521,3 +523,42 @@ async def a_context_field_is_made_once_and_listed(target: Target) -> None:
 
 def sdk(target: Target, app: str) -> UnleashClient:
     return flag_client(target.url, target.client_token, target.environment, app)
+
+
+@contract
+async def what_applications_report_is_summed_by_application_environment_and_hour(target: Target) -> None:
+    async with target.admin() as http, target.client() as app:
+        name = await make(target, http)
+        begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        before = f"{begin - timedelta(minutes=30):%Y-%m-%dT%H:%M:%S}Z"
+        bucket = {"start": before, "stop": before, "toggles": {name: {"yes": 1, "no": 3}}}
+        body = {"appName": f"{name}-app", "instanceId": "one", "bucket": bucket}
+        path = f"/api/admin/client-metrics/features/{name}/raw"
+        async with asyncio.timeout(COUNTED_WITHIN):
+            # Unleash drops the counts of a flag for the first seconds of its life.
+            while not (rows := (await http.get(path, params={"hoursBack": "2"})).json()["data"]):
+                assert (await app.post("/api/client/metrics", json=body)).status_code == 202
+                await asyncio.sleep(0.5)
+        told = [row for row in rows if row["yes"] + row["no"]]
+        assert {(row["appName"], row["environment"]) for row in told} == {(f"{name}-app", target.environment)}
+        assert [datetime.fromisoformat(row["timestamp"]) for row in told] == [begin - timedelta(hours=1)]
+        assert told[0]["no"] == 3 * told[0]["yes"]
+        # This hour alone: nothing of the one before.
+        assert not any(r["yes"] for r in (await http.get(path, params={"hoursBack": "1"})).json()["data"])
+
+
+@contract
+async def when_an_application_was_last_heard_of_is_told_by_environment(target: Target) -> None:
+    async with target.admin() as http, target.client() as app:
+        name = f"{await make(target, http)}-app"
+        stop = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z"
+        body = {"appName": name, "instanceId": "one", "bucket": {"start": stop, "stop": stop, "toggles": {}}}
+        assert (await app.post("/api/client/metrics", json=body)).status_code == 202
+        path = f"/api/admin/metrics/instances/{name}/environment"
+        async with asyncio.timeout(COUNTED_WITHIN):
+            while not (found := (await http.get(f"{path}/{target.environment}")).json()["instances"]):
+                await asyncio.sleep(0.2)
+        assert [one["instanceId"] for one in found] == ["one"]
+        passed = datetime.now(UTC) - datetime.fromisoformat(found[0]["lastSeen"])
+        assert timedelta(minutes=-1) < passed < timedelta(minutes=1)
+        assert (await http.get(f"{path}/nowhere")).json() == {"instances": []}
