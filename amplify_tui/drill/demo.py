@@ -48,6 +48,7 @@ def demo_inputs(facts: dict[str, Any]) -> dict[str, Any]:
         "sustained": "2s",
         "min_samples": 50,
         "flag_poll": "1s",
+        "flag_report": "3s",
     }
 
 

@@ -90,6 +90,11 @@ class Board:
         """
         return self._back.get(target, 0.0)
 
+    def signal_reading(self, signal: str, cohort: str | None = None) -> Reading | None:
+        """The latest reading of a signal, of one cohort where it has them."""
+        history = self._signals.get(signal_key(signal, cohort))
+        return history[-1] if history else None
+
     def flag_reading(self, key: str) -> FlagReading | None:
         return self._flags.get(key)
 

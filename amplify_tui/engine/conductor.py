@@ -271,7 +271,7 @@ class Conductor:
         self.facts = facts
         effects = Effects(self.scribe, Setting(self.scribe, facts, world, self._say), self._say)
         self._hands = Hands(effects, facts, world, self.board.evidence)
-        self.watchers = Watchers(facts, world, self.board, self._hands.drifts.compare)
+        self.watchers = Watchers(facts, world, self.board, self._hands.drifts.compare, lambda: self.state)
         self._herald = Herald(world)
         self.watchers.start()
 

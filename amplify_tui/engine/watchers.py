@@ -17,12 +17,14 @@ import msgspec
 from amplify_tui.adapters.flag_port import FlagWatcher
 from amplify_tui.adapters.ports import AdapterError, Query
 from amplify_tui.engine.board import Board
+from amplify_tui.engine.exposures import Exposures
 from amplify_tui.engine.facts import Facts
 from amplify_tui.engine.flag_stories import FlagStories
 from amplify_tui.engine.fleet import Fleet
 from amplify_tui.engine.tidy import untidy
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.model import Signal
+from amplify_tui.run.state import State
 from amplify_tui.verdict.model import Cohort, FlagReading, Reading
 
 FLAGS_S: Final = 1.0
@@ -39,13 +41,16 @@ _log = logging.getLogger(__name__)
 class Watchers:
     """All pollers of one run."""
 
-    def __init__(self, facts: Facts, world: LiveWorld, board: Board, flags_seen: FlagsSeen) -> None:
-        """flags_seen: told of each source's flags after every poll."""
+    def __init__(
+        self, facts: Facts, world: LiveWorld, board: Board, flags_seen: FlagsSeen, state: Callable[[], State]
+    ) -> None:
+        """flags_seen: told of each source's flags after every poll. state: the run's, of the moment it is asked."""
         self._facts = facts
         self._world = world
         self._board = board
         self._flags_seen = flags_seen
         self._fleet = Fleet(facts.playbook, board)
+        self._exposures = Exposures(facts.playbook, world, board, state)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -54,10 +59,12 @@ class Watchers:
         chores: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
         for name, signal in playbook.signals.items():
             chores.append((f"signal {name}", self._signal(name, signal), signal.every))
-        for source, flags in _flags_of(playbook.stages).items():
+        named = _flags_of(playbook.stages)
+        for source, flags in named.items():
             if source in playbook.sources:
                 chores.append((f"flags {source}", self._flags(source, flags), FLAGS_S))
                 chores.append((f"tidy {source}", self._tidy(source), TIDY_S))
+        chores += self._exposures.chores(named)
         chores.append(("git", self._git(), GIT_S))
         for name, chore, every in chores:
             self._tasks.append(asyncio.create_task(self._repeat(name, chore, every), name=name))

@@ -131,6 +131,7 @@ class Source(Base, frozen=True):
     environment: str | None = None
     project: str = "default"
     poll: Dur = 15.0
+    report: Dur = 65.0
     population: str | None = None
     max_full_for: Dur | None = None
     code: FlagCode | None = None

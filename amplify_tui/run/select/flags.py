@@ -12,6 +12,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from amplify_tui.run.select.seen import seen_lines
+from amplify_tui.run.select.tidy import tidy_flags, tidy_lines
 from amplify_tui.run.select.words import NO_VALUE, Sign, age, percent, safe
 from amplify_tui.run.select.world import Board, Panel, Row, fresh, read, readings, worst
 from amplify_tui.run.shapes import Drift
@@ -198,7 +200,8 @@ def flags_panel(state: State, board: Board, now: float) -> Panel:
     """Every flag of the release, the most urgent first, with its percentage, and whether it is as we left it."""
     seen = readings(board, "flag:", FlagReading)
     rows, drifts = _rows(state, board, now, seen), _drifts(state)
-    lines = tuple(line for row in rows for line in _panel_rows(state, row, drifts.get(row.id), now))
+    lines = tuple(line for row in rows for line in _panel_rows(state, board, row, drifts.get(row.id), now))
+    lines += tuple(_of_the_code(board, {row.id for row in rows}))
     word, sign = worst([fresh(one.status, one.data_at, now, STALE_FLAG) for one in seen])
     word = "lost" if word == "error" else word
     if drifts and sign == "done":
@@ -210,7 +213,14 @@ def flags_panel(state: State, board: Board, now: float) -> Panel:
     return Panel("FLAGS", rows[0].source[:20] if rows else "", age(oldest, now), word, sign, lines)
 
 
-def _panel_rows(state: State, row: FlagRow, drift: Drift | None, now: float) -> Iterator[Row]:
+def _of_the_code(board: Board, shown: set[str]) -> Iterator[Row]:
+    """Flags that the code asks for, and no step of the release touches: told where they want tidying up."""
+    for flag in sorted(tidy_flags(board) - shown):
+        for thing in tidy_lines(board, flag):
+            yield Row("note", safe(flag.partition("/")[2], 40), thing.what)
+
+
+def _panel_rows(state: State, board: Board, row: FlagRow, drift: Drift | None, now: float) -> Iterator[Row]:
     """The flag, and beneath it what is not as the run left it."""
     seen = row.enabled is not None
     notes = [row.word, row.age] if row.rank == UNSEEN else []
@@ -225,3 +235,7 @@ def _panel_rows(state: State, row: FlagRow, drift: Drift | None, now: float) -> 
         when = f" {age(drift.changed_at, now)} ago" if drift.changed_at is not None else ""
         who = f"{safe(drift.by, 40) or 'somebody else'}{when}"
         yield Row("held", "drift", who, safe(drift.what, 120), part=True)
+    for one in seen_lines(board, row.id, now):
+        yield Row(one.sign, "", one.text, one.extra, part=True)
+    for thing in tidy_lines(board, row.id):
+        yield Row("note", "", thing.what, part=True)

@@ -9,6 +9,8 @@ from rich.cells import cell_len
 
 from amplify_tui.run.drift import drift_hold, left_by
 from amplify_tui.run.select.flags import DIFFERS, DRIFTED, UNSEEN, FlagRow, flag_rows, poll_problems, story_of
+from amplify_tui.run.select.seen import seen_lines
+from amplify_tui.run.select.tidy import tidy_lines
 from amplify_tui.run.select.words import NO_VALUE, age, clock, day_clock, percent, safe
 from amplify_tui.run.shapes import Drift
 from amplify_tui.tui.draw.scene import Scene, first_shown
@@ -200,8 +202,9 @@ def detail(scene: Scene) -> list[Line]:
         lines += [[(part, WARN)] for part in wrap(row.note, scene.width, 4)]
     if story is not None and story.description:
         lines += [[(part, DIM)] for part in wrap(safe(story.description), scene.width, 3)]
-    for part in (_ours(scene, row), _strategies(scene, row, story), _history(scene, story)):
-        lines += [[], *part]
+    for part in (_ours(scene, row), _seen(scene, row), _tidy(scene, row), _strategies(scene, row, story)):
+        lines += [[], *part] if part else []
+    lines += [[], *_history(scene, story)]
     return lines
 
 
@@ -241,6 +244,26 @@ def _ours(scene: Scene, row: FlagRow) -> list[Line]:
     if row.rank == UNSEEN:
         return [[("DRIFT  ", STRONG), text(f"not known: {left.id} left it at {at}, and it cannot be read now", WARN)]]
     return [[("DRIFT  ", STRONG), text(f"none: as {left.id} left it at {at}")]]
+
+
+def _seen(scene: Scene, row: FlagRow) -> list[Line]:
+    """What applications really evaluate, by every origin that tells; nothing where the flag reaches nobody."""
+    seen = seen_lines(scene.view.board, row.id, scene.view.at, all_=True)
+    lines: list[Line] = [[("APPLICATIONS  ", STRONG), ("what they really evaluate", DIM)]] if seen else []
+    for one in seen:
+        for i, part in enumerate(wrap(f"{one.text}  {one.extra}".rstrip(), scene.width - 4, 5)):
+            lines.append([("  ", PLAIN), sign(one.sign) if not i else (" ", PLAIN), (" ", PLAIN), (part, PLAIN)])
+    return lines
+
+
+def _tidy(scene: Scene, row: FlagRow) -> list[Line]:
+    """What wants tidying up, with what to do."""
+    found = tidy_lines(scene.view.board, row.id)
+    lines: list[Line] = [[("TIDY UP", STRONG)]] if found else []
+    for one in found:
+        for i, part in enumerate(wrap(f"{one.what}: {one.fix}", scene.width - 4, 4)):
+            lines.append([("  ", PLAIN), sign("note") if not i else (" ", PLAIN), (" ", PLAIN), (part, PLAIN)])
+    return lines
 
 
 def _fact(name: str, words: str, cells: int) -> list[Line]:

@@ -28,6 +28,7 @@ PANELS: Final[dict[str, Callable[[Scene], Panel]]] = {
 
 
 LEAST_COURSE: Final = 4  # fewer bars tell nothing
+NAMELESS: Final = 5  # lines of a row that is a sentence of its own
 
 
 def panel_lines(panel: Panel, cells: int, most: int = 99, *, tight: bool = False) -> list[Line]:
@@ -61,6 +62,10 @@ def _row(row: Row, cells: int, names: int, *, tight: bool) -> list[Line]:
         return [line]
     if width(line) <= cells:
         return [line, *below]
+    if not row.name:
+        words = [(part, PLAIN) for part in wrap(row.text, cells - 2, NAMELESS)]
+        words += [(part, style) for part in wrap(row.extra, cells - 2, 2)]
+        return [[sign(row.sign if at == 0 else "none"), (" ", PLAIN), part] for at, part in enumerate(words)]
     first: Line = [*lead, (f" {row.text}", PLAIN)]
     rest = [(row.extra, style)]
     if width(first) > cells:
