@@ -20,7 +20,7 @@ ROUNDS: Final = 5
 BULK: Final = "bulk call, nothing read back"
 SLOWEST: Final = "the slowest single call"
 SINGLE: Final = f"single calls, {AT_ONCE} at a time"
-KILL: Final = "kill, each flag read back"
+KILL: Final = "kill, read back"
 MOST: Final = 2.0
 
 Off = Callable[[Sequence[str]], Awaitable[dict[str, float]]]
