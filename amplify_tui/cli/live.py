@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from amplify_tui.adapters.flag_kinds import kind_name
+from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.adapters.git.repo import repository_problems
 from amplify_tui.adapters.poll import InstancePoller, targets
 from amplify_tui.adapters.ports import AdapterError, FlagProvider, Surveys

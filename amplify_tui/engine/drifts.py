@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from amplify_tui.adapters.flag_port import FlagRules
+from amplify_tui.adapters.flags.port import FlagRules
 from amplify_tui.adapters.ports import Absent, AdapterError, FlagChange, FlagState
 from amplify_tui.engine.effects import Effects
 from amplify_tui.engine.facts import explain

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from amplify_tui.adapters.flag_exposure import ExposureWatch
-from amplify_tui.adapters.flag_kinds import kind_name
+from amplify_tui.adapters.flags.exposure import ExposureWatch
+from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.model import Playbook, Signal, Source

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from amplify_tui.adapters.flag_port import FlagWatcher
+from amplify_tui.adapters.flags.port import FlagWatcher
 from amplify_tui.adapters.ports import AdapterError, Query
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.exposures import Exposures

@@ -19,7 +19,7 @@ from amplify_tui.playbook.model import Source
 from amplify_tui.verdict.model import Evidence
 
 if TYPE_CHECKING:
-    from amplify_tui.adapters.flag_port import FlagKind, FlagWatcher
+    from amplify_tui.adapters.flags.port import FlagKind, FlagWatcher
 
 DEFAULT_TIMEOUT_S = 3.0
 
@@ -52,7 +52,7 @@ class LiveWorld:
     def flags(self, source: str) -> FlagProvider:
         """The provider of a source's flags. Raises Invalid for a name that is none, NotFound for a missing secret."""
         if source not in self._flags:
-            from amplify_tui.adapters.flag_port import Opening
+            from amplify_tui.adapters.flags.port import Opening
 
             spec = self._source(source)
             opening = Opening(
@@ -67,7 +67,7 @@ class LiveWorld:
 
     def flag_kind(self, source: str) -> FlagKind:
         """What the source's flags mean. Raises Invalid where it serves none, NotFound: its kind is not installed."""
-        from amplify_tui.adapters.flag_kinds import kind_of
+        from amplify_tui.adapters.flags.kinds import kind_of
 
         return kind_of(self._source(source), source)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from amplify_tui.adapters.flag_port import ContextField, FlagRules, FlagSpec, StrategyChange, StrategySpec
+from amplify_tui.adapters.flags.port import ContextField, FlagRules, FlagSpec, StrategyChange, StrategySpec
 from amplify_tui.adapters.ports import Conflict, FlagState, FlagWrite, Invalid, Outcome, Probe
 from amplify_tui.playbook.model import Base, Name
 from amplify_tui.run.shapes import UndoItem

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from amplify_tui.adapters import audience, population
-from amplify_tui.adapters.flag_port import ROLLOUT, Expose
+from amplify_tui.adapters.flags import audience, population
+from amplify_tui.adapters.flags.port import ROLLOUT, Expose
 from amplify_tui.adapters.ports import AdapterError, FlagProvider, FlagState, FlagWrite, Strategy
 from amplify_tui.playbook.templates import has_expr
 from amplify_tui.steps.flag_parts import rules_of, state_of

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from amplify_tui.adapters.flag_port import FlagKind, FlagRules
+from amplify_tui.adapters.flags.port import FlagKind, FlagRules
 from amplify_tui.adapters.ports import (
     AdapterError,
     Done,

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from amplify_tui.adapters.flag_port import Already, Diverged, FlagRules, Off
+from amplify_tui.adapters.flags.port import Already, Diverged, FlagRules, Off
 from amplify_tui.adapters.ports import (
     Absent,
     AdapterError,

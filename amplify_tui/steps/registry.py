@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Final, cast
 
-from amplify_tui.adapters.flag_kinds import foreign_fields
+from amplify_tui.adapters.flags.kinds import foreign_fields
 from amplify_tui.playbook.registry import Registry, VerbSpec
 from amplify_tui.steps.verb import Verb
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amplify_tui.adapters.flag_port import ROLLOUT, Expose
+from amplify_tui.adapters.flags.port import ROLLOUT, Expose
 from amplify_tui.adapters.ports import Conflict, FlagState, FlagWrite, Invalid
 from amplify_tui.run.shapes import PhasePlan
 from amplify_tui.steps.flag_audience import above, together, who

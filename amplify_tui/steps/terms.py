@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-from amplify_tui.adapters.flag_kinds import kind_name
+from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.adapters.ports import Invalid
 from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook
 from amplify_tui.verdict.bake import settle_for

@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Protocol, assert_never, runtime_checkable
 
 from msgspec import Struct
 
-from amplify_tui.adapters.flag_port import FlagKind
+from amplify_tui.adapters.flags.port import FlagKind
 from amplify_tui.adapters.ports import Absent, Accepted, Done, FlagProvider, Notifier, Outcome, Probe, Unknown
 from amplify_tui.playbook.model import Playbook
 from amplify_tui.run.shapes import Await, Exposure, OnRollback, StepPlan, Target, Undo, UndoItem, Watch

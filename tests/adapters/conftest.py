@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from amplify_tui.adapters.unleash import UnleashProvider
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from tests.adapters.unleash_world import provide
 from tests.real.services import Unleash
 

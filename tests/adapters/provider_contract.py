@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from amplify_tui.adapters.flag_port import (
+from amplify_tui.adapters.flags.port import (
     Already,
     Diverged,
     Expose,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from amplify_tui.adapters.audience import affected, in_words, overlap, sampled
+from amplify_tui.adapters.flags.audience import affected, in_words, overlap, sampled
+from amplify_tui.adapters.flags.state import flag_state, missing, with_rules
 from amplify_tui.adapters.ports import FlagState, Invalid
-from amplify_tui.adapters.unleash_kind import UnleashRules
-from amplify_tui.adapters.unleash_state import flag_state, missing, with_rules
+from amplify_tui.adapters.unleash.kind import UnleashRules
 
 RULES = UnleashRules()
 

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from amplify_tui.adapters.audience import sampled
-from amplify_tui.adapters.evaluation import Evaluator
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import StrategySpec, Where
+from amplify_tui.adapters.flags.audience import sampled
+from amplify_tui.adapters.flags.evaluation import Evaluator
+from amplify_tui.adapters.flags.plan import StrategySpec, Where
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from tests.adapters.unleash_world import make, one, provide, until
 from tests.real.services import Unleash
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amplify_tui.adapters.flag_asked import asked, regrouped
+from amplify_tui.adapters.flags.asked import asked, regrouped
 from amplify_tui.verdict.model import Asked
 
 

@@ -21,12 +21,12 @@ import pytest
 from UnleashClient import UnleashClient  # type: ignore[attr-defined]
 from UnleashClient.utils import InstanceAllowType
 
-from amplify_tui.adapters import audience
-from amplify_tui.adapters.flag_exposure import ExposureWatch
+from amplify_tui.adapters.flags import audience
+from amplify_tui.adapters.flags.exposure import ExposureWatch
+from amplify_tui.adapters.flags.plan import FlagSpec, StrategySpec, expose, target
 from amplify_tui.adapters.ports import Done
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_kind import UnleashKind
-from amplify_tui.adapters.unleash_plan import FlagSpec, StrategySpec, expose, target
+from amplify_tui.adapters.unleash.kind import UnleashKind
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from amplify_tui.drill.flagsdk import MemoryCache
 from amplify_tui.verdict.model import ExposureReading, FlagUse
 from tests.adapters.flag_proxy import Proxy, proxy_of
@@ -322,8 +322,8 @@ async def test_what_we_evaluate_ourselves_is_no_use(
 
 OURS = """
 import json, sys
-from amplify_tui.adapters import audience
-from amplify_tui.adapters.unleash_kind import UnleashKind
+from amplify_tui.adapters.flags import audience
+from amplify_tui.adapters.unleash.kind import UnleashKind
 rules = UnleashKind.rules
 raw = json.loads(sys.argv[1])
 print(audience.affected(rules, rules.state("f", "e", raw), rules.state("f", "e", {**raw, "enabled": False})).leaves)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from amplify_tui.adapters import flag_kinds
-from amplify_tui.adapters.flag_port import FlagKind, Opening
+from amplify_tui.adapters.flags import kinds as flag_kinds
+from amplify_tui.adapters.flags.port import FlagKind, Opening
 from amplify_tui.adapters.ports import FlagProvider
 from amplify_tui.drill.world import World, start_world
 from amplify_tui.playbook.model import Source

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amplify_tui.adapters.flagd_file import flags_of, rewrite, to_flag, to_state
-from amplify_tui.adapters.flagd_rules import OPERATORS
+from amplify_tui.adapters.flagfile.document import flags_of, rewrite, to_flag, to_state
+from amplify_tui.adapters.flagfile.targeting import OPERATORS
+from amplify_tui.adapters.flags.state import exposed, same
 from amplify_tui.adapters.ports import Invalid
-from amplify_tui.adapters.unleash_state import exposed, same
 
 SWITCH = {"on": True, "off": False}
 USUAL = {"cat": [{"var": "$flagd.flagKey"}, {"var": "targetingKey"}]}

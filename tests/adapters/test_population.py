@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from amplify_tui.adapters import population
-from amplify_tui.adapters.audience import affected, in_words, overlap
+from amplify_tui.adapters.flags import population
+from amplify_tui.adapters.flags.audience import affected, in_words, overlap
 from amplify_tui.adapters.ports import AdapterError
 from tests.adapters.test_audience import RULES, country, flag, strategy
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from amplify_tui.adapters.flag_port import ContextField, FlagSpec, StrategySpec, Where
+from amplify_tui.adapters.flags.plan import target
+from amplify_tui.adapters.flags.port import ContextField, FlagSpec, StrategySpec, Where
 from amplify_tui.adapters.ports import Done
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import target
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from tests.adapters.unleash_world import one
 
 pytestmark = pytest.mark.real

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from amplify_tui.adapters.flags.plan import FlagSpec, StrategySpec, expose, target
 from amplify_tui.adapters.ports import Absent, Done, Invalid, RateLimited, Unauthorized, Unknown
-from amplify_tui.adapters.unleash import FEW, UnleashProvider
-from amplify_tui.adapters.unleash_plan import FlagSpec, StrategySpec, expose, target
-from amplify_tui.adapters.unleash_watch import FlagWatch
+from amplify_tui.adapters.unleash.provider import FEW, UnleashProvider
+from amplify_tui.adapters.unleash.watch import FlagWatch
 from tests.adapters.flag_proxy import Proxy, proxy_of
 from tests.adapters.unleash_world import RAMP, P, make, one, provide, until
 from tests.real.services import Unleash

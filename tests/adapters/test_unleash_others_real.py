@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from amplify_tui.adapters.flags.plan import FlagSpec, StrategySpec, expose, target
 from amplify_tui.adapters.ports import Absent, Done, Outcome, Unknown
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import FlagSpec, StrategySpec, expose, target
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from tests.adapters.flag_proxy import Proxy, proxy_of
 from tests.adapters.unleash_world import env, make, one, provide
 from tests.real.services import Unleash

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
+from amplify_tui.adapters.flags.plan import FlagSpec, StrategySpec, expose, target
 from amplify_tui.adapters.ports import Absent, Done, Invalid, Unauthorized, Unknown, Unreachable
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import FlagSpec, StrategySpec, expose, target
-from amplify_tui.adapters.unleash_watch import FlagWatch
+from amplify_tui.adapters.unleash.provider import UnleashProvider
+from amplify_tui.adapters.unleash.watch import FlagWatch
 from tests.adapters.flag_proxy import Proxy, proxy_of
 from tests.adapters.unleash_world import RAMP, P, make, one, provide, until
 from tests.real.services import Unleash

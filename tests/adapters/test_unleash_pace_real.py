@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
+from amplify_tui.adapters.flags.plan import expose
 from amplify_tui.adapters.ports import Done
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import expose
-from amplify_tui.adapters.unleash_watch import FlagWatch
+from amplify_tui.adapters.unleash.provider import UnleashProvider
+from amplify_tui.adapters.unleash.watch import FlagWatch
 from tests.adapters.flag_proxy import proxy_of
 from tests.adapters.unleash_world import make, one, until
 from tests.real.services import Unleash

@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amplify_tui.adapters.evaluation import Evaluator, population
-from amplify_tui.adapters.ports import FlagState, Invalid, NotFound
-from amplify_tui.adapters.unleash_ops import operations
-from amplify_tui.adapters.unleash_plan import (
+from amplify_tui.adapters.flags.evaluation import Evaluator, population
+from amplify_tui.adapters.flags.plan import (
     FlagSpec,
     StrategyChange,
     StrategySpec,
@@ -21,8 +19,10 @@ from amplify_tui.adapters.unleash_plan import (
     widens,
     write,
 )
-from amplify_tui.adapters.unleash_state import exposure, fingerprint, flag_state, missing
-from amplify_tui.adapters.unleash_undo import Already, Diverged, restore
+from amplify_tui.adapters.flags.state import exposure, fingerprint, flag_state, missing
+from amplify_tui.adapters.flags.undo import Already, Diverged, restore
+from amplify_tui.adapters.ports import FlagState, Invalid, NotFound
+from amplify_tui.adapters.unleash.ops import operations
 
 USERS = population(400, properties={"tenantId": "t1"})
 

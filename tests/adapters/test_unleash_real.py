@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from amplify_tui.adapters.flags.plan import FlagSpec, StrategyChange, StrategySpec, Where, expose, target
+from amplify_tui.adapters.flags.state import exposure
+from amplify_tui.adapters.flags.undo import Already, Diverged, restore
 from amplify_tui.adapters.ports import Absent, Done, FlagWrite, Unknown, Unreachable
-from amplify_tui.adapters.unleash import FEW, UnleashProvider
-from amplify_tui.adapters.unleash_ops import operations
-from amplify_tui.adapters.unleash_plan import FlagSpec, StrategyChange, StrategySpec, Where, expose, target
-from amplify_tui.adapters.unleash_state import exposure
-from amplify_tui.adapters.unleash_undo import Already, Diverged, restore
+from amplify_tui.adapters.unleash.ops import operations
+from amplify_tui.adapters.unleash.provider import FEW, UnleashProvider
 from tests.adapters.unleash_world import RAMP, P, env, make, one, provide, until
 from tests.real.services import Unleash
 from tests.real.tap import tap

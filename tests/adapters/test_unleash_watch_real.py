@@ -7,11 +7,11 @@ import time
 import httpx
 import pytest
 
-from amplify_tui.adapters.evaluation import Evaluator, population
+from amplify_tui.adapters.flags.evaluation import Evaluator, population
+from amplify_tui.adapters.flags.plan import StrategySpec, expose
 from amplify_tui.adapters.ports import Done, Invalid, Unauthorized
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import StrategySpec, expose
-from amplify_tui.adapters.unleash_watch import FlagWatch
+from amplify_tui.adapters.unleash.provider import UnleashProvider
+from amplify_tui.adapters.unleash.watch import FlagWatch
 from amplify_tui.drill.flagsdk import flag_client
 from amplify_tui.verdict.model import FlagReading
 from tests.adapters.unleash_world import make, one, provide, until

@@ -7,9 +7,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from amplify_tui.adapters.flags.plan import FlagSpec, StrategySpec, target
 from amplify_tui.adapters.ports import Done, FlagState
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import FlagSpec, StrategySpec, target
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from tests.real.services import Unleash
 
 P = "/api/admin/projects/default"

@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 
 from amplify_tui.adapters.ports import Done
-from amplify_tui.adapters.unleash import UnleashProvider
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from tests.bench.flag_world import AT_ONCE, ENVIRONMENT, P, admin, flag_server, switch
 from tests.bench.measure import Table, Target
 from tests.real.services import Unleash

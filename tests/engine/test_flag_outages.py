@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from amplify_tui.adapters.unleash import UnleashProvider
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from amplify_tui.drill.world import World
 from amplify_tui.run.state import State
 from tests.adapters.flag_proxy import Proxy, proxy_of

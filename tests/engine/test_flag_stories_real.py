@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from amplify_tui.adapters.flags.plan import StrategySpec
 from amplify_tui.adapters.ports import AdapterError, FlagChange, FlagState
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import StrategySpec
-from amplify_tui.adapters.unleash_watch import FlagWatch
+from amplify_tui.adapters.unleash.provider import UnleashProvider
+from amplify_tui.adapters.unleash.watch import FlagWatch
 from amplify_tui.engine.flag_stories import AGAIN_S, LATE_S, FlagStories
 from amplify_tui.verdict.flags import FlagStory
 from tests.adapters.unleash_world import P, env, make, one, provide, until

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import StrategySpec
+from amplify_tui.adapters.flags.plan import StrategySpec
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from amplify_tui.engine.facts import Facts, look
 from amplify_tui.engine.tidy import untidy
 from amplify_tui.run.plan import draft_plan

@@ -15,12 +15,12 @@ import httpx
 from msgspec import Struct
 from msgspec.structs import replace
 
-from amplify_tui.adapters.flag_kinds import kind_of
-from amplify_tui.adapters.flag_port import FlagKind
+from amplify_tui.adapters.flags.kinds import kind_of
+from amplify_tui.adapters.flags.port import FlagKind
 from amplify_tui.adapters.git import GitRepo
 from amplify_tui.adapters.notify import open_notifier
 from amplify_tui.adapters.ports import Absent, Done, FlagProvider, NotFound, Notifier, Outcome, Probe, Unknown
-from amplify_tui.adapters.unleash import UnleashProvider
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from amplify_tui.playbook.context import reveal
 from amplify_tui.playbook.model import Instance, Playbook, Release, Service, Source, Stakeholder
 from amplify_tui.run.shapes import Plan, ServiceFacts, StepPlan, Subject, UndoItem, ref_of

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from amplify_tui.adapters.flags.plan import StrategySpec, Where, expose
 from amplify_tui.adapters.ports import Absent, Conflict, Done, FlagState, Invalid, NotFound, Unknown
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_plan import StrategySpec, Where, expose
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from amplify_tui.drill.world import World
 from amplify_tui.playbook.context import secret_marker
 from amplify_tui.run.state import Decision

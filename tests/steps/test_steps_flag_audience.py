@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from amplify_tui.adapters.flag_port import StrategySpec
+from amplify_tui.adapters.flags.port import StrategySpec
 from amplify_tui.adapters.ports import Done
 from amplify_tui.playbook.model import Stage, Step
 from amplify_tui.steps.flag import FlagFields

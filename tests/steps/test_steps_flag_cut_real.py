@@ -11,10 +11,10 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from amplify_tui.adapters.flags.plan import StrategySpec, expose
+from amplify_tui.adapters.flags.state import same
 from amplify_tui.adapters.ports import Done, Probe, Unknown
-from amplify_tui.adapters.unleash_ops import half_done, operations
-from amplify_tui.adapters.unleash_plan import StrategySpec, expose
-from amplify_tui.adapters.unleash_state import same
+from amplify_tui.adapters.unleash.ops import half_done, operations
 from amplify_tui.playbook.model import Source
 from amplify_tui.run.shapes import Hold
 from amplify_tui.run.state import EffectState

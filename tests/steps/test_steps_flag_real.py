@@ -10,8 +10,8 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from amplify_tui.adapters.flags.plan import StrategySpec, expose
 from amplify_tui.adapters.ports import Done
-from amplify_tui.adapters.unleash_plan import StrategySpec, expose
 from amplify_tui.playbook.model import Source
 from amplify_tui.steps.flag import FlagFields
 from amplify_tui.steps.rollout_fields import RolloutFields

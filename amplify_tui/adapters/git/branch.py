@@ -107,7 +107,9 @@ class RemoteFile:
     async def touches(self, since: float) -> list[tuple[Touch, str | None, str | None]]:
         """The commits after *since* that touched the file, oldest first, with the file before and after each."""
         sha = (await self.read()).sha
-        args = ["log", "--first-parent", f"--max-count={_SHOWN}", f"--since={int(since)}", _LOG, "--end-of-options"]
+        # git reads a small number as an hour of today, so "since ever" is said by leaving it out.
+        limits = [f"--since={int(since)}"] if since > 0 else []
+        args = ["log", "--first-parent", f"--max-count={_SHOWN}", *limits, _LOG, "--end-of-options"]
         out = (await self._caller.read([*args, sha, "--", self.path])).decode("utf-8", "replace")
         found = []
         for record in reversed([one.strip("\n") for one in out.split("\x1e") if one.strip("\n")]):

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from amplify_tui.adapters.evaluation import Evaluator
-from amplify_tui.adapters.flag_port import Evaluates, FlagAbilities, FlagWatcher, Opening, State
-from amplify_tui.adapters.flag_rules import StrategyRules
-from amplify_tui.adapters.flag_watch import RevisionWatch
+from amplify_tui.adapters.flags.evaluation import Evaluator
+from amplify_tui.adapters.flags.port import Evaluates, FlagAbilities, FlagWatcher, Opening, State
+from amplify_tui.adapters.flags.rules import StrategyRules
+from amplify_tui.adapters.flags.watch import RevisionWatch
 from amplify_tui.adapters.ports import (
     Absent,
     Done,

@@ -13,14 +13,14 @@ from typing import Final, cast
 
 from msgspec import Struct
 
-from amplify_tui.adapters.flag_port import FlagKind
+from amplify_tui.adapters.flags.port import FlagKind
 from amplify_tui.adapters.ports import Invalid, NotFound
 from amplify_tui.playbook.model import Source
 
 _log = logging.getLogger(__name__)
 
 GROUP: Final = "amplify_tui.flags"
-_OURS: Final = {"unleash": "unleash_kind:UnleashKind", "flagfile": "flagfile_kind:FlagfileKind"}
+_OURS: Final = {"unleash": "unleash.kind:UnleashKind", "flagfile": "flagfile.kind:FlagfileKind"}
 
 
 def kind_name(source: Source) -> str:

@@ -16,10 +16,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from amplify_tui.adapters.clean import clean
+from amplify_tui.adapters.flags.state import canonical, exposed
 from amplify_tui.adapters.http import Answer
 from amplify_tui.adapters.ports import AdapterError, FlagState, Invalid, RateLimited
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_state import canonical, exposed
+from amplify_tui.adapters.unleash.provider import UnleashProvider
 from amplify_tui.verdict.model import FlagReading
 
 RESYNC: Final = 60.0

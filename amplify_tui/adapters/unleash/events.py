@@ -1,7 +1,7 @@
 """Unleash's audit trail: as FlagChange values, and what others did between our own writes. Pure, no I/O.
 
 Pages of events come in as parsed JSON. Event ids have gaps and appear out of order, so nothing here relies on "greater
-than the last"; how the server's clock stands against ours is unleash_trail.py's to know.
+than the last"; how the server's clock stands against ours is unleash/trail.py's to know.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from amplify_tui.adapters.clean import clean
+from amplify_tui.adapters.flags.state import identity
 from amplify_tui.adapters.ports import FlagChange, Invalid
-from amplify_tui.adapters.unleash_ops import Op
-from amplify_tui.adapters.unleash_state import identity
+from amplify_tui.adapters.unleash.ops import Op
 
 Event: TypeAlias = dict[str, Any]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from amplify_tui.adapters.http import Http, skew
-from amplify_tui.adapters.unleash_ops import segment
-from amplify_tui.adapters.unleash_usage import last_seen, usage
+from amplify_tui.adapters.unleash.ops import segment
+from amplify_tui.adapters.unleash.usage import last_seen, usage
 from amplify_tui.verdict.model import FlagUse
 
 

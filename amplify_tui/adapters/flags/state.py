@@ -1,12 +1,12 @@
-"""What one Unleash flag is in one environment: read from the server's JSON, normalised, measured. Pure, no I/O.
+"""What a flag is in one environment, as every kind's rules compare and measure it: normalised. Pure, no I/O.
 
 A flag's *state* is plain data that a journal can hold, and the whole truth that a restore needs:
 
     {"exists": bool, "enabled": bool, "type": str, "description": str, "impression_data": bool,
-     "strategies": [the server's own objects, ids included]}
+     "strategies": [objects as Unleash has them, ids included where the provider gives any]}
 
-Two states are the same when their fingerprints are: server ids and sort order do not count, weights are per mille, and
-what the server fills in by itself is filled in. Facts about Unleash 8.2 are observed on a real server.
+Two states are the same when their fingerprints are: ids and sort order do not count, weights are per mille, and what a
+server fills in by itself is filled in. Facts about Unleash 8.2 are observed on a real server.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from amplify_tui.adapters.clean import clean
-from amplify_tui.adapters.flag_port import ROLLOUT, State
-from amplify_tui.adapters.ports import FlagState, Invalid, Parent, Strategy
-from amplify_tui.adapters.unleash_rules import SEGMENT_NAMES, meaning
+from amplify_tui.adapters.flags.meaning import SEGMENT_NAMES, meaning
+from amplify_tui.adapters.flags.port import ROLLOUT, State
+from amplify_tui.adapters.ports import FlagState, Strategy
 
 SEGMENT_RULES: Final = "segmentConstraints"  # what the segments of a strategy hold, for evaluation only
 EVERYBODY: Final = 100.0
@@ -43,32 +41,6 @@ def missing(key: str, env: str) -> FlagState:
     return flag_state(key, env, {"exists": False, "enabled": False, "strategies": []})
 
 
-def parse(feature: Any, env: str) -> FlagState:
-    """The flag of a `GET .../features/{name}` answer in *env*. Raises Invalid where the answer has another shape."""
-    try:
-        found = next(one for one in feature["environments"] if one["name"] == env)
-        state: State = {
-            "exists": True,
-            "enabled": bool(found["enabled"]),
-            "type": str(feature.get("type") or ""),
-            "description": str(feature.get("description") or ""),
-            "impression_data": bool(feature.get("impressionData")),
-            "strategies": [dict(one) for one in found["strategies"]],
-        }
-        known = flag_state(str(feature["name"]), env, state)
-        parents = tuple(_parent(one) for one in feature.get("dependencies") or ())
-        return replace(known, stale=bool(feature.get("stale")), parents=parents)
-    except StopIteration:
-        raise Invalid(f"the flag has no environment {env!r}", fix="check `environment` of the source") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise Invalid(f"the flag server's answer is no flag: {type(error).__name__}") from error
-
-
-def _parent(raw: Mapping[str, Any]) -> Parent:
-    names = tuple(clean(str(one), 80) for one in raw.get("variants") or ())
-    return Parent(key=str(raw["feature"]), enabled=bool(raw.get("enabled", True)), variants=names)
-
-
 def flag_state(key: str, env: str, state: State) -> FlagState:
     """The port's value for a state; `raw` is the state itself."""
     return FlagState(
@@ -83,19 +55,6 @@ def flag_state(key: str, env: str, state: State) -> FlagState:
         description=clean(str(state.get("description") or "")),
         raw=state,
     )
-
-
-def segment_rules(answer: Any) -> list[dict[str, Any]]:
-    """The constraints that a segment holds. Raises Invalid where the answer is none."""
-    try:
-        return [dict(one) for one in answer["constraints"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise Invalid("the flag server's answer is no segment") from error
-
-
-def segment_name(answer: Any) -> str:
-    """What a segment is called; empty where the answer does not tell."""
-    return clean(str(answer.get("name") or ""), 80) if isinstance(answer, Mapping) else ""
 
 
 def with_rules(

@@ -1,13 +1,12 @@
-"""Planning a change of one Unleash flag: from the state read to the state wanted. Pure, no I/O.
+"""Planning a change of one flag: from the state read to the state wanted. Pure, no I/O.
 
     expose    one percentage of one rollout          what a phased rollout does
     target    the fields of the `flag` verb          create, switch, replace, add, change, remove, archive
     switch_off                                       what a kill does
     widens    may anybody get the flag who did not have it?
 
-Restoring is unleash_undo.py's, carrying a plan out unleash_ops.py's and unleash.py's. A plan that cannot be made raises
-Invalid or NotFound with what to do. Plans never say "on" without an active strategy: the server would silently add one
-for everybody.
+Restoring is undo.py's, carrying a plan out each provider's. A plan that cannot be made raises Invalid or NotFound with
+what to do. Plans never say "on" without an active strategy: Unleash would silently add one for everybody.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ from typing import Any, Final
 
 from msgspec import UNSET, to_builtins
 
-from amplify_tui.adapters.flag_port import ROLLOUT, FlagSpec, State, StrategyChange, StrategySpec, Where
-from amplify_tui.adapters.ports import FlagState, FlagWrite, Invalid, NotFound
-from amplify_tui.adapters.unleash_state import (
+from amplify_tui.adapters.flags.port import ROLLOUT, FlagSpec, State, StrategyChange, StrategySpec, Where
+from amplify_tui.adapters.flags.state import (
     EVERYBODY,
     active,
     canonical,
@@ -27,6 +25,7 @@ from amplify_tui.adapters.unleash_state import (
     normal,
     percent,
 )
+from amplify_tui.adapters.ports import FlagState, FlagWrite, Invalid, NotFound
 
 SINGLE_VALUE: Final = frozenset(
     f"{kind}_{op}"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import ClassVar, Final, cast
 
-from amplify_tui.adapters.evaluation import Evaluator
-from amplify_tui.adapters.flag_port import Evaluates, FlagAbilities, FlagWatcher, Opening, State
-from amplify_tui.adapters.flag_rules import StrategyRules
+from amplify_tui.adapters.flags.evaluation import Evaluator
+from amplify_tui.adapters.flags.port import Evaluates, FlagAbilities, FlagWatcher, Opening, State
+from amplify_tui.adapters.flags.rules import StrategyRules
 from amplify_tui.adapters.ports import FlagProvider, FlagState
-from amplify_tui.adapters.unleash import UnleashProvider
-from amplify_tui.adapters.unleash_ops import flag_path, half_done, segment
-from amplify_tui.adapters.unleash_watch import FlagWatch
+from amplify_tui.adapters.unleash.ops import flag_path, half_done, segment
+from amplify_tui.adapters.unleash.provider import UnleashProvider
+from amplify_tui.adapters.unleash.watch import FlagWatch
 from amplify_tui.playbook.context import reveal
 from amplify_tui.playbook.model import Base, Source
 

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 
 from amplify_tui.adapters.http import Http
 from amplify_tui.adapters.ports import AdapterError
-from amplify_tui.adapters.unleash_ops import segment
+from amplify_tui.adapters.unleash.ops import segment
 
 
 async def listed_off(http: Http, project: str, environment: str, locks: Iterable[asyncio.Lock]) -> frozenset[str]:

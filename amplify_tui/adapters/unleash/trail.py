@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from amplify_tui.adapters.http import Answer, Http, skew
 from amplify_tui.adapters.ports import AdapterError, FlagChange, Unreachable
-from amplify_tui.adapters.unleash_events import Event, changes, exposes, moment, page
+from amplify_tui.adapters.unleash.events import Event, changes, exposes, moment, page
 
 PAGE: Final = 100
 LONG_PAGE: Final = 1000  # the most that the server gives; asked for more it gives 50

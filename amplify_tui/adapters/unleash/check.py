@@ -2,7 +2,7 @@
 
 Every finding is a Problem with what to do, and what is well is told too; nothing raises for the world's faults. Each
 later question needs the answer of the one before, so a server that does not answer gives one problem, not six. What a
-token may do is unleash_rights.py's.
+token may do is unleash/rights.py's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from amplify_tui.adapters.ports import (
     Survey,
     Unauthorized,
 )
-from amplify_tui.adapters.unleash_rights import may, rights
+from amplify_tui.adapters.unleash.rights import may, rights
 
 # `project:environment.secret` is a token for SDKs, `*:*.secret` the shared admin token, `user:secret` a person's own.
 _SDK_TOKEN: Final = re.compile(r"(?P<project>[^:]*):(?P<env>[^.]*)\.")

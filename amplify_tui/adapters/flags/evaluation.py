@@ -13,8 +13,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from amplify_tui.adapters.flags.state import SEGMENT_RULES
 from amplify_tui.adapters.ports import FlagState, Invalid, NotFound
-from amplify_tui.adapters.unleash_state import SEGMENT_RULES
 
 Context = Mapping[str, Any]
 

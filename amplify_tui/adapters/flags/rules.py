@@ -9,10 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, assert_never
 
-from amplify_tui.adapters import unleash_plan as planning
-from amplify_tui.adapters import unleash_state as states
-from amplify_tui.adapters import unleash_undo as undoing
-from amplify_tui.adapters.flag_port import Already, Diverged, Evaluates, Expose, FlagSpec, Off, State, Wish
+from amplify_tui.adapters.flags import plan as planning
+from amplify_tui.adapters.flags import state as states
+from amplify_tui.adapters.flags import undo as undoing
+from amplify_tui.adapters.flags.port import Already, Diverged, Evaluates, Expose, FlagSpec, Off, State, Wish
 from amplify_tui.adapters.ports import FlagState, FlagWrite, Invalid
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from amplify_tui.adapters.clean import clean
-from amplify_tui.adapters.flag_port import FlagRules
+from amplify_tui.adapters.flags.port import FlagRules
 from amplify_tui.adapters.ports import AdapterError, FlagState, RateLimited
 from amplify_tui.verdict.model import FlagReading, Status
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from amplify_tui.adapters.flag_port import ROLLOUT, State
+from amplify_tui.adapters.flags.port import ROLLOUT, State
 from amplify_tui.adapters.ports import Invalid
 
 OPAQUE: Final = "targeting"
@@ -30,7 +30,7 @@ _TEXTS: Final = {"STR_STARTS_WITH": "starts_with", "STR_ENDS_WITH": "ends_with"}
 OPERATORS: Final = frozenset({"IN", "NOT_IN", "STR_CONTAINS", *_TEXTS, *_NUMBERS, *_VERSIONS})
 
 
-def targeting(strategies: list[dict[str, Any]], key: str, on: str, off: str) -> dict[str, Any]:
+def rule_of(strategies: list[dict[str, Any]], key: str, on: str, off: str) -> dict[str, Any]:
     """The rule that gives *on* to whom a strategy means, and *off* to everybody else. Raises Invalid."""
     chain: list[Any] = []
     for one in strategies:

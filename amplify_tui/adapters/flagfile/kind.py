@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Final, cast
 
-from amplify_tui.adapters.flag_port import Evaluates, FlagAbilities, FlagWatcher, Opening, State
-from amplify_tui.adapters.flag_rules import StrategyRules
-from amplify_tui.adapters.flag_watch import RevisionWatch
-from amplify_tui.adapters.flagd_file import to_flag
-from amplify_tui.adapters.flagd_rules import numeric_fields, reason_against
-from amplify_tui.adapters.flagfile import PACE, FlagfileProvider
+from amplify_tui.adapters.flagfile.document import to_flag
+from amplify_tui.adapters.flagfile.provider import PACE, FlagfileProvider
+from amplify_tui.adapters.flagfile.targeting import numeric_fields, reason_against
+from amplify_tui.adapters.flags.port import Evaluates, FlagAbilities, FlagWatcher, Opening, State
+from amplify_tui.adapters.flags.rules import StrategyRules
+from amplify_tui.adapters.flags.watch import RevisionWatch
 from amplify_tui.adapters.git.branch import RemoteFile
 from amplify_tui.adapters.ports import FlagProvider, FlagState, FlagWrite, Invalid, NotFound
 from amplify_tui.playbook.model import Base, Source

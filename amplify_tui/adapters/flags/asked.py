@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from amplify_tui.adapters.clean import clean
-from amplify_tui.adapters.unleash_state import active, percent
+from amplify_tui.adapters.flags.state import active, percent
 from amplify_tui.verdict.model import Asked
 
 NOBODY: Final = Asked(0.0, 0.0)

@@ -1,12 +1,12 @@
 """Unleash as a FlagProvider: reads, guarded writes, the kill switch, the audit trail. The only place that calls it.
 
-What a write means is planned elsewhere (unleash_plan, unleash_undo) and ordered elsewhere (unleash_ops); here it is
-sent, read back and told as an Outcome. The server has no optimistic locking, so: our own writes to one flag are
-serialised, each starts from the state it was planned on, changes carry `test` operations, and the result is read back.
+What a write means is planned elsewhere (flags/plan.py, flags/undo.py) and ordered elsewhere (ops.py); here it is sent,
+read back and told as an Outcome. The server has no optimistic locking, so: our own writes to one flag are serialised,
+each starts from the state it was planned on, changes carry `test` operations, and the result is read back.
 
     who calls what
     steps            read, apply, changes (before-image, effect, probe)
-    engine           kill (Mitigate), check (amplify check --live), and unleash_watch for the board
+    engine           kill (Mitigate), check (amplify check --live), and watch.py for the board
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import Final
 import httpx
 from msgspec.structs import replace
 
-from amplify_tui.adapters import unleash_events, unleash_state
-from amplify_tui.adapters.flag_port import State
+from amplify_tui.adapters.flags.port import State
+from amplify_tui.adapters.flags.state import active, missing, same, with_rules
+from amplify_tui.adapters.flags.undo import differences
 from amplify_tui.adapters.http import Answer, Http
 from amplify_tui.adapters.ports import (
     Absent,
@@ -37,13 +38,13 @@ from amplify_tui.adapters.ports import (
     Survey,
     Unknown,
 )
-from amplify_tui.adapters.unleash_check import Access, survey
-from amplify_tui.adapters.unleash_kill import listed_off
-from amplify_tui.adapters.unleash_ops import STALE, Op, env_path, flag_path, operations, revive, segment, switch_on
-from amplify_tui.adapters.unleash_reports import Reports
-from amplify_tui.adapters.unleash_state import active, same
-from amplify_tui.adapters.unleash_trail import Mark, Trail
-from amplify_tui.adapters.unleash_undo import differences
+from amplify_tui.adapters.unleash.answers import parse, segment_name, segment_rules
+from amplify_tui.adapters.unleash.check import Access, survey
+from amplify_tui.adapters.unleash.events import others as trail_others
+from amplify_tui.adapters.unleash.kill import listed_off
+from amplify_tui.adapters.unleash.ops import STALE, Op, env_path, flag_path, operations, revive, segment, switch_on
+from amplify_tui.adapters.unleash.reports import Reports
+from amplify_tui.adapters.unleash.trail import Mark, Trail
 
 AT_ONCE: Final = 8  # concurrent calls; more only queue at the server
 TOLD: Final = 5  # changes of others that a sentence names
@@ -108,9 +109,9 @@ class UnleashProvider(Reports):
             if "but there's a feature" in error.what:
                 raise Invalid(f"{key} belongs to another project", where=error.where, fix=error.what) from error
             if "no feature named" in error.what or "not find feature" in error.what:
-                return unleash_state.missing(key, self.environment)
+                return missing(key, self.environment)
             raise
-        return unleash_state.parse(answer.json(), self.environment)
+        return parse(answer.json(), self.environment)
 
     async def apply(self, write: FlagWrite) -> Outcome:
         """Carry a planned change out.
@@ -255,9 +256,9 @@ class UnleashProvider(Reports):
         used = sorted({one for strategy in active(state.raw) for one in strategy.get("segments") or ()})
         found = await asyncio.gather(*(self._admin.read("GET", f"/api/admin/segments/{int(one)}") for one in used))
         answers = {one: answer.json() for one, answer in zip(used, found, strict=True)}
-        rules = {one: unleash_state.segment_rules(answer) for one, answer in answers.items()}
-        names = {one: unleash_state.segment_name(answer) for one, answer in answers.items()}
-        return unleash_state.with_rules(state, rules, names)
+        rules = {one: segment_rules(answer) for one, answer in answers.items()}
+        names = {one: segment_name(answer) for one, answer in answers.items()}
+        return with_rules(state, rules, names)
 
     async def client_features(self, etag: str = "") -> Answer:
         """What the applications of this environment see; status 304 where *etag* still holds. Up to a second late."""
@@ -301,7 +302,7 @@ async def audited(outcome: Outcome, write: FlagWrite, sent: list[Op], trail: Tra
         events = await trail.since(write.key, mark)
     except AdapterError as error:
         return with_others(outcome, (), why=str(error))
-    return with_others(outcome, unleash_events.others(events, sent, env=write.env, me=trail.me))
+    return with_others(outcome, trail_others(events, sent, env=write.env, me=trail.me))
 
 
 def with_others(outcome: Outcome, others: tuple[str, ...], *, why: str = "") -> Outcome:

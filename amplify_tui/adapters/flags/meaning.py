@@ -1,4 +1,4 @@
-"""An Unleash strategy as a FlagRule: what it means, in nobody's dialect, with every word of strangers cleaned. Pure."""
+"""A strategy as a FlagRule: what it means, in nobody's dialect, with every word of strangers cleaned. Pure."""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import structs
 
-from amplify_tui.adapters.flagd_file import disabled, flags_of, rewrite, to_flag, to_state
+from amplify_tui.adapters.flagfile.document import disabled, flags_of, rewrite, to_flag, to_state
+from amplify_tui.adapters.flags.state import flag_state, same
+from amplify_tui.adapters.flags.undo import differences
 from amplify_tui.adapters.git.branch import RemoteFile, Snapshot
 from amplify_tui.adapters.ports import (
     Absent,
@@ -31,8 +33,6 @@ from amplify_tui.adapters.ports import (
     Problem,
     Unknown,
 )
-from amplify_tui.adapters.unleash_state import flag_state, same
-from amplify_tui.adapters.unleash_undo import differences
 from amplify_tui.verdict.model import FlagUse
 
 Flags: TypeAlias = dict[str, Any]

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from amplify_tui.adapters.flag_port import State
-from amplify_tui.adapters.unleash_state import identity, same
-from amplify_tui.adapters.unleash_undo import Raws, matched
+from amplify_tui.adapters.flags.port import State
+from amplify_tui.adapters.flags.state import identity, same
+from amplify_tui.adapters.flags.undo import Raws, matched
 
 COMPARED = ("parameters", "constraints", "segments", "variants", "title", "disabled")
 TESTED = ("parameters", "constraints")

@@ -8,7 +8,7 @@
 | state DISABLED | off; applications use the default in their own code, which has to be the old path |
 | ENABLED, the off variant by default, no targeting | off as well: nobody gets it |
 | ENABLED, the on variant by default, no targeting | everybody |
-| targeting of ours, or a bare fractional | strategies (flagd_rules.py) |
+| targeting of ours, or a bare fractional | strategies (flagfile/targeting.py) |
 | anything else, variants that are no on and off among it | one strategy `targeting`, kept to the letter |
 
 A state remembers the flag as it stood in the file (`source`), so that going back restores it to the letter. A change
@@ -22,10 +22,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from amplify_tui.adapters import flagd_rules
-from amplify_tui.adapters.flag_port import State
+from amplify_tui.adapters.flagfile import targeting
+from amplify_tui.adapters.flags.port import State
+from amplify_tui.adapters.flags.state import canonical, same
 from amplify_tui.adapters.ports import Invalid
-from amplify_tui.adapters.unleash_state import canonical, same
 
 LARGEST: Final = 1 << 20
 TITLE: Final = "strategy."  # metadata `strategy.1`: the title of the first strategy; a rule has no place for one
@@ -83,13 +83,13 @@ def _strategies(key: str, flag: Mapping[str, Any]) -> list[dict[str, Any]]:
     names = _switch(flag.get("variants"))
     rule, default = flag.get("targeting") or {}, flag.get("defaultVariant")
     if names is not None and not rule and default in names:
-        return [flagd_rules.everybody()] if default == names[0] else []
+        return [targeting.everybody()] if default == names[0] else []
     if names is not None and rule and default == names[1]:
-        found = flagd_rules.strategies(rule, key, *names)
+        found = targeting.strategies(rule, key, *names)
         if found is not None:
             return found
     kept = {name: flag[name] for name in ("variants", "defaultVariant", "targeting") if name in flag}
-    return [flagd_rules.opaque(canonical(kept))]
+    return [targeting.opaque(canonical(kept))]
 
 
 def _switch(variants: Any) -> tuple[str, str] | None:
@@ -110,20 +110,20 @@ def to_flag(key: str, state: State, was: Mapping[str, Any] | None) -> dict[str, 
     source = state.get("source")
     if source is not None and same(to_state(key, source), state):
         return dict(source)
-    if reason := flagd_rules.reason_against(state):
+    if reason := targeting.reason_against(state):
         raise Invalid(f"{key}: {reason}")
     base = dict(was if was is not None else source or _NEW)
     strategies = state["strategies"]
-    if len(strategies) == 1 and strategies[0]["name"] == flagd_rules.OPAQUE:
+    if len(strategies) == 1 and strategies[0]["name"] == targeting.OPAQUE:
         base |= json.loads(strategies[0]["parameters"]["rule"])
-    elif any(one["name"] == flagd_rules.OPAQUE for one in strategies):
+    elif any(one["name"] == targeting.OPAQUE for one in strategies):
         raise Invalid(f"{key} has a targeting rule of its own, which stands alone", fix="replace it with `strategies`")
     else:
         names = _switch(base.get("variants"))
         if names is None:
             base["variants"], names = _NEW["variants"], ("on", "off")
         base["defaultVariant"] = names[1]
-        base["targeting"] = flagd_rules.targeting(strategies, key, *names) if strategies else {}
+        base["targeting"] = targeting.rule_of(strategies, key, *names) if strategies else {}
     base["state"] = "ENABLED" if state["enabled"] else "DISABLED"
     return _with_titles(base, state)
 

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from amplify_tui.adapters.flag_port import FlagRules
-from amplify_tui.adapters.population import Population
+from amplify_tui.adapters.flags.population import Population
+from amplify_tui.adapters.flags.port import FlagRules
+from amplify_tui.adapters.flags.state import SEGMENT_RULES, active, canonical
 from amplify_tui.adapters.ports import AdapterError, FlagState, Invalid
-from amplify_tui.adapters.unleash_state import SEGMENT_RULES, active, canonical
 
 SAMPLE: Final = 10_000
 MADE_UP: Final = "made-up users"

@@ -14,7 +14,7 @@ A kind may keep more in it. A strategy of a name that is not `flexibleRollout` h
 | --- | --- |
 | steps/flag*.py, rollout_flag.py | rules of the flag's kind: plan, undo, same, exposed ... |
 | engine/drifts.py | differences, widens, fingerprint |
-| engine/world.py | open, by the kind that flag_kinds.py finds |
+| engine/world.py | open, by the kind that flags/kinds.py finds |
 | engine/watchers.py | watch: what the board shows of the flags |
 | engine/exposures.py | TellsUsage, where a provider fills it: what applications evaluate |
 """

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from amplify_tui.adapters import audience
-from amplify_tui.adapters.flag_asked import asked, regrouped
-from amplify_tui.adapters.flag_port import FlagRules, State, TellsUsage
+from amplify_tui.adapters.flags import audience
+from amplify_tui.adapters.flags.asked import asked, regrouped
+from amplify_tui.adapters.flags.port import FlagRules, State, TellsUsage
 from amplify_tui.adapters.ports import AdapterError, FlagProvider, FlagState, RateLimited
 from amplify_tui.verdict.exposure import findings, of_usage, silent
 from amplify_tui.verdict.model import Asked, ExposureReading, FlagUse, Status

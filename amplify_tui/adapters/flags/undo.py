@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amplify_tui.adapters.flag_port import Already, Diverged, State
+from amplify_tui.adapters.flags.plan import switch_off, widens
+from amplify_tui.adapters.flags.port import Already, Diverged, State
+from amplify_tui.adapters.flags.state import active, identity, rule, same
 from amplify_tui.adapters.ports import FlagState, FlagWrite
-from amplify_tui.adapters.unleash_plan import switch_off, widens
-from amplify_tui.adapters.unleash_state import active, identity, rule, same
 
 
 def restore(before: State, after: State, current: FlagState) -> FlagWrite | Already | Diverged:
