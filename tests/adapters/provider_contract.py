@@ -30,6 +30,7 @@ from amplify_tui.adapters.flags.port import (
 )
 from amplify_tui.adapters.ports import (
     Absent,
+    Accepted,
     AdapterError,
     Done,
     FlagProvider,
@@ -40,6 +41,7 @@ from amplify_tui.adapters.ports import (
     Outcome,
     Unknown,
 )
+from amplify_tui.playbook.model import Source
 
 RAMP = StrategySpec(title="ramp", rollout=0, stickiness="userId")
 CREATE = FlagSpec(create="release", enabled=False, strategies=(RAMP,))
@@ -55,6 +57,7 @@ class Seat:
     other: FlagProvider
     dead: FlagProvider
     prefix: str
+    source: Source
 
     def fresh(self) -> str:
         """A flag name that nobody had."""
@@ -276,6 +279,33 @@ async def switching_off_is_planned_whatever_the_flag_holds(seat: Seat) -> None:
     assert not write.widens
     done(await seat.flags.apply(write))
     assert not (await seat.state(key)).enabled
+
+
+@contract
+async def exposure_can_be_taken_back_and_nobody_new_gets_it_then(seat: Seat) -> None:
+    assert seat.kind.abilities.lower == "yes", "a kind that only halts needs an undo that says so"
+    key = seat.fresh()
+    await seat.make(key, Expose(percent=50))
+    write = await seat.plan(key, Expose(percent=10))
+    assert not write.widens
+    done(await seat.flags.apply(write))
+    assert seat.kind.rules.exposed((await seat.state(key)).raw) == 10.0
+
+
+@contract
+async def a_write_is_left_to_nobodys_approval_where_the_kind_says_that_it_asks_for_none(seat: Seat) -> None:
+    assert not seat.kind.abilities.approval, "a kind whose writes wait for somebody answers Accepted, and is polled"
+    key = seat.fresh()
+    outcome = await seat.flags.apply(await seat.plan(key, CREATE))
+    assert not isinstance(outcome, Accepted)
+
+
+@contract
+async def the_line_by_hand_names_the_flag_and_holds_no_secret(seat: Seat) -> None:
+    key = seat.fresh()
+    line = seat.kind.by_hand(seat.source, key, "production")
+    assert key in line
+    assert "⟦" not in line
 
 
 @contract

@@ -13,6 +13,7 @@ from amplify_tui.adapters.flags import kinds as flag_kinds
 from amplify_tui.adapters.flags.port import FlagKind, Opening
 from amplify_tui.adapters.ports import FlagProvider
 from amplify_tui.drill.world import World, start_world
+from amplify_tui.playbook.context import secret_marker
 from amplify_tui.playbook.model import Source
 from tests.adapters.git_world import ENV, commit, git, with_remote
 from tests.adapters.provider_contract import CHECKS, Check, Seat
@@ -48,7 +49,9 @@ def in_git(tmp_path: Path, identity: None) -> Seat:
         git(tmp_path, "clone", "--quiet", (tmp_path / "remote.git").as_uri(), name)
     git(tmp_path / "three", "remote", "set-url", "origin", (tmp_path / "gone.git").as_uri())
     source = Source(flagfile="flags/production.json")
-    return Seat(kind, *(opened(kind, source, tmp_path / name) for name in ("one", "two", "three")), prefix="flag")
+    return Seat(
+        kind, *(opened(kind, source, tmp_path / name) for name in ("one", "two", "three")), prefix="flag", source=source
+    )
 
 
 @pytest.fixture
@@ -65,7 +68,9 @@ def third_party() -> Iterator[FlagKind]:
 def of_another_package(tmp_path: Path, third_party: FlagKind) -> Seat:
     (tmp_path / "flags.json").write_text("{}")
     sources = [Source(use="sample", with_={"path": path}) for path in ("flags.json", "flags.json", "gone.json")]
-    return Seat(third_party, *(opened(third_party, source, tmp_path) for source in sources), prefix="flag")
+    return Seat(
+        third_party, *(opened(third_party, source, tmp_path) for source in sources), prefix="flag", source=sources[0]
+    )
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -81,9 +86,10 @@ async def test_a_provider_of_another_package_promises(check: Check, of_another_p
 def on_unleash(url: str, admin: str, client: str, environment: str, base: Path) -> Seat:
     kind = flag_kinds.kind_called("unleash")
     live = Source(unleash=url, token=admin, client_token=client)
+    by_hand = Source(unleash=url, token=secret_marker("UNLEASH_TOKEN"))
     dead = Source(unleash=NOBODY, token=admin, client_token=client)
     providers = (opened(kind, source, base, environment) for source in (live, live, dead))
-    return Seat(kind, *providers, prefix=f"provider-{os.getpid()}-{os.urandom(3).hex()}")
+    return Seat(kind, *providers, prefix=f"provider-{os.getpid()}-{os.urandom(3).hex()}", source=by_hand)
 
 
 async def closed(seat: Seat) -> None:

@@ -206,6 +206,8 @@ def flags_panel(state: State, board: Board, now: float) -> Panel:
     word = "lost" if word == "error" else word
     if drifts and sign == "done":
         word, sign = "drifted", "held"
+    if sign == "done" and any(line.sign == "failed" for line in lines):
+        word, sign = "share off", "failed"
     if not rows and (problems := poll_problems(board)):
         word, sign = "lost", "unknown"
         lines = tuple(Row("unknown", name, NO_VALUE, note) for name, note in problems)

@@ -7,7 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from amplify_tui.run.select.flags import flags_panel
 from amplify_tui.run.select.seen import Seen, seen_lines
+from amplify_tui.tui.example import stories
+from amplify_tui.tui.example.board import board_of
+from amplify_tui.tui.example.script import FLAG_ID
 from amplify_tui.verdict.model import Asked, ExposureReading, Finding
 
 FLAG = "flags/checkout-v3"
@@ -72,3 +76,12 @@ def test_a_flag_that_nobody_looks_at_or_whose_reading_is_of_another_shape_has_no
     assert seen_lines({}, FLAG, NOW) == []
     assert seen_lines({f"seen:{FLAG}:usage": None, f"seen:{FLAG}:errors": {"n": "x"}}, FLAG, NOW) == []
     assert seen_lines(board(reading()), "flags/checkout", NOW) == []
+
+
+def test_a_share_that_is_off_is_said_where_there_is_room_for_one_word_only() -> None:
+    story = stories.running()
+    wrong = reading(fits=False, share=0.0, source="unleash", flag=FLAG_ID.partition("/")[2], data_at=story.at)
+    held = board_of(story) | {f"seen:{FLAG_ID}:usage": msgspec.to_builtins(wrong)}
+    assert flags_panel(story.state, board_of(story), story.at).word == "ok"
+    panel = flags_panel(story.state, held, story.at)
+    assert (panel.word, panel.sign) == ("share off", "failed")
