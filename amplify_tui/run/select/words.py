@@ -102,8 +102,11 @@ def day_clock(at: float, now: float, tz: tzinfo | None) -> str:
 
 
 def age(at: float | None, now: float) -> str:
-    """`3s`: how old something is; a dash where it never was."""
-    return NO_VALUE if not at else duration(max(0.0, now - at))
+    """`3s`: how old something is, in whole seconds; a dash where it never was.
+
+    Tenths tell nobody anything, and repaint the screen with every reading.
+    """
+    return NO_VALUE if not at else duration(float(int(max(0.0, now - at))))
 
 
 def since(seconds: float) -> str:
