@@ -20,6 +20,7 @@ import pyte
 
 WITHIN = 30.0  # seconds; what takes longer says so itself
 AGAIN = 1.0  # after that long an Enter is no repeat of the one before
+STAYS = 0.7  # seconds that the focus has to stand still
 ALTERNATE = 1049
 LOOK = 0.05  # how long one read of the terminal blocks
 KEYS = {
@@ -109,7 +110,7 @@ class Terminal:
         """
         self.shows(title)
         deadline = time.monotonic() + WITHIN
-        while not any(re.fullmatch(label, run) for run in self._reversed()):  # what is not armed yet is walked over
+        while not self._stays_on(label):  # what is not armed yet is walked over
             assert time.monotonic() < deadline, f"the focus never came to {label!r}:\n{self.text}"
             before = self._reversed()
             self.press("tab")
@@ -141,6 +142,14 @@ class Terminal:
                 "".join(c.data for c in run) for is_reversed, run in groupby(row, lambda c: c.reverse) if is_reversed
             ]
         return [run.strip() for run in runs]
+
+    def _stays_on(self, label: str) -> bool:
+        """Whether the focus is on *label* and stays there: on a busy machine a Tab too many is still on its way."""
+        until = time.monotonic() + STAYS
+        while is_on := any(re.fullmatch(label, run) for run in self._reversed()):
+            if time.monotonic() >= until or not self._read():
+                break
+        return is_on
 
     def _soon(self, look: Callable[[], bool]) -> None:
         """Read on until *look* is true, or for AGAIN seconds: the caller looks again, and has a deadline."""
