@@ -46,6 +46,24 @@ class Told:
         self.now = time.time()
         self._watch = FlagWatch(provider, source="flags", flags=keys)
 
+    async def settled(self) -> None:
+        """Wait until what clients get is what the flags are: a change of ours that shows late is nobody's change here."""
+
+        async def shown() -> bool:
+            await self._watch.poll(self.now)
+            answer = await self._watch._provider.client_features("")
+            payload = {one["name"]: one for one in answer.json()["features"]}
+            return all(
+                (one := payload.get(state.key)) is not None
+                and one["enabled"] == state.enabled
+                and len(one.get("strategies", ())) == len(state.strategies)
+                for state in self._watch.states.values()
+                if state.exists
+            )
+
+        await until(shown)
+        await self._watch.poll(self.now)
+
     async def poll(self, after: float = 1.0) -> None:
         self.now += after
         readings = await self._watch.poll(self.now)
@@ -67,6 +85,7 @@ async def telling(
     provider: UnleashProvider, *keys: str, source: Callable[[], UnleashProvider] | None = None
 ) -> AsyncIterator[Told]:
     told = Told(provider, list(keys), source or (lambda: provider))
+    await told.settled()
     running = asyncio.create_task(told.stories.run())
     try:
         yield told
