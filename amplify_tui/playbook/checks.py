@@ -36,7 +36,13 @@ from amplify_tui.playbook.typed import Visit, Walker
 
 _BY_STRUCT: Final[dict[Any, tuple[Callable[[Rules, Visit], None], ...]]] = {
     None: (checks_judge.gate_name,),
-    Playbook: (checks_order.order, checks_team.services_cycle, checks_flags.split_groups, checks_team.literal_secrets),
+    Playbook: (
+        checks_order.order,
+        checks_team.services_cycle,
+        checks_flags.split_groups,
+        checks_flags.variants,
+        checks_team.literal_secrets,
+    ),
     Release: (checks_team.release, checks_reserved.struct),
     Input: (checks_team.input_declared, checks_reserved.struct),
     Service: (checks_team.service,),

@@ -1,10 +1,10 @@
-"""Rules of flags that a release ramps together: whether the same users get them."""
+"""Rules of flags: whether the same users get those that a release ramps together, and the same variant everywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amplify_tui.playbook.rules import Rules, items, keys, number, text
+from amplify_tui.playbook.rules import Rules, find_all, items, keys, number, text
 from amplify_tui.playbook.skeleton import StepBone
 from amplify_tui.playbook.templates import has_expr
 from amplify_tui.playbook.typed import Visit
@@ -17,6 +17,24 @@ def split_groups(rules: Rules, visit: Visit) -> None:
     for at, step in enumerate(ramps):
         for other in ramps[:at]:
             _compare(rules, other, step)
+
+
+def variants(rules: Rules, visit: Visit) -> None:
+    """Variants that stick to another field than their strategy: Python's SDK takes the strategy's, Node's does not."""
+    for step in rules.bones.steps.values():
+        if step.verb != "flag" or step.fields is None:
+            continue
+        for strategy, given in find_all(step.fields, "variants"):
+            field = text(strategy.items.get("stickiness")) or "default"
+            for own in (keys(one).get("stickiness") for one in items(given)):
+                name = text(own)
+                if own is None or name is None or name == field or has_expr(name) or has_expr(field):
+                    continue
+                message = (
+                    f'this variant sticks to "{name}", its strategy to "{field}": SDKs differ in which of them counts'
+                )
+                hint = "leave it out, and the variants stick to what the strategy sticks to"
+                rules.report(own, "variant-stickiness", message, hint, "warning")
 
 
 def _compare(rules: Rules, one: StepBone, other: StepBone) -> None:

@@ -20,7 +20,7 @@ CODES = """
     not-yet phases-not-rising requires-cycle rollout-shape secret-out-of-place shell-with-expression
     signal-shape source-kind split-groups too-deep two-verbs unknown-anchor unknown-key unknown-name unknown-role
     unknown-service unknown-signal unknown-source unknown-source-kind unknown-stakeholder unknown-step unknown-verb
-    verify-shape version-unquoted wait-shape waves-exceed-instances waves-not-rising when-not-bool wrong-source wrong-type
+    variant-stickiness verify-shape version-unquoted wait-shape waves-exceed-instances waves-not-rising when-not-bool wrong-source wrong-type
     yaml-syntax
 """
 
