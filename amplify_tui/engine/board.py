@@ -13,11 +13,13 @@ from typing import Any, Final
 import msgspec
 
 from amplify_tui.verdict.flags import FlagStory
-from amplify_tui.verdict.model import Evidence, FlagReading, InstanceReading, Reading
+from amplify_tui.verdict.model import Evidence, ExposureReading, FlagReading, InstanceReading, Reading
 
 SPARK: Final = 60
 MIN_HISTORY_S: Final = 300.0
 RECENT_S: Final = 30.0
+FLAGS_S: Final = 5.0  # a bake is measured from tick to tick
+EXPOSURES_S: Final = 120.0
 PRUNE_AT: Final = 100
 
 Post = Callable[[str, Any], None]
@@ -36,7 +38,8 @@ class Board:
         self._post = post
         self._fleet: dict[tuple[str, str], list[InstanceReading]] = {}
         self._signals: dict[str, deque[Reading]] = {}
-        self._flags: dict[str, FlagReading] = {}
+        self._flags: dict[str, deque[FlagReading]] = {}
+        self._exposures: dict[str, deque[ExposureReading]] = {}
         self._well: dict[str, bool] = {}
         self._back: dict[str, float] = {}
 
@@ -71,8 +74,20 @@ class Board:
     def flag(self, reading: FlagReading) -> None:
         key = f"{reading.source}/{reading.flag}"
         self._answers(key, reading.status == "ok", reading.received_at)
-        self._flags[key] = reading
+        _keep(self._flags.setdefault(key, deque()), reading, FLAGS_S)
         self.post(f"flag:{key}", msgspec.to_builtins(reading))
+
+    def exposure(self, reading: ExposureReading) -> None:
+        """What applications evaluate of a flag, by one origin that counts it."""
+        key = f"{reading.source}/{reading.flag}:{reading.origin}"
+        _keep(self._exposures.setdefault(key, deque()), reading, EXPOSURES_S)
+        self.post(f"seen:{key}", msgspec.to_builtins(reading))
+
+    def unexposed(self, flag: str) -> None:
+        """Nobody gets the flag any more: what was seen of it is over."""
+        for key in [one for one in self._exposures if one.startswith(f"{flag}:")]:
+            del self._exposures[key]
+            self.post(f"seen:{key}", None)
 
     def story(self, story: FlagStory) -> None:
         """What is known of a flag besides its reading; nobody judges by it."""
@@ -96,7 +111,9 @@ class Board:
         return history[-1] if history else None
 
     def flag_reading(self, key: str) -> FlagReading | None:
-        return self._flags.get(key)
+        """The latest reading of a flag, by its id `source/name`."""
+        history = self._flags.get(key)
+        return history[-1] if history else None
 
     def latest(self, service: str, instance: str) -> InstanceReading | None:
         history = self._fleet.get((service, instance))
@@ -106,15 +123,24 @@ class Board:
         """Everything there is, oldest first."""
         signals = sorted((r for h in self._signals.values() for r in h), key=lambda r: r.received_at)
         fleet = sorted((r for h in self._fleet.values() for r in h), key=lambda r: r.received_at)
-        return Evidence(signals=tuple(signals), fleet=tuple(fleet), flags=tuple(self._flags.values()))
+        flags = tuple(r for h in self._flags.values() for r in h)
+        exposures = tuple(r for h in self._exposures.values() for r in h)
+        return Evidence(signals=tuple(signals), fleet=tuple(fleet), flags=flags, exposures=exposures)
 
     def now_only(self) -> Evidence:
         """The latest reading of each source: what a command carries when it asks about this moment."""
         return Evidence(
             signals=tuple(h[-1] for h in self._signals.values()),
             fleet=tuple(h[-1] for h in self._fleet.values()),
-            flags=tuple(self._flags.values()),
+            flags=tuple(h[-1] for h in self._flags.values()),
+            exposures=tuple(h[-1] for h in self._exposures.values()),
         )
+
+
+def _keep(history: deque[FlagReading] | deque[ExposureReading], reading: Any, seconds: float) -> None:
+    history.append(reading)
+    while history[0].received_at < reading.received_at - seconds:
+        history.popleft()
 
 
 def _pruned(history: list[InstanceReading], before: float) -> list[InstanceReading]:

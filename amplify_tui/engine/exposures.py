@@ -9,8 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from amplify_tui.adapters.flags.exposure import ExposureWatch
 from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.engine.board import Board
@@ -67,13 +65,13 @@ class Exposures:
             return
         if last.status == "ok" and not (last.enabled and last.percent):
             watch.rest(flag)
-            self._forget(key)
+            self._board.unexposed(key)
             return
         left = left_by(self._state(), key)
         state = image(left) if left is not None else None
-        self._post(key, await watch.poll(flag, state if isinstance(state, dict) else None, time.time()))
+        self._post(await watch.poll(flag, state if isinstance(state, dict) else None, time.time()))
         if signal is not None:
-            self._post(key, self._counted(watch, flag, signal, poll))
+            self._post(self._counted(watch, flag, signal, poll))
 
     def _counted(self, watch: ExposureWatch, flag: str, signal: str, poll: float) -> ExposureReading | None:
         """The share of requests by the cohorts of *signal*, as the board has them."""
@@ -89,15 +87,9 @@ class Exposures:
             treatment, control, asked, source=watch.source, flag=flag, since=since, poll=poll, now=time.time()
         )
 
-    def _post(self, key: str, reading: ExposureReading | None) -> None:
+    def _post(self, reading: ExposureReading | None) -> None:
         if reading is not None:
-            self._board.post(f"seen:{key}:{reading.origin}", msgspec.to_builtins(reading))
-
-    def _forget(self, key: str) -> None:
-        """What was seen while somebody got the flag is over."""
-        for name in [one for one in self._board.values if one.startswith(f"seen:{key}:")]:
-            if self._board.values[name] is not None:
-                self._board.post(name, None)
+            self._board.exposure(reading)
 
 
 def signal_of(playbook: Playbook, source: str, flag: str) -> str | None:

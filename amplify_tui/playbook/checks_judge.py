@@ -9,11 +9,13 @@ from amplify_tui.playbook.model import BUILTINS
 from amplify_tui.playbook.problems import listing, suggest
 from amplify_tui.playbook.rules import METRIC_KINDS, Rules, given, keys, text, value
 from amplify_tui.playbook.shapes import fields_of
+from amplify_tui.playbook.skeleton import StepBone
 from amplify_tui.playbook.typed import Visit
 from amplify_tui.playbook.yaml import Map, Node
 
 _SOURCE_KINDS: Final = ("prometheus", "scrape", "probes", "http", "unleash", "flagfile", "use")
 _LIMITS: Final = ("above", "below", "worse_than")
+_OF_FLAGS: Final = ("exposure", "drift")
 _STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`', re.DOTALL)
 
 
@@ -131,8 +133,9 @@ def _bounds(rules: Rules, node: Map, *, needed: bool, hint: str) -> None:
 def gate_name(rules: Rules, visit: Visit) -> None:
     """A bare name in a gate: a built-in, or a signal that has a limit."""
     name = text(visit.node)
-    if name in ("exposure", "drift"):
-        rules.not_yet(visit.node, f'the built-in "{name}"', "leave it out, or judge the signals")
+    if name in _OF_FLAGS and not any(_flagged(step) for step in rules.bones.steps.values()):
+        message = f'"{name}" asks about flags, and no step of this playbook changes one'
+        rules.report(visit.node, "no-flags", message, "leave it out")
     if name is None or name in BUILTINS:
         return
     signals = rules.bones.section("signals")
@@ -144,6 +147,10 @@ def gate_name(rules: Rules, visit: Visit) -> None:
     elif "limit" not in keys(signals[name]):
         message = f'signal "{name}" has no limit that this gate could judge it by'
         rules.report(visit.node, "no-limit", message, f"give it a limit, or write {{signal: {name}, above: …}}")
+
+
+def _flagged(step: StepBone) -> bool:
+    return step.verb == "flag" or (step.verb == "rollout" and "flag" in keys(step.fields))
 
 
 def trigger(rules: Rules, visit: Visit) -> None:

@@ -111,7 +111,10 @@ def _moments(terms: Sequence[Term], evidence: Evidence, expected: Expected, sinc
             moments.update(reading.received_at for reading in mine)
             moments.update(_covers_until(reading, rule) for reading in mine)
     if any(term.builtin for term in terms):
-        for instance in evidence.fleet:
-            moments.add(instance.received_at)
-            moments.add(min(instance.received_at, instance.data_at) + expected.max_age)
+        looks = [(one.received_at, one.data_at, expected.max_age) for one in evidence.fleet]
+        looks += [(one.received_at, one.data_at, expected.max_age) for one in evidence.flags]
+        looks += [(one.received_at, one.data_at, one.max_age) for one in evidence.exposures]
+        for received_at, data_at, max_age in looks:
+            moments.add(received_at)
+            moments.add(min(received_at, data_at) + max_age)
     return sorted(moment for moment in moments if since <= moment <= until)

@@ -10,16 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from amplify_tui.verdict import words
 from amplify_tui.verdict.model import Answer, Evidence, Expected, InstanceReading, Term, TermVerdict
+from amplify_tui.verdict.triage import Finding, worst_of
 
 # A start time that is computed from an uptime in whole seconds wanders by a second; a restart moves it by more.
 RESTART_SECONDS: Final = 2.0
-
-Finding: TypeAlias = tuple[Answer, str]
-_RANK: Final[tuple[Answer, ...]] = ("fail", "error", "blind", "undecided", "pass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +216,7 @@ def _conclude(term: Term, name: str, findings: Sequence[Finding], well: str) -> 
         return TermVerdict(
             id=term.id, answer="undecided", reason=f"{name}: no instance is expected", need="needs an instance"
         )
-    worst = min((answer for answer, _ in findings), key=_RANK.index)
+    worst, _ = worst_of(findings)
     if worst == "pass":
         return TermVerdict(id=term.id, answer="pass", reason=f"{name}: {well}")
     odd = [reason for answer, reason in findings if answer == worst]

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from amplify_tui.verdict import dependencies, fleet
-from amplify_tui.verdict.conditions import NOT_JUDGED
+from amplify_tui.verdict import dependencies, fleet, ramped
 from amplify_tui.verdict.model import Answer, Evidence, Expected, Term, TermVerdict, Verdict
 from amplify_tui.verdict.terms import judge_condition
+from amplify_tui.verdict.triage import RANK
 
 # The first of these that any term gives is the gate's; `pass` is reached only when no term gives another.
-_ORDER: Final[tuple[Answer, ...]] = ("fail", "error", "blind", "undecided")
+_ORDER: Final[tuple[Answer, ...]] = tuple(answer for answer in RANK if answer != "pass")
 
 
 def judge(terms: Sequence[Term], evidence: Evidence, expected: Expected, now: float) -> Verdict:
@@ -55,5 +55,7 @@ def judge_term(term: Term, evidence: Evidence, expected: Expected, now: float) -
             return fleet.judge_fleet(term, evidence, expected, now)
         case "dependencies":
             return dependencies.judge_dependencies(term, evidence, expected, now)
-        case "exposure" | "drift":
-            return TermVerdict(id=term.id, answer="error", reason=f"{term.builtin} is {NOT_JUDGED}")
+        case "exposure":
+            return ramped.judge_exposure(term, evidence, expected, now)
+        case "drift":
+            return ramped.judge_drift(term, evidence, expected, now)

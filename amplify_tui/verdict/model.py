@@ -148,6 +148,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     signals: tuple[Reading, ...] = ()
     fleet: tuple[InstanceReading, ...] = ()
     flags: tuple[FlagReading, ...] = ()
+    exposures: tuple[ExposureReading, ...] = ()
 
 
 class Expected(Struct, frozen=True, kw_only=True):
@@ -155,13 +156,15 @@ class Expected(Struct, frozen=True, kw_only=True):
 
     versions: service -> instance -> version it must report (the waved ones the new, the others the baseline).
     requires: service -> {needed service: range}; schemas: service -> (field name, accepted range).
+    flags: `source/name` of those that somebody gets. drifts: of those that somebody else changed, what was done.
     since: when the phase began; a reading counts only if its window began at or after it (plus the applications' poll).
     """
 
     versions: dict[str, dict[str, str | None]] = {}
     requires: dict[str, dict[str, str]] = {}
     schemas: dict[str, tuple[str, str]] = {}
-    flags: dict[str, str] = {}
+    flags: tuple[str, ...] = ()
+    drifts: dict[str, str] = {}
     max_age: float = 15.0
     since: float = 0.0
 

@@ -336,8 +336,6 @@ def test_without_any_for_three_polls_stand_in() -> None:
 @pytest.mark.parametrize(
     "term",
     [
-        Term(id="x", builtin="exposure"),
-        Term(id="x", builtin="drift"),
         Term(id="x", condition=Condition(signal="errors", worse_than="control", by=0.2), signal=ERRORS),
         Term(id="x", condition=Condition(slo="checkout", burn=14.4)),
         Term(id="x", condition=Condition(signal="errors", above=0.01, alpha=0.01), signal=ERRORS),
@@ -390,7 +388,7 @@ def test_two_numbers_that_differ_never_read_the_same() -> None:
 PASS = errors(name="good", for_=0.0)
 FAIL = errors(name="bad", for_=0.0)
 BLIND = errors(name="absent")
-ERROR = Term(id="drift", builtin="drift")
+ERROR = Term(id="nameless", condition=Condition())
 UNDECIDED = errors(name="good", for_=600.0)
 NOW = at(0)
 MIXED = [pair(0, 0.0, signal="good"), pair(0, 0.9, signal="bad")]

@@ -112,6 +112,14 @@ def expected_world(state: State, step: StepState | None, since: float) -> Expect
         versions=versions,
         requires={n: f.requires for n, f in state.services.items() if f.requires},
         schemas=schemas,
+        flags=_flags(state, step),
+        drifts={h.drift.flag: h.reason for h in state.holds.values() if h.drift is not None},
         max_age=max((f.max_age for f in state.services.values()), default=15.0),
         since=since,
     )
+
+
+def _flags(state: State, step: StepState | None) -> tuple[str, ...]:
+    """The flag that *step* ramps, else all of the run, as far as somebody gets them."""
+    ramped = step.watch.flag if step is not None and step.watch is not None else ""
+    return (ramped,) if ramped else tuple(flag for flag, percent in state.exposure.items() if percent > 0)
