@@ -57,6 +57,7 @@ _KINDS: Final = {
     "dur": "duration",
     "pct": "percent",
     "share": "share",
+    "bound": "number, share or duration",
     "range": "range",
     "semver": "version",
     "ref": "id",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from amplify_tui.playbook import checks_units
 from amplify_tui.playbook.model import BUILTINS
 from amplify_tui.playbook.problems import listing, suggest
 from amplify_tui.playbook.rules import METRIC_KINDS, Rules, given, keys, text, value
@@ -71,6 +72,9 @@ def signal(rules: Rules, visit: Visit) -> None:
     if of is not None and "prometheus" in of.items:
         for key in found:
             _bare(rules, node.items[key], key)
+    own = node.items.get("limit")
+    if isinstance(own, Map):
+        checks_units.bounds(rules, own, node)
     if value(node.items.get("pass")) == "proven":
         rules.not_yet(node.items["pass"], "pass: proven")
 
@@ -113,6 +117,8 @@ def condition(rules: Rules, visit: Visit) -> None:
     of = rules.refer(node.items["signal"], "signals", "signal")
     needed = of is not None and "limit" not in of.items
     _bounds(rules, node, needed=needed, hint="the signal has no limit of its own that it could inherit")
+    if of is not None:
+        checks_units.bounds(rules, node, of)
     if of is not None and "cohort" in node.items and "cohorts" not in of.items:
         message = f'signal "{text(node.items["signal"])}" has no cohorts'
         rules.report(node.keys["cohort"], "no-cohorts", message, "give it cohorts: {treatment: …, control: …}")

@@ -52,6 +52,7 @@ _FITS: Final[dict[str, frozenset[str]]] = {
     "float": frozenset(("int", "double", "number")),
     "pct": frozenset(("int", "double", "number")),
     "share": frozenset(("int", "double", "number", "string")),
+    "bound": frozenset(("int", "double", "number", "string", "duration")),
     "dur": frozenset(("duration", "string")),
     "bool": frozenset(("bool",)),
     "expr": frozenset(("bool",)),

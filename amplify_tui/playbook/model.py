@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, field
 Dur = Annotated[float, Meta(extra={"kind": "dur"})]  # seconds; written 90s 10m 2h30m 1d
 Pct = Annotated[float, Meta(extra={"kind": "pct"})]  # 0-100, the number of a phase
 Share = Annotated[float, Meta(extra={"kind": "share"})]  # a fraction; written as a number or as `20%`
+Bound = Annotated[float, Meta(extra={"kind": "bound"})]  # in a signal's own unit: 0.01 or `1%`, 0.4 or `400ms`, 12
 Range = Annotated[str, Meta(extra={"kind": "range"})]  # node-semver range
 SemVer = Annotated[str, Meta(extra={"kind": "semver"})]
 Ref = Annotated[str, Meta(extra={"kind": "ref"})]  # an id: [a-z][a-z0-9_]*
@@ -142,8 +143,8 @@ class Condition(Base, frozen=True):
 
     signal: Name | None = None
     cohort: Literal["treatment", "control"] | None = None
-    above: Share | None = None
-    below: Share | None = None
+    above: Bound | None = None
+    below: Bound | None = None
     worse_than: Literal["control"] | None = None
     by: Share | None = None
     for_: Dur | None = field(name="for", default=None)
@@ -164,8 +165,8 @@ BUILTINS = ("health", "fleet", "dependencies", "exposure", "drift")
 
 
 class Limit(Base, frozen=True):
-    above: Share | None = None
-    below: Share | None = None
+    above: Bound | None = None
+    below: Bound | None = None
     worse_than: Literal["control"] | None = None
     by: Share | None = None
     for_: Dur | None = field(name="for", default=None)

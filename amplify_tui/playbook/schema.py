@@ -28,6 +28,7 @@ from amplify_tui.playbook.shapes import (
 
 _EXPR: Final = {"$ref": "#/$defs/expression"}
 _TEXT: Final = {"type": "string"}
+_PERCENTAGE: Final = r"^[0-9]+(\.[0-9]+)?%$"
 _DURATION: Final = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?([0-9]+ms)?$"
 # kind -> (schema of a literal, whether `${{ }}` may stand in its place)
 _KINDS: Final[dict[str, tuple[dict[str, Any], bool]]] = {
@@ -37,7 +38,17 @@ _KINDS: Final[dict[str, tuple[dict[str, Any], bool]]] = {
     "bool": ({"type": "boolean"}, True),
     "dur": ({"type": "string", "pattern": _DURATION, "minLength": 2}, True),
     "pct": ({"type": "number", "minimum": 0, "maximum": 100}, True),
-    "share": ({"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"}]}, True),
+    "share": ({"anyOf": [{"type": "number"}, {"type": "string", "pattern": _PERCENTAGE}]}, True),
+    "bound": (
+        {
+            "anyOf": [
+                {"type": "number"},
+                {"type": "string", "pattern": _PERCENTAGE},
+                {"type": "string", "pattern": _DURATION, "minLength": 2},
+            ]
+        },
+        True,
+    ),
     "range": (_TEXT, False),
     "semver": (_TEXT, False),
     "ref": ({"type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$"}, False),

@@ -151,6 +151,7 @@ _WANTED: Final = {
     "dur": "a duration such as 90s",
     "pct": "a percentage",
     "share": "a number or a percentage",
+    "bound": "a number, a percentage or a duration",
     "range": "a range of versions",
     "semver": "a version",
     "ref": "an id",

@@ -88,6 +88,18 @@ def _share(value: Any) -> float:
     return _finite(value, "bad-percent", "number or percentage")
 
 
+def _bound(value: Any) -> float:
+    """A limit in its signal's own unit; whether what is written is that unit is a rule of its own."""
+    if not isinstance(value, str):
+        return _finite(value, "bad-percent", "number, percentage or duration")
+    if _PERCENT.match(value):
+        return _share(value)
+    if value and _DURATION.match(value):
+        return parse_duration(value)
+    what = f"{shorten(value)} is neither a number nor a percentage nor a duration"
+    raise BadValue("bad-percent", what, "like 0.01, 1% or 400ms")
+
+
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -175,6 +187,7 @@ _ACCEPT: Final[dict[str, Callable[[Any], Any]]] = {
     "dur": _duration,
     "pct": _percent,
     "share": _share,
+    "bound": _bound,
     "range": _range,
     "semver": _semver,
     "ref": _id(REF, "letters, digits and _"),
