@@ -32,9 +32,9 @@ def signal_key(signal: str, cohort: str | None) -> str:
 class Board:
     """Readings in, evidence out. `post` tells the followers; `values` is what a new follower gets whole."""
 
-    def __init__(self, post: Post | None = None, history_s: float = MIN_HISTORY_S) -> None:
+    def __init__(self, post: Post | None = None) -> None:
         self.values: dict[str, Any] = {}
-        self.history_s = history_s
+        self.history_s = MIN_HISTORY_S
         self._post = post
         self._fleet: dict[tuple[str, str], list[InstanceReading]] = {}
         self._signals: dict[str, deque[Reading]] = {}
@@ -46,6 +46,10 @@ class Board:
     def connect(self, post: Post) -> None:
         """Followers get what is posted from now on."""
         self._post = post
+
+    def keep(self, seconds: float) -> None:
+        """From now on keep the readings of signals for at least so long."""
+        self.history_s = max(self.history_s, seconds)
 
     def post(self, key: str, value: Any) -> None:
         """The latest value of *key*: plain JSON."""

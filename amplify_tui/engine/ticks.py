@@ -6,6 +6,8 @@ clock and journals it. A new conductor starts from what was journaled: the time 
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from amplify_tui.engine.board import Board
@@ -18,7 +20,10 @@ from amplify_tui.run.state import StepState
 from amplify_tui.steps.registry import verb
 from amplify_tui.steps.verb import watched
 from amplify_tui.verdict.bake import accrue
+from amplify_tui.verdict.conditions import looks_back
 from amplify_tui.verdict.model import Evidence
+
+LONGEST_COUNT_S: Final = 900.0  # all of it is folded at each tick
 
 
 class Ticks:
@@ -38,12 +43,16 @@ class Ticks:
         if todo.step is not None:
             self._observe(todo.step, now)
         else:
+            for trigger in self._scribe.state.triggers.values():
+                self._board.keep(looks_back(trigger.spec.term))
             self._scribe.submit(c.Sense(id=new_id(), actor="conductor", via="trigger", evidence=self._board.evidence()))
 
     def _observe(self, step: StepState, now: float) -> None:
         current = self._scribe.state.steps[step.ref]
         if current.watch is None or current.phase_at is None or current.status not in ("observing", "stuck"):
             return
+        # A bake is also how long requests are counted for: a slow service needs all of it for its number of samples.
+        self._board.keep(max([min(current.need, LONGEST_COUNT_S), *map(looks_back, current.watch.gate)]))
         evidence = self._board.evidence()
         accrued, broken_by = self._accrued(current, evidence, now)
         verdict = current.verdict

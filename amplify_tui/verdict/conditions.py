@@ -94,6 +94,17 @@ def rule_of(term: Term) -> Rule | str:
     )
 
 
+def looks_back(term: Term) -> float:
+    """How many seconds of readings a judge of *term* asks for: flapping is looked for in max(5 x for, 2m).
+
+    Older readings can change nothing but the count of requests.
+    """
+    rule = rule_of(term) if term.builtin is None else ""
+    if not isinstance(rule, Rule):
+        return 0.0
+    return max(5.0 * rule.for_, 120.0) + rule.window + rule.max_age
+
+
 def default_samples(signal: Signal, limit: float, below: bool) -> int:
     """The fewest requests a pass may rest on: the rule of three for a share, 5 / (1 - quantile) for a quantile.
 

@@ -1,0 +1,39 @@
+"""How much of the past the board keeps: as much as a judge asks for, and no more than that."""
+
+from __future__ import annotations
+
+from amplify_tui.engine.board import Board
+from amplify_tui.playbook.model import Condition, Signal
+from amplify_tui.verdict.conditions import looks_back
+from amplify_tui.verdict.gate import judge
+from amplify_tui.verdict.model import Expected, Reading, Term, Verdict
+
+ERRORS = Signal(golden="errors", source="prom", bad="b", total="t")
+START = 1_000.0
+
+
+def term(for_: float) -> Term:
+    return Term(id="errors", condition=Condition(signal="errors", above=0.01, for_=for_), signal=ERRORS)
+
+
+def watched(board: Board, seconds: int) -> Verdict:
+    """The verdict of a condition that asks for twenty minutes, after so many seconds in which half of it was bad."""
+    for at in range(0, seconds + 1, 5):
+        now = START + at
+        window = {"window_from": now - 30.0, "window_to": now}
+        reading = {"signal": "errors", "source": "prom", "status": "ok", "data_at": now, "received_at": now, **window}
+        board.signal(Reading(**reading, value=0.5, n=3_000.0, bad=50.0, total=100.0))
+    return judge([term(1200.0)], board.evidence(), Expected(since=START - 30.0), START + seconds)
+
+
+def test_a_condition_that_asks_for_twenty_minutes_fails_after_twenty_minutes() -> None:
+    for seconds, answer in ((1195, "undecided"), (1200, "fail")):
+        board = Board()
+        board.keep(looks_back(term(1200.0)))
+        assert watched(board, seconds).answer == answer
+
+
+def test_what_nobody_asks_for_is_forgotten() -> None:
+    board = Board()
+    assert watched(board, 1200).answer == "undecided"
+    assert len(board.evidence().signals) == 61
