@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "rollback": "Roll a run back, in full.",
     "runs": "List the runs.",
     "show": "Show a run's state, check its journal, replay it.",
+    "backtest": "Ask a gate about recorded readings.",
     "eval": "Evaluate an expression.",
     "sandbox": "Start the demo's world alone.",
     "schema": "Print the JSON Schema of playbooks.",

@@ -19,7 +19,7 @@ from amplify_tui.playbook.registry import Registry
 from amplify_tui.playbook.shapes import StructShape, fields_of
 from amplify_tui.playbook.yaml import Map, Node, Scalar, Seq
 
-__all__ = ["Unresolved", "resolve", "resolve_argv", "resolve_fields", "resolve_value"]
+__all__ = ["Unresolved", "resolve", "resolve_argv", "resolve_fields", "resolve_section", "resolve_value"]
 
 
 class Unresolved(Exception):
@@ -47,6 +47,21 @@ def resolve(document: Document, context: Context) -> Playbook:
             given[field.attribute] = builder.value(node, field.shape)
     _raise(problems)
     return Playbook(**given)
+
+
+def resolve_section(document: Document, key: str, context: Context) -> Any:
+    """One section of the document alone, typed: `signals` as a dict of Signal. Its default where it is not written.
+
+    For who needs no release: the names that other sections use need not be there. Raises Unresolved.
+    """
+    field = fields_of(Playbook)[key]
+    node = document.bones.root.items.get(key)
+    if node is None:
+        return {}
+    problems = Problems(document.path, document.text)
+    found = Builder(context, problems).value(node, field.shape)
+    _raise(problems)
+    return found
 
 
 def resolve_fields(document: Document, step: Step, context: Context, registry: Registry) -> Any:

@@ -1,0 +1,74 @@
+"""The gate of a step as a playbook has it, without a run: its terms, its bake, and the signals that are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from amplify_tui.cli.errors import Failure
+from amplify_tui.playbook.context import Context
+from amplify_tui.playbook.document import Document
+from amplify_tui.playbook.model import Playbook, Release, Signal, Step
+from amplify_tui.playbook.resolve import Unresolved, resolve_fields, resolve_section
+from amplify_tui.steps.registry import specs
+from amplify_tui.steps.terms import terms
+from amplify_tui.verdict.model import Term
+
+GATES: Final = {"rollout": ("gate", "bake"), "monitor": ("gate", "for_"), "verify": ("conditions", "for_")}
+_ANY: Final = Release(repo=".", version="0.0.0", environment="")  # no gate asks for it
+
+
+class Gate(Struct, frozen=True, kw_only=True):
+    """What a phase is judged by. bake: seconds, of the first phase. left_out: what recorded readings cannot
+    tell, as built-ins, which ask the world."""
+
+    terms: tuple[Term, ...]
+    bake: float
+    signals: Mapping[str, Signal]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def asks(self) -> set[str]:
+        """The names of the signals that its terms ask for."""
+        return {term.condition.signal for term in self.terms if term.condition and term.condition.signal}
+
+    def told_by(self, signals: Collection[str]) -> Gate:
+        """The gate with those terms only of whose signals there are readings."""
+        there = [bool(term.condition and term.condition.signal in signals) for term in self.terms]
+        kept = tuple(term for term, is_there in zip(self.terms, there, strict=True) if is_there)
+        left = tuple(term.id for term, is_there in zip(self.terms, there, strict=True) if not is_there)
+        return replace(self, terms=kept, left_out=(*left, *self.left_out))
+
+
+def gate_of(document: Document, step_id: str, inputs: Mapping[str, Any]) -> Gate:
+    """The gate of a step, with the inputs that were given or have a default. Raises Failure (exit 2)."""
+    bone = document.bones.steps.get(step_id)
+    if bone is None:
+        known = ", ".join(name for name, one in document.bones.steps.items() if one.verb in GATES)
+        raise Failure(f"there is no step {step_id}", why=f"steps with a gate: {known}", next_="name one", code=2)
+    if bone.verb not in GATES:
+        next_ = f"name a step with one of {', '.join(GATES)}"
+        raise Failure(f"step {step_id} has no gate", why=f"it is a {bone.verb}", next_=next_, code=2)
+    given = {name: inputs.get(name, spec.default) for name, spec in document.inputs.items()}
+    names = Context({"inputs": {name: value for name, value in given.items() if value is not None}})
+    try:
+        signals = resolve_section(document, "signals", names)
+        fields = resolve_fields(document, Step(id=step_id, verb=bone.verb, fields=None), names, specs())
+    except Unresolved as error:
+        why = "; ".join(f"line {one.line}: {one.message}" for one in error.problems[:3])
+        raise Failure(f"the gate of {step_id} is not known", why=why, next_="give it with --set", code=2) from error
+    asked, lasting = (getattr(fields, name) for name in GATES[bone.verb])
+    found = terms(asked, Playbook(name=document.name, release=_ANY, stages=(), signals=signals))
+    told = tuple(term for term in found if term.condition is not None)
+    if not told:
+        next_ = "give its gate a signal"
+        raise Failure(f"the gate of {step_id} asks for no signal", why="built-ins ask the world", next_=next_, code=2)
+    return Gate(
+        terms=told,
+        bake=lasting[0] if isinstance(lasting, tuple) else lasting,
+        signals=signals,
+        left_out=tuple(term.id for term in found if term.condition is None),
+    )
