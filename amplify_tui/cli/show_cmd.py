@@ -9,6 +9,7 @@ import click
 from amplify_tui.cli.common import find_run, replay
 from amplify_tui.cli.errors import Failure
 from amplify_tui.engine import proc
+from amplify_tui.engine.readings import kept
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.report.show import run_json, run_text
@@ -19,10 +20,15 @@ from amplify_tui.run.state import State
 @click.argument("run")
 @click.option("--verify", is_flag=True, help="Check the journal's chain, and its end against the head kept outside.")
 @click.option("--at", type=int, metavar="SEQ", help="As it was after event SEQ.")
+@click.option("--readings", is_flag=True, help="What its signals said, as JSON lines, for `amplify backtest`.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def command(run: str, verify: bool, at: int | None, as_json: bool) -> None:
+def command(run: str, verify: bool, at: int | None, readings: bool, as_json: bool) -> None:
     """Show RUN."""
     folder = find_run(run)
+    if readings:
+        for line in kept(folder.readings):
+            click.echo(line)
+        return
     if verify:
         _verify(folder, as_json=as_json)
         return

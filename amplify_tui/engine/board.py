@@ -32,8 +32,10 @@ def signal_key(signal: str, cohort: str | None) -> str:
 class Board:
     """Readings in, evidence out. `post` tells the followers; `values` is what a new follower gets whole."""
 
-    def __init__(self, post: Post | None = None) -> None:
+    def __init__(self, post: Post | None = None, record: Callable[[Reading], None] | None = None) -> None:
+        """record: told of each reading of a signal, before anybody judges by it."""
         self.values: dict[str, Any] = {}
+        self._record = record
         self.history_s = MIN_HISTORY_S
         self._post = post
         self._fleet: dict[tuple[str, str], list[InstanceReading]] = {}
@@ -70,6 +72,8 @@ class Board:
         key = signal_key(reading.signal, reading.cohort)
         history = self._signals.setdefault(key, deque())
         history.append(reading)
+        if self._record is not None:
+            self._record(reading)
         while history and history[0].received_at < reading.received_at - self.history_s:
             history.popleft()
         self.post(f"signal:{key}", msgspec.to_builtins(reading))

@@ -29,6 +29,7 @@ from amplify_tui.engine.journal import Fenced, JournalError, tail_problem
 from amplify_tui.engine.lease import Keeper
 from amplify_tui.engine.locks import Registrar
 from amplify_tui.engine.proc import this_process
+from amplify_tui.engine.readings import Readings
 from amplify_tui.engine.recovery import probes_now, retriable_now
 from amplify_tui.engine.replay import load
 from amplify_tui.engine.rundir import Conductor as Whereabouts
@@ -65,7 +66,8 @@ class Conductor:
 
     def __init__(self, folder: RunDir, journal: SqliteJournal, keeper: Keeper) -> None:
         self.folder = folder
-        self.board = Board()
+        self._readings = Readings(folder.readings)
+        self.board = Board(record=self._readings.add)
         self.scribe = Scribe(journal, keeper, load(journal), told=self._changed)
         self.ticks = Ticks(self.scribe, self.board)
         self.desk = Desk(self, journal)
@@ -138,6 +140,7 @@ class Conductor:
         self.folder.write_conductor(Whereabouts(mark=this_process(), socket=str(here)))
 
     def _let_go(self) -> None:
+        self._readings.close()
         with contextlib.suppress(JournalError):
             self.scribe.submit(c.LetGo(id=new_id(), actor="conductor", via="engine", reason="ended"))
         with contextlib.suppress(JournalError):

@@ -8,6 +8,7 @@
         conductor.json            the process that conducts, and its socket
         lock                      its flock is held by the conductor: free means dead
         log  evidence/
+        readings.jsonl              readings.py: what the signals said, for `backtest`
 
 Everything is 0700 or 0600. The socket lies elsewhere, for its path must be short.
 """
@@ -119,6 +120,7 @@ class RunDir:
         self.lock = path / "lock"
         self.log = path / "log"
         self.evidence = path / "evidence"
+        self.readings = path / "readings.jsonl"
         self.head = HeadFile(path / "head")
         self._conductor = path / "conductor.json"
 

@@ -60,6 +60,11 @@ def test_a_release_by_a_flag_file_ramps_and_its_rollback_switches_off(home: Path
     assert pushed(repo, "new-checkout")["state"] == "ENABLED"
     assert '["on", 100]' in json.dumps(pushed(repo, "new-checkout")["targeting"])
     run = json.loads(amplify("runs", "--json").stdout)[0]["run"]
+    kept = tmp_path / "readings.jsonl"
+    kept.write_text(amplify("show", run, "--readings").stdout, encoding="utf-8")
+    tried = amplify("backtest", str(file), "--step", "ramp", "--data", str(kept), *given)
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert "errors" in tried.stdout
     assert amplify("mitigate", run).returncode == 0
     assert pushed(repo, "new-checkout")["state"] == "DISABLED"
     assert amplify("rollback", run, "--yes", "--reason", "a test").returncode == 3
