@@ -22,7 +22,7 @@ def routes(health: bytes | None, version: bytes | None = None) -> Callable[[str]
 
 
 def target(url: str, **more: object) -> Target:
-    base: dict[str, object] = {"service": "shop", "instance": "shop-1", "url": url, "health": Health(timeout=0.3)}
+    base: dict[str, object] = {"service": "shop", "instance": "shop-1", "url": url, "health": Health(timeout=1.5)}
     return Target(**(base | more))  # type: ignore[arg-type]
 
 
@@ -67,7 +67,7 @@ async def test_a_redirect_is_not_followed_and_says_where_it_leads() -> None:
 @pytest.mark.parametrize(
     ("answer", "note"),
     [
-        (None, "health: no answer within 0.3s"),
+        (None, "health: no answer within 1.5s"),
         (b"", "health: the connection closed before an answer"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "health: no HTTP"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", "health: the answer broke off"),
@@ -147,7 +147,7 @@ async def test_when_it_last_answered_is_kept_while_it_is_silent() -> None:
 async def test_every_instance_is_polled_again_and_again_until_cancelled() -> None:
     readings: asyncio.Queue[InstanceReading] = asyncio.Queue()
     async with raw_server(routes(reply("ok"))) as server:
-        pace = Health(every=0.02, timeout=0.3)
+        pace = Health(every=0.02, timeout=1.5)
         poller = InstancePoller(
             [target(server.url, instance=f"shop-{n}", health=pace) for n in range(5)], readings.put_nowait
         )

@@ -32,7 +32,7 @@ async def proxy(unleash: Unleash) -> AsyncIterator[Proxy]:
 @pytest.fixture
 async def through(proxy: Proxy, unleash: Unleash) -> AsyncIterator[UnleashProvider]:
     provider = UnleashProvider(
-        proxy.url, unleash.admin, client_token=unleash.client, environment="development", timeout=1.0
+        proxy.url, unleash.admin, client_token=unleash.client, environment="development", timeout=3.0
     )
     yield provider
     await provider.aclose()

@@ -316,7 +316,7 @@ async def test_a_write_to_nobody_was_not_done(bare_world: RealWorld) -> None:
 async def test_the_probe_of_a_request_tells_done_from_absent(bare_world: RealWorld) -> None:
     async with serving() as server:
         server.answers["POST /silence"] = None
-        bench = Bench(bare_world, "http", timeout=0.3)
+        bench = Bench(bare_world, "http", timeout=2.0)
         fields = HttpFields(
             method="POST", url=f"{server.url}/silence", undo="none", probe=Request(url=f"{server.url}/state")
         )
