@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from amplify_tui.run.shapes import GateNow, StepRef
 from amplify_tui.verdict.flags import FlagStory
 from amplify_tui.verdict.model import Evidence, ExposureReading, FlagReading, InstanceReading, Reading
 
@@ -96,6 +97,10 @@ class Board:
         for key in [one for one in self._exposures if one.startswith(f"{flag}:")]:
             del self._exposures[key]
             self.post(f"seen:{key}", None)
+
+    def gate(self, ref: StepRef, gate: GateNow) -> None:
+        """What the gate of a step says now."""
+        self.post(f"gate:{ref}", msgspec.to_builtins(gate))
 
     def story(self, story: FlagStory) -> None:
         """What is known of a flag besides its reading; nobody judges by it."""

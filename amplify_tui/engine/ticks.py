@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.scribe import Scribe, new_id
 from amplify_tui.run import commands as c
 from amplify_tui.run.agenda import Todo
 from amplify_tui.run.decide.guards import expected_world
 from amplify_tui.run.decide.observe import judge_step
+from amplify_tui.run.shapes import GateNow
 from amplify_tui.run.state import StepState
 from amplify_tui.steps.registry import verb
 from amplify_tui.steps.verb import watched
@@ -58,8 +57,7 @@ class Ticks:
         verdict = current.verdict
         if now >= current.settle_until:
             verdict = judge_step(self._scribe.state, current, evidence, now)
-            shown = {"verdict": msgspec.to_builtins(verdict), "accrued": accrued, "need": current.need, "at": now}
-            self._board.post(f"gate:{current.ref}", shown)
+            self._board.gate(current.ref, GateNow(verdict=verdict, accrued=accrued, at=now))
         self._scribe.submit(
             c.Observe(
                 id=new_id(),

@@ -11,7 +11,7 @@ from typing import Any, Literal, NewType
 from msgspec import Struct
 
 from amplify_tui.playbook.model import Input
-from amplify_tui.verdict.model import Term
+from amplify_tui.verdict.model import Term, Verdict
 
 StepRef = NewType("StepRef", str)
 """A step instance: `ramp`, or `buy[checkout]` where the step has a matrix."""
@@ -173,6 +173,14 @@ class Watch(Value, frozen=True):
     service: str = ""
     flag: str = ""
     every: float = 1.0
+
+
+class GateNow(Value, frozen=True):
+    """What a gate says at this moment, and how long it has baked by now: for the board, since a journal keeps less."""
+
+    verdict: Verdict
+    accrued: float
+    at: float
 
 
 class Target(Value, frozen=True):

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.words import NO_VALUE, Sign, percent, safe, since
+from amplify_tui.run.shapes import GateNow
 from amplify_tui.run.state import State, StepState
 from amplify_tui.verdict.conditions import Rule, rule_of
-from amplify_tui.verdict.model import Answer, Term, TermVerdict, Verdict
+from amplify_tui.verdict.model import Answer, Term, TermVerdict
 from amplify_tui.verdict.words import count, duration, quantity
 
 ANSWER_SIGNS: Final[dict[Answer, Sign]] = {
@@ -220,15 +221,24 @@ def choices(state: State, step: StepState) -> tuple[Choice, ...]:
 
 
 def live(step: StepState, board: Mapping[str, Any]) -> StepState:
-    """*step* with the verdict of the conductor's last tick: the journal keeps changes and one look in 30 s only."""
+    """*step* as of the conductor's last tick: the journal keeps changes of its verdict, and one look in 30 s.
+
+    What the board holds of a phase that is over says nothing of the one that is open.
+    """
     raw = board.get(f"gate:{step.ref}")
-    if raw is None or step.status not in ("observing", "stuck"):
+    if raw is None or step.phase_at is None or step.status not in ("observing", "stuck"):
         return step
     try:
-        verdict = msgspec.convert(raw, Verdict, strict=False)
+        now = msgspec.convert(raw, GateNow, strict=False)
     except msgspec.ValidationError:
         return step
-    beat = board.get("conductor")
-    at = beat.get("at") if isinstance(beat, dict) else None
-    judged_at = float(at) if isinstance(at, (int, float)) else step.judged_at
-    return replace(step, verdict=verdict, judged_at=max(judged_at, step.judged_at))
+    if now.at < max(step.judged_at, step.phase_at):
+        return step
+    return replace(step, verdict=now.verdict, judged_at=now.at, accrued=now.accrued)
+
+
+def live_state(state: State, board: Mapping[str, Any]) -> State:
+    """*state* with each watched step as of the conductor's last tick."""
+    fresh = {ref: live(step, board) for ref, step in state.steps.items() if step.status in ("observing", "stuck")}
+    changed = any(step is not state.steps[ref] for ref, step in fresh.items())
+    return replace(state, steps=state.steps | fresh) if changed else state

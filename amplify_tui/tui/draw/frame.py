@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from amplify_tui.run.select.gate import live_state
 from amplify_tui.run.select.headline import Headline, headline
 from amplify_tui.run.select.undo_lines import rollback_state
 from amplify_tui.run.select.words import age, clock, percent, safe, zone
@@ -108,7 +109,7 @@ def whole(scene: Scene, left: Line, right: Line) -> Line:
 
 
 def said(scene: Scene) -> Headline:
-    return headline(scene.state, scene.view.at, scene.view.lost, problem_of(scene))
+    return headline(live_state(scene.state, scene.view.board), scene.view.at, scene.view.lost, problem_of(scene))
 
 
 def problem_of(scene: Scene) -> str:

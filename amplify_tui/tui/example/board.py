@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from amplify_tui.run.shapes import GateNow
 from amplify_tui.tui.example.script import FLAG, FLAG_ID, SHA, Story
 from amplify_tui.verdict.flag_words import sentence
 from amplify_tui.verdict.flags import Clause, FlagEvent, FlagRule, FlagStory
@@ -20,7 +21,7 @@ def board_of(story: Story, *, slow: bool = False, lost: bool = False) -> dict[st
     _signals(board, at, slow=slow, lost=lost)
     ramp = story.state.step("ramp")
     if ramp is not None and ramp.verdict is not None and ramp.status in ("observing", "stuck"):
-        board["gate:ramp"] = msgspec.to_builtins(ramp.verdict)
+        board["gate:ramp"] = msgspec.to_builtins(GateNow(verdict=ramp.verdict, accrued=ramp.accrued, at=at - 1))
     _steps(board, at)
     return board
 

@@ -10,19 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from amplify_tui.engine.board import Board
 from amplify_tui.run import events as ev
 from amplify_tui.run.envelope import Envelope, decode
 from amplify_tui.run.select.flags import flags_panel
-from amplify_tui.run.select.gate import condition_rows, live, lower_phases, observed
+from amplify_tui.run.select.gate import condition_rows, live, live_state, lower_phases, observed
 from amplify_tui.run.select.headline import headline
 from amplify_tui.run.select.log_lines import SAYERS
 from amplify_tui.run.select.stages import current, stage_rows, undo_ready
 from amplify_tui.run.select.undo_lines import mitigation_preview, undo_rows
 from amplify_tui.run.select.words import ascii_twin, clock, safe, since
 from amplify_tui.run.select.world import git_panel, health_panel, signals_panel, spark
+from amplify_tui.run.shapes import GateNow
 from amplify_tui.run.state import State
 from amplify_tui.tui.example import stories
 from amplify_tui.tui.example.board import board_of
+from amplify_tui.verdict.model import Verdict
 
 
 def test_every_event_has_a_line() -> None:
@@ -118,12 +121,25 @@ def test_the_last_tick_on_the_board_is_shown_and_nonsense_on_it_is_not() -> None
     story = stories.running()
     step = observed(story.state)
     assert step is not None
-    fresh = {"gate:ramp": {"answer": "fail", "reason": "latency", "terms": []}}
-    judged = live(step, fresh)
+    board = Board()
+    board.gate("ramp", GateNow(verdict=Verdict(answer="fail", reason="latency"), accrued=292.0, at=story.at))
+    judged = live(step, board.values)
     assert judged.verdict is not None
-    assert judged.verdict.answer == "fail"
+    assert (judged.verdict.answer, judged.accrued, judged.judged_at) == ("fail", 292.0, story.at)
+    assert "04:52 of" in headline(live_state(story.state, board.values), story.at).because
     assert live(step, {"gate:ramp": {"answer": "splendid"}}) is step
     assert live(step, {}) is step
+
+
+def test_what_was_said_of_the_phase_before_is_not_said_of_this_one() -> None:
+    story = stories.running()
+    step = observed(story.state)
+    assert step is not None
+    assert step.phase_at is not None
+    board = Board()
+    board.gate("ramp", GateNow(verdict=Verdict(answer="pass", reason=""), accrued=900.0, at=step.phase_at - 0.1))
+    assert live(step, board.values) is step
+    assert live_state(story.state, board.values) is story.state
 
 
 def test_a_retreat_never_goes_up() -> None:
