@@ -149,10 +149,8 @@ def _share(reading: Reading) -> float | None:
 def _refusal(condition: Condition, asked: Condition | Limit) -> str:
     if condition.slo or condition.burn is not None:
         return f"slo burn is {NOT_JUDGED}"
-    if asked.worse_than is not None:
-        return f"worse_than is {NOT_JUDGED}"
-    if condition.alpha is not None or asked.alpha is not None:
-        return f"a limit with alpha is {NOT_JUDGED}"
+    if asked.worse_than is not None or condition.alpha is not None or asked.alpha is not None:
+        return "the condition is judged by a sequential test"
     limits = [limit for limit in (asked.above, asked.below) if limit is not None]
     if len(limits) != 1 or not math.isfinite(limits[0]):
         return "the condition has no limit: one of above, below is needed"

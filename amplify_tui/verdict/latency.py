@@ -35,9 +35,11 @@ class Ratios(Struct, frozen=True, kw_only=True):
 
     def add(self, ratio: float) -> Ratios:
         """With the log-ratio of one window more."""
+        # Centred at the first ratio, not at 0: the way from 0 to a real effect would pass for correlation.
+        vif = self.vif if self.n else Vif(mean=ratio)
         mean = self.mean + (ratio - self.mean) / (self.n + 1)
         squares = self.squares + (ratio - self.mean) * (ratio - mean)
-        return Ratios(n=self.n + 1, mean=mean, squares=squares, vif=self.vif.add(ratio))
+        return Ratios(n=self.n + 1, mean=mean, squares=squares, vif=vif.add(ratio))
 
     @property
     def deviation(self) -> float:
