@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from amplify_tui.playbook.model import Playbook
 from amplify_tui.verdict.flags import FlagStory
 from amplify_tui.verdict.model import Evidence, FlagReading, InstanceReading, Reading
 
@@ -20,7 +21,19 @@ MIN_HISTORY_S: Final = 300.0
 RECENT_S: Final = 30.0
 PRUNE_AT: Final = 100
 
+SLACK_S: Final = 60.0
+
 Post = Callable[[str, Any], None]
+
+
+def history_for(playbook: Playbook) -> float:
+    """How many seconds of readings the judging needs: the longest `for`, and two of the longest blocks of a test."""
+    spans = [MIN_HISTORY_S]
+    for signal in playbook.signals.values():
+        lasting = signal.limit.for_ if signal.limit is not None else None
+        spans.append(max(2.0 * max(signal.block, signal.window), lasting or 0.0) + signal.window + SLACK_S)
+    spans += [trigger.for_ + SLACK_S for trigger in playbook.rollback.when if trigger.for_ is not None]
+    return max(spans)
 
 
 def signal_key(signal: str, cohort: str | None) -> str:

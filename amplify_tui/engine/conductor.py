@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from amplify_tui.adapters.ports import AdapterError
-from amplify_tui.engine.board import Board
+from amplify_tui.engine.board import Board, history_for
 from amplify_tui.engine.clock import ClockWatch
 from amplify_tui.engine.desk import Desk
 from amplify_tui.engine.effects import Effects
@@ -269,6 +269,7 @@ class Conductor:
             await self.watchers.stop()
         world = LiveWorld(facts, self.folder.evidence, self.board)
         self.facts = facts
+        self.board.history_s = history_for(facts.playbook)
         effects = Effects(self.scribe, Setting(self.scribe, facts, world, self._say), self._say)
         self._hands = Hands(effects, facts, world, self.board.evidence)
         self.watchers = Watchers(facts, world, self.board, self._hands.drifts.compare, lambda: self.state)

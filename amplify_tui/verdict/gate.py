@@ -54,6 +54,17 @@ def judge(terms: Sequence[Term], evidence: Evidence, expected: Expected, now: fl
     return Verdict(answer="pass", reason=reason + aside, terms=verdicts)
 
 
+def is_good_again(verdict: Verdict) -> bool:
+    """Whether the evidence of a gate that holds is good: it passes, or all that fails of it has recovered since.
+
+    A sequential test that has fired fails until the hold is released, so its recovery is what lets the hold go.
+    """
+    if verdict.answer == "pass":
+        return True
+    applying = [term for term in verdict.terms if term.applies]
+    return bool(applying) and all(term.answer == "pass" or term.recovered for term in applying)
+
+
 def judge_term(term: Term, evidence: Evidence, expected: Expected, now: float) -> TermVerdict:
     """The verdict of one term: a condition on a signal, or a built-in by its name."""
     match term.builtin:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from amplify_tui.verdict.bets import BETTER, WORSE, Bet, capped, expected_share, margin, residual
 from amplify_tui.verdict.blocks import Block, Window, paired, single, windows
 from amplify_tui.verdict.model import Evidence, Reading, Term
-from amplify_tui.verdict.promises import Promise, promise_of
+from amplify_tui.verdict.promises import Promise, is_sequential, promise_of
 from amplify_tui.verdict.trial import Tally, Trial
 
 _SAMPLES: Final = 3.0  # requests per smallest share that matters (rule of three)
@@ -47,17 +47,22 @@ def advance(trials: Mapping[str, Trial], askings: Sequence[Asking], evidence: Ev
     asked: dict[str, tuple[Promise, list[Asking]]] = {}
     for asking in askings:
         for term in asking.terms:
-            promise = kept(term)
+            promise = kept(term) if is_sequential(term) else None
             if isinstance(promise, Promise):
                 asked.setdefault(promise.key, (promise, []))[1].append(asking)
     if not asked:
         return {}
     signals = {promise.rule.signal for promise, _ in asked.values()}
-    readings = [r for r in evidence.signals if r.signal in signals and r.received_at <= now]
+    readings: dict[str, list[Reading]] = {signal: [] for signal in signals}
+    for reading in evidence.signals:
+        if reading.signal in signals and reading.received_at <= now:
+            readings[reading.signal].append(reading)
     changed: dict[str, Trial] = {}
     for key, (promise, mine) in asked.items():
         trial = trials.get(key, Trial())
-        for block in _closed(promise, trial, readings, everybody=any(one.everybody for one in mine)):
+        for block in _closed(
+            promise, trial, readings[promise.rule.signal], everybody=any(one.everybody for one in mine)
+        ):
             trial = added(trial, promise, block, mine)
             changed[key] = trial
     return changed
