@@ -13,6 +13,7 @@ from typing import Final
 
 from amplify_tui.verdict.bets import BETTER, expected_share
 from amplify_tui.verdict.latency import t_mixture
+from amplify_tui.verdict.words import duration
 
 FOREVER: Final = 30.0 * 86400.0  # what takes longer is not worth a number
 _SPLIT: Final = math.log(2.0 * 3.0)  # half of the wealth comes late, and some three of the stakes win alike
@@ -87,6 +88,11 @@ def _blocks_until(wanted: float, blocks: int, prior: float) -> float:
 def proof_from_scratch(odds: float) -> float:
     """ln of the evidence that a test which has not begun is missing for a proof of *odds* to one."""
     return math.log(odds) + _SPLIT
+
+
+def in_words(seconds: float) -> str:
+    """`about 3h`, to the minute: it is a forecast."""
+    return f"about {duration(max(60.0, 60.0 * round(seconds / 60.0)))}" if seconds < FOREVER else "longer than a month"
 
 
 def windows_to_proof(deviation: float, inflation: float, by: float, *, evidence: float) -> float:

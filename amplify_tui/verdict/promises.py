@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from amplify_tui.playbook.model import Condition, Limit, Signal
-from amplify_tui.verdict.conditions import Rule, default_samples
+from amplify_tui.verdict.conditions import Rule, default_samples, rule_of
 from amplify_tui.verdict.model import Cohort, Term
 from amplify_tui.verdict.words import Unit
 
@@ -105,6 +105,21 @@ def promise_of(term: Term) -> Promise | str | None:
         samples=int(enough) if samples is None and enough is not None else samples,
         enough=enough,
     )
+
+
+def shown_rule(term: Term) -> Rule | None:
+    """How the numbers of a condition are read and shown, sequential or not; None of a built-in, and of what is none."""
+    if term.builtin is not None:
+        return None
+    rule = promise_of(term) if is_sequential(term) else rule_of(term)
+    rule = rule.rule if isinstance(rule, Promise) else rule
+    return rule if isinstance(rule, Rule) else None
+
+
+def compares(term: Term) -> bool:
+    """Whether the term compares with control, so that its limit is a part of control's."""
+    promise = promise_of(term) if is_sequential(term) else None
+    return isinstance(promise, Promise) and promise.control is not None
 
 
 def _asked(condition: Condition, signal: Signal) -> Condition | Limit:

@@ -242,7 +242,7 @@ class _Case:
                 evidence=evidence, blocks=trial.vif.n,
             )  # fmt: skip
             seconds = more * promise.block
-        return f"about {words.duration(seconds)}" if seconds < forecast.FOREVER else "longer than a month"
+        return forecast.in_words(seconds)
 
     def _verdict(
         self, answer: Any, said: str, need: str | Sequence[str] = "", baseline: Any = "", **more: Any

@@ -39,7 +39,7 @@ def judge_step(state: State, step: StepState, evidence: Evidence, now: float) ->
     verdict = judge(step.watch.gate, evidence, expected_world(state, step, since), now)
     if not step.overridden:
         return verdict
-    others = [t for t in verdict.terms if t.id not in step.overridden or _worse(t, step)]
+    others = [t for t in verdict.terms if t.applies and (t.id not in step.overridden or _worse(t, step))]
     if any(t.answer != "pass" for t in others):
         worst = min(others, key=lambda t: SEVERITY.index(t.answer))
         return replace(verdict, answer=worst.answer, reason=worst.reason, need=worst.need)
