@@ -43,6 +43,12 @@ class Gate(Struct, frozen=True, kw_only=True):
         return replace(self, terms=kept, left_out=(*left, *self.left_out))
 
 
+def _asking(document: Document, names: Context) -> dict[str, Any]:
+    """The sections that may ask for sequential tests: all of a release share one chance of a false fail."""
+    keys = [key for key in ("stages", "rollback") if key in document.raw]
+    return {"stages": ()} | {key: resolve_section(document, key, names) for key in keys}
+
+
 def gate_of(document: Document, step_id: str, inputs: Mapping[str, Any]) -> Gate:
     """The gate of a step, with the inputs that were given or have a default. Raises Failure (exit 2)."""
     bone = document.bones.steps.get(step_id)
@@ -57,11 +63,13 @@ def gate_of(document: Document, step_id: str, inputs: Mapping[str, Any]) -> Gate
     try:
         signals = resolve_section(document, "signals", names)
         fields = resolve_fields(document, Step(id=step_id, verb=bone.verb, fields=None), names, specs())
+        asking = _asking(document, names)
     except Unresolved as error:
         why = "; ".join(f"line {one.line}: {one.message}" for one in error.problems[:3])
         raise Failure(f"the gate of {step_id} is not known", why=why, next_="give it with --set", code=2) from error
     asked, lasting = (getattr(fields, name) for name in GATES[bone.verb])
-    found = terms(asked, Playbook(name=document.name, release=_ANY, stages=(), signals=signals))
+    book = Playbook(name=document.name, release=_ANY, signals=signals, **asking)
+    found = terms(asked, book)
     told = tuple(term for term in found if term.condition is not None)
     if not told:
         next_ = "give its gate a signal"

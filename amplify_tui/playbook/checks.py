@@ -2,6 +2,7 @@
 
 checks_order.py   ids, needs, cycles, empty stages
 checks_judge.py   signals, sources, conditions, gates, triggers
+checks_compare.py   comparisons with control, and limits with a promise
 checks_flags.py   flags that are ramped together
 checks_team.py    services, inputs, roles, stakeholders, secrets
 checks_verbs.py   what a verb's fields must say together
@@ -48,7 +49,7 @@ _BY_STRUCT: Final[dict[Any, tuple[Callable[[Rules, Visit], None], ...]]] = {
     Service: (checks_team.service,),
     Stakeholder: (checks_team.stakeholder, checks_reserved.struct),
     Source: (checks_judge.source,),
-    Signal: (checks_judge.signal, checks_reserved.struct),
+    Signal: (checks_judge.signal,),
     Slo: (checks_judge.slo,),
     Limit: (checks_judge.limit,),
     Rollback: (checks_reserved.struct,),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from amplify_tui.playbook import checks_units
+from amplify_tui.playbook import checks_compare, checks_units
 from amplify_tui.playbook.model import BUILTINS
 from amplify_tui.playbook.problems import listing, suggest
 from amplify_tui.playbook.rules import METRIC_KINDS, Rules, given, keys, text, value
@@ -72,11 +72,9 @@ def signal(rules: Rules, visit: Visit) -> None:
     if of is not None and "prometheus" in of.items:
         for key in found:
             _bare(rules, node.items[key], key)
-    own = node.items.get("limit")
-    if isinstance(own, Map):
-        checks_units.bounds(rules, own, node)
-    if value(node.items.get("pass")) == "proven":
-        rules.not_yet(node.items["pass"], "pass: proven")
+    if isinstance(limit := node.items.get("limit"), Map):
+        checks_units.bounds(rules, limit, node)
+        checks_compare.condition(rules, limit, node)
 
 
 def _bare(rules: Rules, query: Node, key: str) -> None:
@@ -119,6 +117,7 @@ def condition(rules: Rules, visit: Visit) -> None:
     _bounds(rules, node, needed=needed, hint="the signal has no limit of its own that it could inherit")
     if of is not None:
         checks_units.bounds(rules, node, of)
+        checks_compare.condition(rules, node, of)
     if of is not None and "cohort" in node.items and "cohorts" not in of.items:
         message = f'signal "{text(node.items["signal"])}" has no cohorts'
         rules.report(node.keys["cohort"], "no-cohorts", message, "give it cohorts: {treatment: …, control: …}")
@@ -130,10 +129,6 @@ def _bounds(rules: Rules, node: Map, *, needed: bool, hint: str) -> None:
         message = f"exactly one of {listing(_LIMITS)} bounds a condition; this has {listing(found) or 'none'}"
         at = node.keys[found[1]] if len(found) > 1 else node
         rules.report(at, "limit-shape", message, "keep one" if found else hint)
-    if "worse_than" in found:
-        rules.not_yet(node.keys["worse_than"], "worse_than", "give the limit as a number with above")
-    if given(node, "alpha"):
-        rules.not_yet(node.keys["alpha"], "alpha")
 
 
 def gate_name(rules: Rules, visit: Visit) -> None:

@@ -1,7 +1,7 @@
 """The keys that the format holds and this version does not act on: refused as `not-yet`, never ignored.
 
 A key may stand where its value asks for nothing, such as its default written out. What is only recorded and shown is
-no such key (`release.trusted_ref`), nor what is refused beside a rule of its own (sources, slos, worse_than).
+no such key (`release.trusted_ref`), nor what is refused beside a rule of its own (sources, slos).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from amplify_tui.playbook.model import Condition, Input, Release, Rollback, Signal, Stakeholder, Trigger
+from amplify_tui.playbook.model import Condition, Input, Release, Rollback, Stakeholder, Trigger
 from amplify_tui.playbook.problems import shorten
 from amplify_tui.playbook.rules import Rules, value
 from amplify_tui.playbook.typed import Visit
@@ -28,10 +28,6 @@ _WINDOWS: Final = Reserved((), "they belong to a condition on an slo")
 _KEYS: Final[dict[Any, dict[str, Reserved]]] = {
     Release: {"people": Reserved(("team",), "leave it out: sign-offs ask for as many people as they name")},
     Input: {"ask": Reserved(("start",), "ask for it in an `input` step")},
-    Signal: {
-        "block": Reserved((), "leave it out: it belongs to worse_than and pass: proven"),
-        "independent": Reserved((False,), "leave it out: requests are taken as clustered"),
-    },
     Stakeholder: {"locale": Reserved(("en",), "messages are sent as you write them")},
     Rollback: {"reconcile": Reserved((), "tell people in `after` what they have to reconcile")},
     Condition: {"windows": _WINDOWS},

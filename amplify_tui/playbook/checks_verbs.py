@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from amplify_tui.playbook import checks_reserved
+from amplify_tui.playbook import checks_compare, checks_reserved
 from amplify_tui.playbook.expr import ExprError
 from amplify_tui.playbook.expr.syntax import Ast, Binary, Call, Cond, Index, Lit, Name, Select
 from amplify_tui.playbook.problems import Severity, listing
@@ -34,6 +34,7 @@ def step(rules: Rules, visit: Visit) -> None:
     checks_reserved.fields(rules, verb, fields)
     if value(fields.items.get("allow_dash")) is not True:
         _dashes(rules, fields)
+    checks_compare.gate(rules, fields.items.get("gate"))
     rule = _BY_VERB.get(verb)
     if rule is not None:
         rule(rules, visit, fields)

@@ -30,6 +30,7 @@ from amplify_tui.run.shapes import (
     Watch,
 )
 from amplify_tui.verdict.model import Verdict
+from amplify_tui.verdict.trial import Trial
 
 Via = Literal["key", "cli", "timer", "trigger", "engine"]
 
@@ -234,6 +235,12 @@ class GateJudged(Data, frozen=True):
     key: str = ""
 
 
+class TrialsAdvanced(Data, frozen=True):
+    """Blocks closed: how the sequential tests stand that they are in, by the key of their condition."""
+
+    trials: dict[str, Trial]
+
+
 class StepSucceeded(Data, frozen=True):
     step: str
     key: str = ""
@@ -372,10 +379,10 @@ EventData: TypeAlias = (
     RunCreated | RunStarted | ConductorAttached | ConductorDetached | ClockJumped | StepAwaiting | InputGiven
     | SignedOff | SignOffRejected | StepSkipped | AttemptStarted | AttemptEnded | EffectIntended | EffectDone
     | EffectAccepted | EffectFailed | EffectUnknown | EffectProbed | EffectSettled | PhaseEntered | BakeAccrued
-    | PhaseAdvanced | PhaseRetreated | GateJudged | StepSucceeded | StepStuck | HoldPlaced | HoldReleased
-    | DriftAnswered | Overridden | TriggerFired | TriggerAnswered | TriggerDisarmed | TriggerArmed | RollbackStarted
-    | UndoDecided | ExposureReread | MitigationStarted | MitigationDone | IntegrityJudged | PlaybookMigrated | NoteAdded
-    | RoleTaken | Requested | RunClosed
+    | PhaseAdvanced | PhaseRetreated | GateJudged | TrialsAdvanced | StepSucceeded | StepStuck | HoldPlaced
+    | HoldReleased | DriftAnswered | Overridden | TriggerFired | TriggerAnswered | TriggerDisarmed | TriggerArmed
+    | RollbackStarted | UndoDecided | ExposureReread | MitigationStarted | MitigationDone | IntegrityJudged
+    | PlaybookMigrated | NoteAdded | RoleTaken | Requested | RunClosed
 )  # fmt: skip
 
 TYPES: Final[dict[str, type[Data]]] = {cls.__name__: cls for cls in Data.__subclasses__()}

@@ -7,6 +7,7 @@ in a table; `fold` runs it over a journal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from amplify_tui.run.evolve_effects import EFFECT_FOLDS, drift_over, drift_seen
 from amplify_tui.run.evolve_steps import STEP_FOLDS, starts_over
 from amplify_tui.run.shapes import Hold, ref_of
 from amplify_tui.run.state import RUN_SCOPE, ConductorState, Decision, Request, Reread, State, StepState, TriggerState
+from amplify_tui.run.trials import anew, put
 
 Fold = Callable[[State, Any, Envelope], State]
 T = TypeVar("T")
@@ -163,7 +165,8 @@ def _hold_released(state: State, data: ev.HoldReleased, env: Envelope) -> State:
         else step
         for ref, step in state.steps.items()
     }
-    return replace(state, steps=steps)
+    freed = (step.watch.gate for ref, step in state.steps.items() if ref == hold.scope and step.watch is not None)
+    return anew(replace(state, steps=steps), chain.from_iterable(freed))
 
 
 def _trigger_fired(state: State, data: ev.TriggerFired, env: Envelope) -> State:
@@ -310,7 +313,12 @@ def _requested(state: State, data: ev.Requested, env: Envelope) -> State:
 
 def _trigger_armed(state: State, data: ev.TriggerArmed, env: Envelope) -> State:
     trigger = replace(state.triggers[data.trigger], fired_at=None, answer_by=None, answer="")
+    state = anew(state, (trigger.spec.term,))
     return replace(state, triggers=state.triggers | {data.trigger: trigger})
+
+
+def _trials_advanced(state: State, data: ev.TrialsAdvanced, env: Envelope) -> State:
+    return put(state, data.trials)
 
 
 def _note_added(state: State, data: ev.NoteAdded, env: Envelope) -> State:
@@ -335,6 +343,7 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.TriggerAnswered: _trigger_answered,
     ev.TriggerDisarmed: _nothing,
     ev.TriggerArmed: _trigger_armed,
+    ev.TrialsAdvanced: _trials_advanced,
     ev.RollbackStarted: _rollback_started,
     ev.UndoDecided: _undo_decided,
     ev.ExposureReread: _reread,

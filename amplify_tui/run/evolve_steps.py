@@ -11,6 +11,7 @@ from amplify_tui.run import events as ev
 from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.shapes import ref_of
 from amplify_tui.run.state import SignedOffBy, State, StepState
+from amplify_tui.run.trials import all_anew, anew
 from amplify_tui.verdict.model import Answer
 
 
@@ -111,6 +112,8 @@ def _attempt_started(state: State, data: ev.AttemptStarted, env: Envelope) -> St
     )
     holds = {k: v for k, v in state.holds.items() if not (v.scope == step.ref and v.kind in ("gate", "blind"))}
     state = replace(_put(state, started), holds=holds)
+    if resumes_gate and step.watch is not None:
+        state = anew(state, step.watch.gate)
     return _exposed_again(state) if step.cause == "undo" else state
 
 
@@ -120,7 +123,7 @@ def _exposed_again(state: State) -> State:
         name: replace(trigger, fired_at=None, answer_by=None, answer="") if trigger.answer else trigger
         for name, trigger in state.triggers.items()
     }
-    return replace(state, mitigation="", triggers=triggers)
+    return all_anew(replace(state, mitigation="", triggers=triggers))
 
 
 def _attempt_ended(state: State, data: ev.AttemptEnded, env: Envelope) -> State:
@@ -182,7 +185,8 @@ def _phase_retreated(state: State, data: ev.PhaseRetreated, env: Envelope) -> St
         verdict=None,
     )
     holds = {k: v for k, v in state.holds.items() if not (v.scope == step.ref and v.kind in ("gate", "blind"))}
-    return replace(_put(state, back), holds=holds)
+    state = replace(_put(state, back), holds=holds)
+    return anew(state, step.watch.gate, fired_only=False) if step.watch is not None else state
 
 
 def _kind(answer: Answer) -> Answer:
@@ -239,7 +243,9 @@ def _overridden(state: State, data: ev.Overridden, env: Envelope) -> State:
     )
     holds = {k: v for k, v in state.holds.items() if not (v.scope == step.ref and v.kind in ("gate", "blind"))}
     words = f"{step.ref} phase {data.phase}: overrode {', '.join(data.conditions)}: {data.reason}"
-    return replace(_put(state, over), holds=holds, exceptions=(*state.exceptions, words))
+    state = replace(_put(state, over), holds=holds, exceptions=(*state.exceptions, words))
+    terms = step.watch.gate if step.watch is not None else ()
+    return anew(state, (term for term in terms if term.id in data.conditions))
 
 
 STEP_FOLDS: Final[dict[type, Callable[[State, Any, Envelope], State]]] = {

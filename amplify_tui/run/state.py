@@ -34,6 +34,7 @@ from amplify_tui.run.shapes import (
     ref_of,
 )
 from amplify_tui.verdict.model import Verdict
+from amplify_tui.verdict.trial import Trial
 
 RunPhase = Literal["none", "draft", "forward", "rolling_back", "closed"]
 StepStatus = Literal["pending", "awaiting", "running", "observing", "stuck", "succeeded", "skipped", "canceled"]
@@ -242,6 +243,7 @@ class State(Struct, frozen=True, kw_only=True):
     effects: dict[str, EffectState] = {}
     holds: dict[str, Hold] = {}
     triggers: dict[str, TriggerState] = {}
+    trials: dict[str, Trial] = {}
     exposure: dict[str, float] = {}
     flag_books: dict[str, FlagBook] = {}
     mitigation: Literal["", "running", "done"] = ""

@@ -71,11 +71,11 @@ def summary_of(step: StepState, verdict: Verdict | None) -> str:
 
 
 def worst_of(terms_: tuple[TermVerdict, ...]) -> TermVerdict | None:
-    """The term nearest to its limit; one that does not pass is worse than any that does."""
+    """The term nearest to its limit, of those that apply; one that does not pass is worse than any that does."""
 
     def nearness(term: TermVerdict) -> tuple[bool, float]:
         if term.value is None or not term.limit:
             return (term.answer != "pass", 0.0)
         return (term.answer != "pass", term.value / term.limit)
 
-    return max(terms_, key=nearness, default=None)
+    return max((term for term in terms_ if term.applies), key=nearness, default=None)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from amplify_tui.adapters.ports import Outcome, Probe
+from amplify_tui.playbook.registry import CheckContext
 from amplify_tui.run.shapes import UndoItem
 from amplify_tui.run.state import EffectState, StepState
 from amplify_tui.steps import flag_undo, rollout_flag, rollout_service
 from amplify_tui.steps.commands import stop
 from amplify_tui.steps.flag_parts import look, write_now
+from amplify_tui.steps.proofs import warn_of_proofs
 from amplify_tui.steps.rollout_fields import RolloutFields
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 from amplify_tui.verdict.model import Verdict
@@ -20,6 +22,10 @@ class Rollout:
     name: ClassVar[str] = "rollout"
     Fields: ClassVar[type[RolloutFields]] = RolloutFields
     outputs: ClassVar[dict[str, str]] = {"phase": "int", "percent": "number", "waves": "int"}
+
+    def check(self, fields: Mapping[str, Any], ctx: CheckContext) -> None:
+        """Which proofs its bakes cannot give."""
+        warn_of_proofs(fields, ctx)
 
     async def prepare(self, fields: RolloutFields, ctx: Context) -> Preparation:
         return await (rollout_flag.prepare(fields, ctx) if fields.flag else rollout_service.prepare(fields, ctx))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, cast
 
 from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.adapters.ports import Invalid
@@ -11,6 +11,7 @@ from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook
 from amplify_tui.verdict.bake import settle_for
 from amplify_tui.verdict.model import Term
 
+ALPHA: Final = 0.01  # the chance of a false fail that a whole release may spend on comparisons
 DEFAULT_GATE: tuple[GateEntry, ...] = ("health", "fleet")
 
 
@@ -30,6 +31,7 @@ def terms(entries: Iterable[GateEntry], playbook: Playbook) -> tuple[Term, ...]:
                 condition=term.condition,
                 signal=term.signal,
                 lag=term.lag,
+                alpha=term.alpha,
             )
         found[term.id] = term
     return tuple(found.values())
@@ -50,7 +52,49 @@ def term_of(entry: GateEntry, playbook: Playbook, name: str = "") -> Term:
         raise Invalid(f"a gate asks for {entry.signal or 'nothing'}", fix=f"known are {known}")
     source = playbook.sources.get(signal.source)
     lag = source.lag if source else 0.0
-    return Term(id=name or _id_of(entry), condition=entry, signal=signal, lag=lag)
+    return Term(id=name or _id_of(entry), condition=entry, signal=signal, lag=lag, alpha=alpha_of(playbook))
+
+
+def alpha_of(playbook: Playbook) -> float:
+    """What each sequential condition may spend: 1 % by the number of different ones in all gates and triggers.
+
+    Each of them tests at every look of the whole release; together they keep the one promise.
+    """
+    asked = {_question(entry) for entry in _entries(playbook) if _is_sequential(entry, playbook)}
+    return ALPHA / max(1, len(asked))
+
+
+def _entries(playbook: Playbook) -> Iterator[Mapping[str, Any]]:
+    """Every condition, of gates as written (the fields of a step are not resolved before its turn) and of triggers."""
+    for stage in playbook.stages:
+        for step in stage.steps:
+            fields = step.fields if isinstance(step.fields, Mapping) else {}
+            for entry in (*_listed(fields.get("gate")), *_listed(fields.get("conditions"))):
+                yield entry if isinstance(entry, Mapping) else {"signal": entry}
+    for trigger in playbook.rollback.when:
+        yield {name: found for name in _ASKED if (found := getattr(trigger, name)) is not None}
+
+
+_ASKED: Final = ("signal", "cohort", "above", "below", "worse_than", "by", "alpha")
+_BOUNDS: Final = ("above", "below", "worse_than")
+
+
+def _listed(found: Any) -> tuple[Any, ...]:
+    return tuple(found) if isinstance(found, list | tuple) else ()
+
+
+def _is_sequential(entry: Mapping[str, Any], playbook: Playbook) -> bool:
+    signal = playbook.signals.get(str(entry.get("signal")))
+    limit = signal.limit if signal is not None else None
+    if entry.get("worse_than") is not None or entry.get("alpha") is not None:
+        return True
+    inherits = limit is not None and all(entry.get(bound) is None for bound in _BOUNDS)
+    return inherits and limit is not None and (limit.worse_than is not None or limit.alpha is not None)
+
+
+def _question(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """What makes two entries one test; one that is written in two ways counts twice, which only makes it stricter."""
+    return tuple(str(entry.get(name)) for name in _ASKED)
 
 
 def settle_of(gate: tuple[Term, ...], playbook: Playbook, given: float | None) -> float:
@@ -60,4 +104,6 @@ def settle_of(gate: tuple[Term, ...], playbook: Playbook, given: float | None) -
 
 
 def _id_of(condition: Condition) -> str:
+    if condition.worse_than is not None:
+        return f"{condition.signal} vs {condition.worse_than}"
     return f"{condition.signal} {condition.cohort}" if condition.cohort else cast("str", condition.signal)

@@ -18,8 +18,11 @@ from amplify_tui.verdict.bake import accrue
 from amplify_tui.verdict.conditions import looks_back
 from amplify_tui.verdict.gate import judge
 from amplify_tui.verdict.model import Answer, Evidence, Expected, Reading, Term, Verdict
+from amplify_tui.verdict.trial import Trial
+from amplify_tui.verdict.trials import Asking, advance
 
 HISTORY_S: Final = 900.0
+_REF: Final = "backtest"
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -54,7 +57,9 @@ def replay(terms: Sequence[Term], readings: Sequence[Reading], *, bake: float = 
     if not ordered:
         return
     kept = max([HISTORY_S, *map(looks_back, terms)])
-    expected = Expected(since=min(reading.window_from for reading in ordered))
+    since = min(reading.window_from for reading in ordered)
+    asking = Asking(ref=_REF, since=since, terms=tuple(terms))
+    trials: dict[str, Trial] = {}
     history: deque[Reading] = deque()
     baked, upto = 0.0, ordered[0].received_at
     for at, arrived in groupby(ordered, key=lambda reading: reading.received_at):
@@ -62,6 +67,8 @@ def replay(terms: Sequence[Term], readings: Sequence[Reading], *, bake: float = 
         while history[0].received_at < at - kept:
             history.popleft()
         evidence = Evidence(signals=tuple(history))
+        trials |= advance(trials, [asking], evidence, at)
+        expected = Expected(since=since, ref=_REF, trials=dict(trials))
         baked += accrue(terms, evidence, expected, upto, at, at).seconds
         upto = at
         yield Moment(at=at, verdict=judge(terms, evidence, expected, at), baked=baked)

@@ -14,6 +14,8 @@ from msgspec import Struct
 from amplify_tui.verdict.conditions import Rule, grade, rule_of, select
 from amplify_tui.verdict.gate import judge_term
 from amplify_tui.verdict.model import Evidence, Expected, Reading, Term
+from amplify_tui.verdict.promises import Promise, is_sequential
+from amplify_tui.verdict.trials import kept
 
 DEFAULT_POLL: Final = 15.0  # the applications' SDKs ask the flag server this often unless told otherwise
 
@@ -77,18 +79,32 @@ def settle_for(
 def _stopped_by(terms: Sequence[Term], evidence: Evidence, expected: Expected, at: float) -> str | None:
     missing: str | None = None
     for term in terms:
-        answer = judge_term(term, evidence, expected, at).answer
-        if answer == "fail":
+        verdict = judge_term(term, evidence, expected, at)
+        if verdict.answer == "fail":
             return term.id
-        rule = rule_of(term) if term.builtin is None else None
-        covered = answer == "pass" if rule is None else _is_covered(rule, evidence, expected, at)
+        if not verdict.applies:
+            continue
+        if term.builtin is None:
+            rules = _rules(term, expected)
+            covered = bool(rules) and all(_is_covered(rule, evidence, expected, at) for rule in rules)
+        else:
+            covered = verdict.answer == "pass"
         missing = term.id if missing is None and not covered else missing
     return missing
 
 
-def _is_covered(rule: Rule | str, evidence: Evidence, expected: Expected, at: float) -> bool:
-    if isinstance(rule, str):
-        return False
+def _rules(term: Term, expected: Expected) -> tuple[Rule, ...]:
+    """How the readings of a condition are graded: of both cohorts, where it compares them; none where it cannot be."""
+    if not is_sequential(term):
+        rule = rule_of(term)
+        return (rule,) if isinstance(rule, Rule) else ()
+    promise = kept(term)
+    if not isinstance(promise, Promise):
+        return ()
+    return (promise.rule,) if promise.control is None or expected.everybody else (promise.rule, promise.control)
+
+
+def _is_covered(rule: Rule, evidence: Evidence, expected: Expected, at: float) -> bool:
     return any(
         reading.window_from >= expected.since and at < _covers_until(reading, rule)
         for reading in select(evidence.signals, rule, at)
@@ -105,8 +121,7 @@ def _moments(terms: Sequence[Term], evidence: Evidence, expected: Expected, sinc
     """Every time in the range at which an answer can change: arrivals, and the ends of what they cover."""
     moments = {since, until}
     for term in terms:
-        rule = rule_of(term) if term.builtin is None else None
-        if isinstance(rule, Rule):
+        for rule in _rules(term, expected) if term.builtin is None else ():
             mine = select(evidence.signals, rule, until)
             moments.update(reading.received_at for reading in mine)
             moments.update(_covers_until(reading, rule) for reading in mine)

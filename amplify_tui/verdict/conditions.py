@@ -17,6 +17,8 @@ from amplify_tui.verdict.words import Unit
 
 NOT_JUDGED: Final = "not judged by this version"
 
+_LATE_S: Final = 60.0
+
 # A value below zero by less than this part of the total is rounding of `total - bucket`, not nonsense.
 _ROUNDING: Final = 1e-6
 
@@ -97,12 +99,17 @@ def rule_of(term: Term) -> Rule | str:
 def looks_back(term: Term) -> float:
     """How many seconds of readings a judge of *term* asks for: flapping is looked for in max(5 x for, 2m).
 
-    Older readings can change nothing but the count of requests.
+    A sequential test needs its open block, and the one before where readings come late. What is older can change
+    nothing but the count of requests.
     """
-    rule = rule_of(term) if term.builtin is None else ""
-    if not isinstance(rule, Rule):
+    condition, signal = term.condition, term.signal
+    if condition is None or signal is None:
         return 0.0
-    return max(5.0 * rule.for_, 120.0) + rule.window + rule.max_age
+    rule = rule_of(term)
+    if isinstance(rule, Rule):
+        return max(5.0 * rule.for_, 120.0) + rule.window + rule.max_age
+    lasting = max(2.0 * max(signal.block, signal.window), condition.for_ or 0.0)
+    return lasting + signal.window + term.lag + _LATE_S
 
 
 def default_samples(signal: Signal, limit: float, below: bool) -> int:
@@ -160,10 +167,8 @@ def _share(reading: Reading) -> float | None:
 def _refusal(condition: Condition, asked: Condition | Limit) -> str:
     if condition.slo or condition.burn is not None:
         return f"slo burn is {NOT_JUDGED}"
-    if asked.worse_than is not None:
-        return f"worse_than is {NOT_JUDGED}"
-    if condition.alpha is not None or asked.alpha is not None:
-        return f"a limit with alpha is {NOT_JUDGED}"
+    if asked.worse_than is not None or condition.alpha is not None or asked.alpha is not None:
+        return "the condition is judged by a sequential test"
     limits = [limit for limit in (asked.above, asked.below) if limit is not None]
     if len(limits) != 1 or not math.isfinite(limits[0]):
         return "the condition has no limit: one of above, below is needed"

@@ -6,7 +6,8 @@
 | a trigger           | triggers.fires      | TermVerdict: `fail` means it fires              |
 | a bake              | bake.accrue         | seconds with fresh readings and no fail         |
 
-A set of terms without a member is undecided: nothing asked is nothing shown.
+A set of terms without a member is undecided: nothing asked is nothing shown. A term that does not apply (there is no
+control to compare with) is set aside; where none is left, the gate is undecided too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Final
 
 from amplify_tui.verdict import dependencies, fleet, ramped
 from amplify_tui.verdict.model import Answer, Evidence, Expected, Term, TermVerdict, Verdict
+from amplify_tui.verdict.promises import is_sequential
+from amplify_tui.verdict.sequential import judge_sequential
 from amplify_tui.verdict.terms import judge_condition
 from amplify_tui.verdict.triage import RANK
 
@@ -32,8 +35,13 @@ def judge(terms: Sequence[Term], evidence: Evidence, expected: Expected, now: fl
     verdicts = tuple(judge_term(term, evidence, expected, now) for term in terms)
     if not verdicts:
         return Verdict(answer="undecided", reason="the gate asks nothing", need="needs at least one condition")
+    applying = [verdict for verdict in verdicts if verdict.applies]
+    if not applying:
+        reason = "; ".join(verdict.reason for verdict in verdicts)
+        need = "needs a condition that applies: override it, or go back"
+        return Verdict(answer="undecided", reason=reason, need=need, terms=verdicts)
     for answer in _ORDER:
-        decisive = [verdict for verdict in verdicts if verdict.answer == answer]
+        decisive = [verdict for verdict in applying if verdict.answer == answer]
         if decisive:
             return Verdict(
                 answer=answer,
@@ -41,14 +49,28 @@ def judge(terms: Sequence[Term], evidence: Evidence, expected: Expected, now: fl
                 need="; ".join(verdict.need for verdict in decisive if verdict.need),
                 terms=verdicts,
             )
-    return Verdict(answer="pass", reason=f"{len(verdicts)} of {len(verdicts)} conditions pass", terms=verdicts)
+    reason = f"{len(applying)} of {len(applying)} conditions pass"
+    aside = "".join(f"; {verdict.reason}" for verdict in verdicts if not verdict.applies)
+    return Verdict(answer="pass", reason=reason + aside, terms=verdicts)
+
+
+def is_good_again(verdict: Verdict) -> bool:
+    """Whether the evidence of a gate that holds is good: it passes, or all that fails of it has recovered since.
+
+    A sequential test that has fired fails until the hold is released, so its recovery is what lets the hold go.
+    """
+    if verdict.answer == "pass":
+        return True
+    applying = [term for term in verdict.terms if term.applies]
+    return bool(applying) and all(term.answer == "pass" or term.recovered for term in applying)
 
 
 def judge_term(term: Term, evidence: Evidence, expected: Expected, now: float) -> TermVerdict:
     """The verdict of one term: a condition on a signal, or a built-in by its name."""
     match term.builtin:
         case None:
-            return judge_condition(term, evidence, expected, now)
+            judged = judge_sequential if is_sequential(term) else judge_condition
+            return judged(term, evidence, expected, now)
         case "health":
             return fleet.judge_health(term, evidence, expected, now)
         case "fleet":

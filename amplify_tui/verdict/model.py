@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from amplify_tui.playbook.model import Condition, Signal
+from amplify_tui.verdict.trial import Trial
 
 Answer = Literal["pass", "fail", "undecided", "blind", "error"]
 Status = Literal["ok", "nodata", "stale", "error", "foreign"]
@@ -158,6 +159,8 @@ class Expected(Struct, frozen=True, kw_only=True):
     requires: service -> {needed service: range}; schemas: service -> (field name, accepted range).
     flags: `source/name` of those that somebody gets. drifts: of those that somebody else changed, what was done.
     since: when the phase began; a reading counts only if its window began at or after it (plus the applications' poll).
+    trials: how the sequential tests stand; ref: the step whose phase it is, "" for triggers. everybody: nobody is left
+    in control.
     """
 
     versions: dict[str, dict[str, str | None]] = {}
@@ -167,20 +170,32 @@ class Expected(Struct, frozen=True, kw_only=True):
     drifts: dict[str, str] = {}
     max_age: float = 15.0
     since: float = 0.0
+    trials: dict[str, Trial] = {}
+    ref: str = ""
+    everybody: bool = False
 
 
 class Term(Struct, frozen=True, kw_only=True):
-    """One entry of a gate, self-contained: a condition with the signal it reads, or a built-in by name."""
+    """One entry of a gate, self-contained: a condition with the signal it reads, or a built-in by name.
+
+    alpha: what a sequential condition may spend on false fails where it does not say so itself: its part of 1 %.
+    """
 
     id: str
     builtin: Literal["health", "fleet", "dependencies", "exposure", "drift"] | None = None
     condition: Condition | None = None
     signal: Signal | None = None
     lag: float = 0.0
+    alpha: float = 0.01
 
 
 class TermVerdict(Struct, frozen=True, kw_only=True):
-    """The answer of one term, in a sentence with both numbers, and what it still needs."""
+    """The answer of one term, in a sentence with both numbers, and what it still needs.
+
+    control: the other cohort's value. baseline: `before` where that is of an earlier phase. applies: False where there
+    is nothing to compare with; the gate then answers without it. recovered: a fail that stays until its hold is
+    released, whose evidence has been good since for a full `for`.
+    """
 
     id: str
     answer: Answer
@@ -194,6 +209,9 @@ class TermVerdict(Struct, frozen=True, kw_only=True):
     age: float | None = None
     bad_for: float = 0.0
     good_for: float = 0.0
+    baseline: Literal["", "before"] = ""
+    applies: bool = True
+    recovered: bool = False
 
 
 class Verdict(Struct, frozen=True, kw_only=True):

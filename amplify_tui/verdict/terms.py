@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amplify_tui.verdict import words
-from amplify_tui.verdict.conditions import Rule, grade, rule_of, select
+from amplify_tui.verdict.conditions import Rule, rule_of, select
 from amplify_tui.verdict.evidence import bad_needed
 from amplify_tui.verdict.model import Answer, Evidence, Expected, Reading, Term, TermVerdict
+from amplify_tui.verdict.silence import silence
 from amplify_tui.verdict.spans import (
     ENOUGH,
     GOOD_IN_A_ROW,
@@ -30,7 +31,8 @@ from amplify_tui.verdict.spans import (
 def judge_condition(term: Term, evidence: Evidence, expected: Expected, now: float) -> TermVerdict:
     """The answer of *term*, a condition on a signal, at *now*; readings may come in any order.
 
-    What this version does not judge (worse_than, burn, alpha) and what is malformed answers `error` with the reason.
+    What this version does not judge (burn) and what is malformed answers `error` with the reason. Sequential conditions
+    (worse_than, alpha) are judged in sequential.py.
     """
     rule = rule_of(term)
     if isinstance(rule, str):
@@ -50,9 +52,9 @@ class _Case:
     now: float
 
     def answer(self) -> TermVerdict:
-        silence = self._silence()
-        if silence is not None:
-            return silence
+        silent = silence(self.readings, self.rule, self.since, self.now)
+        if silent is not None:
+            return self._verdict(*silent)
         if not self.history.marks:
             return self._verdict("undecided", "no reading of this phase yet", self._first_need())
         if self.history.good is None and self.history.span is None:
@@ -60,25 +62,6 @@ class _Case:
         if self.history.good is None:
             return self._bad()
         return self._good()
-
-    def _silence(self) -> TermVerdict | None:
-        """Blind or error once nothing fresh came for longer than max_age; a phase starts with that much patience."""
-        fresh = [min(r.data_at, r.received_at) for r in self.readings if grade(r, self.rule)[0] == "ok"]
-        last = max(fresh, default=None)
-        begun = self.since if self.since <= self.now else 0.0
-        if self.now - max(last or 0.0, begun) <= self.rule.max_age:
-            return None
-        heard = max(
-            ((r.received_at, grade(r, self.rule)[0] == "error", r.note) for r in self.readings),
-            default=None,
-        )
-        ago = "never" if last is None else f"last {words.duration(self.now - last)} ago"
-        limit = words.duration(self.rule.max_age)
-        if heard is not None and heard[1]:
-            why = f" ({heard[2]})" if heard[2] else ""
-            said = f"the provider answers with errors{why}: a fresh reading {ago}, limit {limit}"
-            return self._verdict("error", said, "needs the provider to answer")
-        return self._verdict("blind", f"no data: a fresh reading {ago}, limit {limit}", "needs fresh readings")
 
     def _bad(self) -> TermVerdict:
         doubt = self._doubt()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amplify_tui.engine.board import Board
-from amplify_tui.playbook.model import Condition, Signal
+from amplify_tui.playbook.model import Cohorts, Condition, Signal
 from amplify_tui.verdict.conditions import looks_back
 from amplify_tui.verdict.gate import judge
 from amplify_tui.verdict.model import Expected, Reading, Term, Verdict
@@ -31,6 +31,13 @@ def test_a_condition_that_asks_for_twenty_minutes_fails_after_twenty_minutes() -
         board = Board()
         board.keep(looks_back(term(1200.0)))
         assert watched(board, seconds).answer == answer
+
+
+def test_a_sequential_test_has_two_of_its_blocks() -> None:
+    cohorts = Cohorts(treatment="on", control="off")
+    slow = Signal(golden="errors", source="prom", bad="b", total="t", cohorts=cohorts, block=300.0)
+    compared = Term(id="errors", condition=Condition(signal="errors", worse_than="control"), signal=slow)
+    assert looks_back(compared) >= 600.0
 
 
 def test_what_nobody_asks_for_is_forgotten() -> None:

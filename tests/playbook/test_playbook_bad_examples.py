@@ -16,7 +16,8 @@ CODES = """
     bad-regex bad-url bad-version bake-count bare-selector contract-before-monitor dash-from-expression
     duplicate-id duplicate-key empty-stages expr-in-key expr-syntax expr-type flag-shape flag-source
     forward-reference hosts-missing inverted-window last-phase-not-100 limit-shape limit-unit literal-secret
-    may-be-skipped missing-key missing-undo needs-cycle no-cohorts no-flags no-instances no-limit no-verb not-utf8
+    may-be-skipped missing-key missing-undo needs-cycle no-alarm no-cohorts no-flags no-instances no-limit no-verb
+    not-utf8
     not-yet phases-not-rising requires-cycle rollout-shape secret-out-of-place shell-with-expression
     signal-shape source-kind split-groups too-deep two-verbs unknown-anchor unknown-key unknown-name unknown-role
     unknown-service unknown-signal unknown-source unknown-source-kind unknown-stakeholder unknown-step unknown-verb

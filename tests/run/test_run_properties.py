@@ -16,7 +16,9 @@ from amplify_tui.run.envelope import UnreadableEvent, decode, enclose, encode
 from amplify_tui.run.evolve import FOLDS, fold
 from amplify_tui.run.shapes import Bundle, Exposure, File, Plan, Refusal, Subject, Target
 from amplify_tui.run.state import State
+from amplify_tui.verdict.bets import WORSE, Bet
 from amplify_tui.verdict.model import Verdict
+from amplify_tui.verdict.trial import Tally, Trial
 from tests.run.test_search import conductor, people, world
 from tests.run.world import SHA, T0, Run, changed, readings
 
@@ -53,6 +55,7 @@ EXAMPLES: dict[type[ev.Data], ev.Data] = {
         ev.PhaseAdvanced(step="ramp", from_=0, to=1, why="by gate"),
         ev.PhaseRetreated(step="ramp", from_=1, to=0, why="by a person"),
         ev.GateJudged(step="ramp", i=0, verdict=Verdict(answer="pass", reason="good")),
+        ev.TrialsAdvanced(trials={"errors-1": Trial(until=(1.5, 2.5), fail=Bet.of(WORSE), phases={"ramp": Tally()})}),
         ev.StepSucceeded(step="ramp"),
         ev.StepStuck(step="ramp", cause="failed", detail="no"),
         ev.HoldPlaced(hold="h1", scope="run", kind="human", reason="lunch"),

@@ -7,13 +7,25 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from amplify_tui.adapters.ports import Invalid
 from amplify_tui.playbook.document import load
-from amplify_tui.playbook.model import Condition, Limit, Playbook, Release, Signal, Source
+from amplify_tui.playbook.model import (
+    Condition,
+    Limit,
+    Playbook,
+    Release,
+    Rollback,
+    Signal,
+    Source,
+    Stage,
+    Step,
+    Trigger,
+)
 from amplify_tui.playbook.shapes import fields_of
 from amplify_tui.steps.registry import VERBS, specs, verb
-from amplify_tui.steps.terms import settle_of, terms
+from amplify_tui.steps.terms import alpha_of, settle_of, terms
 
 ALL = [  # reference.md 5, in its order
     *("confirm", "input", "scope", "window", "dependencies", "notify", "flag", "tag"),
@@ -99,3 +111,19 @@ def test_a_phase_settles_for_the_window_and_the_poll_plus_the_lag_unless_it_is_w
     assert settle_of(gate, BOOK, None) == 80.0
     assert settle_of(gate, BOOK, 2.0) == 2.0
     assert settle_of(terms(("health",), BOOK), BOOK, None) == 15.0
+
+
+def test_the_comparisons_of_a_release_share_one_chance_of_a_false_fail() -> None:
+    assert alpha_of(BOOK) == 0.01
+    compared = {"signal": "errors", "worse_than": "control", "by": "20%"}
+    gates = [[compared], [compared, "health"], [{"signal": "errors", "above": 0.1, "alpha": 0.01}, "errors"]]
+    steps = tuple(Step(id=f"s{i}", verb="monitor", fields={"for": "1h", "gate": gate}) for i, gate in enumerate(gates))
+    book = replace(
+        BOOK,
+        stages=(Stage(id="one", steps=steps),),
+        rollback=Rollback(when=(Trigger(signal="errors", worse_than="control", by=1.0),)),
+    )
+    # Two gates ask the same; with the limit and the trigger they are three different questions.
+    assert alpha_of(book) == pytest.approx(0.01 / 3)
+    (term,) = terms((Condition(signal="errors", worse_than="control"),), book)
+    assert term.alpha == pytest.approx(0.01 / 3)

@@ -15,7 +15,6 @@ from tests.verdict.histories import (
     COHORTS,
     ERRORS,
     LATENCY,
-    LIMIT,
     T0,
     WORLD,
     at,
@@ -336,12 +335,7 @@ def test_without_any_for_three_polls_stand_in() -> None:
 @pytest.mark.parametrize(
     "term",
     [
-        Term(id="x", condition=Condition(signal="errors", worse_than="control", by=0.2), signal=ERRORS),
         Term(id="x", condition=Condition(slo="checkout", burn=14.4)),
-        Term(id="x", condition=Condition(signal="errors", above=0.01, alpha=0.01), signal=ERRORS),
-        Term(id="x", condition=Condition(signal="e"), signal=replace(ERRORS, limit=Limit(worse_than="control"))),
-        Term(id="x", condition=Condition(signal="e", alpha=0.01), signal=replace(ERRORS, limit=LIMIT)),
-        Term(id="x", condition=Condition(signal="e"), signal=replace(ERRORS, limit=replace(LIMIT, alpha=0.01))),
     ],
 )
 def test_what_this_version_cannot_judge_is_an_error_and_never_a_pass(term: Term) -> None:

@@ -17,6 +17,7 @@ from amplify_tui.run.decide.guards import (
 from amplify_tui.run.decide.observe import judge_step, next_phase
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import IN_FLIGHT, State, StepState
+from amplify_tui.run.trials import advanced
 from amplify_tui.verdict.gate import judge
 
 MIN_REASON = 10
@@ -74,7 +75,8 @@ def override(state: State, order: c.Override, now: float) -> Result:
         if first is None or first.until < now or first.by == order.actor:
             return (ev.Requested(command=asked, by=order.actor, until=now + REQUEST_S),)
     assert step.watch is not None
-    verdict = judge(step.watch.gate, order.evidence, expected_world(state, step, step.phase_at or 0.0), now)
+    shown, _ = advanced(state, order.evidence, now)
+    verdict = judge(step.watch.gate, order.evidence, expected_world(shown, step, step.phase_at or 0.0), now)
     values = {t.id: t.value for t in verdict.terms if t.id in order.conditions}
     return (
         ev.Overridden(

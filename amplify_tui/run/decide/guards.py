@@ -9,6 +9,7 @@ from amplify_tui.run import events as ev
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import VERIFY_BAND, Refusal, ref_of
 from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState
+from amplify_tui.run.trials import is_everybody_in
 from amplify_tui.verdict.model import Expected
 
 Result: TypeAlias = tuple[EventData, ...] | Refusal
@@ -92,6 +93,8 @@ def sha(text: str) -> str:
 def expected_world(state: State, step: StepState | None, since: float) -> Expected:
     """What the built-ins compare the fleet with: the waved instances at the new version, the others at the baseline.
 
+    And how the sequential tests stand, which the phase of *step* asks (None: the triggers).
+
     An instance counts as waved from the moment its deploy is done; before it, and for services that no rollout of this
     run touches, the baseline is expected. Without a baseline the reported version only has to be there.
     """
@@ -116,6 +119,9 @@ def expected_world(state: State, step: StepState | None, since: float) -> Expect
         drifts={h.drift.flag: h.reason for h in state.holds.values() if h.drift is not None},
         max_age=max((f.max_age for f in state.services.values()), default=15.0),
         since=since,
+        trials=state.trials,
+        ref=step.ref if step is not None else "",
+        everybody=is_everybody_in(state, step),
     )
 
 

@@ -17,8 +17,9 @@ from amplify_tui.run.decide.takeback import full_rollback, mitigation, unanswere
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import State, StepState, TriggerState
+from amplify_tui.run.trials import advanced
 from amplify_tui.verdict.conditions import Rule, rule_of
-from amplify_tui.verdict.gate import judge
+from amplify_tui.verdict.gate import is_good_again, judge
 from amplify_tui.verdict.model import Answer, Evidence, TermVerdict, Verdict
 from amplify_tui.verdict.triggers import fires
 
@@ -28,13 +29,17 @@ SEVERITY: Final[tuple[Answer, ...]] = ("fail", "error", "blind", "undecided", "p
 
 
 def judge_step(state: State, step: StepState, evidence: Evidence, now: float) -> Verdict:
-    """The gate of the step's phase, with overridden conditions set aside while they are no more than 20 % worse."""
+    """The gate of the step's phase, with overridden conditions set aside while they are no more than 20 % worse.
+
+    Its sequential tests go on with *evidence* first; that adds nothing where they know it already.
+    """
     assert step.watch is not None
+    state, _ = advanced(state, evidence, now)
     since = step.phase_at or now
     verdict = judge(step.watch.gate, evidence, expected_world(state, step, since), now)
     if not step.overridden:
         return verdict
-    others = [t for t in verdict.terms if t.id not in step.overridden or _worse(t, step)]
+    others = [t for t in verdict.terms if t.applies and (t.id not in step.overridden or _worse(t, step))]
     if any(t.answer != "pass" for t in others):
         worst = min(others, key=lambda t: SEVERITY.index(t.answer))
         return replace(verdict, answer=worst.answer, reason=worst.reason, need=worst.need)
@@ -78,10 +83,11 @@ def observe(state: State, order: c.Observe, now: float) -> Result:
         return refuse(f"{step.ref} is not observed", f"it is {step.status}")
     if now < step.settle_until:
         return ()
+    state, tested = advanced(state, order.evidence, now)
     verdict = judge_step(state, step, order.evidence, now)
     accrued = _accrued(step, order.accrued, now)
     step_ = replace(step, accrued=accrued)
-    events = _journal(step, step_, verdict, order.broken_by, now)
+    events = (*tested, *_journal(step, step_, verdict, order.broken_by, now))
     if stuck_at_gate:
         return (*events, *_recover(state, step, verdict))
     return (*events, *_move(state, step_, verdict, order, now))
@@ -109,7 +115,7 @@ def _journal(step: StepState, after: StepState, verdict: Verdict, broken_by: str
 
 def _recover(state: State, step: StepState, verdict: Verdict) -> tuple[EventData, ...]:
     """A gate or blind hold releases itself once a phase on good evidence; the second needs a person."""
-    if verdict.answer != "pass":
+    if not is_good_again(verdict):
         return ()
     return tuple(
         ev.HoldReleased(hold=h.id, why="the evidence is good again")
@@ -194,7 +200,8 @@ def sense(state: State, order: c.Sense, now: float) -> Result:
     """
     if not state.is_armed:
         return ()
-    events: list[EventData] = []
+    state, tested = advanced(state, order.evidence, now)
+    events: list[EventData] = [*tested]
     for trigger in state.triggers.values():
         since = (state.fleet_since if trigger.spec.term.builtin else state.armed_since) or 0.0
         seen = fires(trigger.spec.term, order.evidence, expected_world(state, None, since), now)
@@ -211,7 +218,8 @@ def _sensed(state: State, trigger: TriggerState, seen: TermVerdict, now: float) 
     if trigger.fired_at is None:
         return _fire(state, trigger, seen.reason, now) if seen.answer == "fail" else ()
     if not trigger.is_open:
-        return (ev.TriggerArmed(trigger=trigger.spec.id),) if seen.answer == "pass" else ()
+        is_good = seen.answer == "pass" or seen.recovered
+        return (ev.TriggerArmed(trigger=trigger.spec.id),) if is_good else ()
     if trigger.answer_by is None or now < trigger.answer_by or not expired_unwatched(state, trigger):
         return ()
     # Its time ran out while nobody conducted: `then` only where it is bad now (verdicts.md 6).

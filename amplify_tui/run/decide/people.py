@@ -14,6 +14,7 @@ from amplify_tui.run.inputs import complaints, missing
 from amplify_tui.run.shapes import Await, Hold, Refusal
 from amplify_tui.run.state import IN_FLIGHT, RUN_SCOPE, EffectState, State, StepState
 from amplify_tui.run.undo import is_item, is_verification, items_under_way, may_answer
+from amplify_tui.verdict.gate import is_good_again
 
 JUDGED_LATELY_S: Final = 60.0
 
@@ -292,7 +293,7 @@ def _passes_now(state: State, hold: Hold, now: float) -> bool:
     step = next((s for s in state.steps.values() if s.ref == hold.scope), None)
     if step is None or step.verdict is None:
         return False
-    return step.verdict.answer == "pass" and now - step.judged_at <= JUDGED_LATELY_S
+    return is_good_again(step.verdict) and now - step.judged_at <= JUDGED_LATELY_S
 
 
 def abort(state: State, order: c.Abort, now: float) -> Result:

@@ -13,8 +13,9 @@ from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.words import NO_VALUE, Sign, percent, safe, since
 from amplify_tui.run.shapes import GateNow
 from amplify_tui.run.state import State, StepState
-from amplify_tui.verdict.conditions import Rule, rule_of
+from amplify_tui.verdict.conditions import Rule
 from amplify_tui.verdict.model import Answer, Term, TermVerdict
+from amplify_tui.verdict.promises import compares, shown_rule
 from amplify_tui.verdict.words import count, duration, quantity
 
 ANSWER_SIGNS: Final[dict[Answer, Sign]] = {
@@ -114,20 +115,22 @@ def condition_rows(step: StepState) -> tuple[ConditionRow, ...]:
 
 
 def _row(step: StepState, term: Term, verdict: TermVerdict | None) -> ConditionRow:
-    rule = rule_of(term) if term.builtin is None else ""
-    limit = _limit(rule) if isinstance(rule, Rule) else ""
+    rule = shown_rule(term)
+    limit = _limit(term, rule) if rule is not None else ""
     if verdict is None:
         none = NO_VALUE
         return ConditionRow(safe(term.id, 24), "later", none, none, limit, "not judged yet", "", "", none)
-    unit = rule.unit if isinstance(rule, Rule) else "number"
+    unit = rule.unit if rule is not None else "number"
     shown = [quantity(v, unit) if v is not None else NO_VALUE for v in (verdict.value, verdict.control)]
+    if verdict.baseline:
+        shown[1] += f" {verdict.baseline}"
     over = term.id in step.overridden
     n = count(verdict.n) if verdict.n is not None else NO_VALUE
     if verdict.n is not None and verdict.n_needed is not None and verdict.n < verdict.n_needed:
         n += f" of {count(verdict.n_needed)}"
     return ConditionRow(
         id=safe(term.id, 24),
-        sign="skipped" if over else ANSWER_SIGNS[verdict.answer],
+        sign="skipped" if over or not verdict.applies else ANSWER_SIGNS[verdict.answer],
         value=shown[0],
         control=shown[1],
         limit=limit or (quantity(verdict.limit, unit) if verdict.limit is not None else ""),
@@ -143,29 +146,41 @@ def _row(step: StepState, term: Term, verdict: TermVerdict | None) -> ConditionR
 def _word(verdict: TermVerdict, over: bool) -> str:
     if over:
         return f"overridden ({verdict.answer})"
+    if not verdict.applies:
+        return "does not apply"
+    if verdict.recovered:
+        return "fail, good since"
     if verdict.answer == "fail" and verdict.bad_for:
         return f"fail {duration(verdict.bad_for)}"
     return verdict.answer
 
 
-def _limit(rule: Rule) -> str:
+def _limit(term: Term, rule: Rule) -> str:
+    if compares(term):
+        return f"≤ +{quantity(rule.limit, 'share')}"
     sign = "≥" if rule.below else "≤"
     return f"{sign} {quantity(rule.limit, rule.unit)}"
 
 
 def limit_of(term: Term, name: str) -> str:
     """` > 5 %`: the limit of a term beside its name; empty where the name says it already, or there is none."""
-    rule = rule_of(term) if term.builtin is None else ""
-    if not isinstance(rule, Rule) or any(sign in name for sign in "<>%+"):
+    rule = shown_rule(term)
+    if rule is None or any(sign in name for sign in "<>%+"):
         return ""
+    if compares(term):
+        return f" > control +{quantity(rule.limit, 'share')}"
     return f" {'<' if rule.below else '>'} {quantity(rule.limit, rule.unit)}"
 
 
 def failing(step: StepState) -> tuple[TermVerdict, ...]:
-    """The conditions that keep the phase from passing and that nobody overrode."""
+    """The conditions that keep the phase from passing and that nobody overrode.
+
+    One that does not apply keeps it only where no other does.
+    """
     if step.verdict is None:
         return ()
-    return tuple(t for t in step.verdict.terms if t.answer != "pass" and t.id not in step.overridden)
+    applying = tuple(t for t in step.verdict.terms if t.applies) or step.verdict.terms
+    return tuple(t for t in applying if t.answer != "pass" and t.id not in step.overridden)
 
 
 def gate_line(step: StepState, now: float) -> str:

@@ -45,7 +45,9 @@ def log_line(before: State, envelope: Envelope) -> LogLine:
     return LogLine(envelope.seq, envelope.at_s, sign, safe(text), safe(ref, 80), type(data) in MINOR)
 
 
-MINOR: Final = frozenset({ev.BakeAccrued, ev.EffectIntended, ev.AttemptStarted, ev.GateJudged, ev.EffectProbed})
+MINOR: Final = frozenset(
+    {ev.BakeAccrued, ev.EffectIntended, ev.AttemptStarted, ev.GateJudged, ev.TrialsAdvanced, ev.EffectProbed}
+)
 
 
 def _ref(data: Any) -> str:
@@ -144,6 +146,14 @@ def _judged(state: State, data: ev.GateJudged, env: Envelope) -> Said:
     return sign, f"{_ref(data)} gate {moved}: {collapsed(data.verdict.reason)}"
 
 
+def _tested(state: State, data: ev.TrialsAdvanced, env: Envelope) -> Said:
+    fired = [key for key, trial in data.trials.items() if trial.fired_at is not None]
+    before = [key for key in fired if (known := state.trials.get(key)) is not None and known.fired_at is not None]
+    new = [key for key in fired if key not in before]
+    what = f"; shown worse: {', '.join(new)}" if new else ""
+    return "failed" if new else "active", f"a block closed for {', '.join(data.trials)}{what}"
+
+
 def _moved(word: str) -> Sayer:
     def say(state: State, data: Any, env: Envelope) -> Said:
         there = f"{_target(state, data, data.from_)} → {_target(state, data, data.to)}"
@@ -234,6 +244,7 @@ SAYERS: Final[dict[type, Sayer]] = {
     ev.PhaseAdvanced: _moved("phase"),
     ev.PhaseRetreated: _moved("BACK"),
     ev.GateJudged: _judged,
+    ev.TrialsAdvanced: _tested,
     ev.StepSucceeded: _says("done", lambda _s, d, _e: f"{_ref(d)} done"),
     ev.StepStuck: _stuck,
     ev.HoldPlaced: _hold,

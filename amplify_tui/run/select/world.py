@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from amplify_tui.run.select.words import NO_VALUE, Sign, age, safe
 from amplify_tui.run.state import State
-from amplify_tui.verdict.conditions import Rule, rule_of
 from amplify_tui.verdict.model import InstanceReading, Reading
+from amplify_tui.verdict.promises import shown_rule
 from amplify_tui.verdict.words import Unit, quantity
 
 T = TypeVar("T")
@@ -170,7 +170,7 @@ def unit_of(reading: Reading, known: Mapping[str, Unit]) -> Unit:
 def units_of(state: State) -> dict[str, Unit]:
     """The unit of each signal that some gate reads: a share, a latency, or just a number."""
     terms = [term for step in state.steps.values() if step.watch is not None for term in step.watch.gate]
-    rules = [rule for term in terms if term.builtin is None and isinstance(rule := rule_of(term), Rule)]
+    rules = [rule for term in terms if (rule := shown_rule(term)) is not None]
     return {rule.signal: rule.unit for rule in rules}
 
 

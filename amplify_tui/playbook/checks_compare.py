@@ -1,0 +1,79 @@
+"""Rules of comparisons with control and of limits with a promise: what can be tested, what a gate needs beside it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from amplify_tui.playbook.model import BUILTINS
+from amplify_tui.playbook.rules import Rules, given, items, number, text, value
+from amplify_tui.playbook.yaml import Map, Node
+
+_BOUNDS: Final = ("above", "below", "worse_than")
+_MOST_ALPHA: Final = 0.5
+
+
+def condition(rules: Rules, node: Map, signal: Map) -> None:
+    """A condition, or the limit of *signal*: whether what it asks of the signal can be tested."""
+    bounds = given(node, *_BOUNDS)
+    if "worse_than" in bounds:
+        _comparable(rules, node, signal)
+    elif given(node, "by") and (bounds or not _inherits(signal, "worse_than")):
+        rules.report(node.keys["by"], "limit-shape", "by belongs to worse_than", "write worse_than: control, or above")
+    if not given(node, "alpha"):
+        return
+    alpha = number(node.items["alpha"])
+    if alpha is not None and not 0.0 < alpha <= _MOST_ALPHA:
+        message = f"alpha is {alpha:g}: the chance of a false fail is above 0 and at most {_MOST_ALPHA:g}"
+        rules.report(node.items["alpha"], "limit-shape", message, "like 0.01")
+    if "worse_than" not in bounds and "total" not in signal.items:
+        message = "alpha needs a signal of bad and total: it counts requests"
+        rules.report(node.keys["alpha"], "limit-shape", message, "leave alpha out, or measure a share")
+
+
+def _comparable(rules: Rules, node: Map, signal: Map) -> None:
+    at = node.keys["worse_than"]
+    if "cohorts" not in signal.items:
+        message = "worse_than compares two cohorts, and the signal has none"
+        rules.report(at, "no-cohorts", message, "give it cohorts: {treatment: …, control: …}")
+    if value(node.items.get("cohort")) == "control":
+        rules.report(node.keys["cohort"], "limit-shape", "control is not worse than itself", "take the cohort out")
+    is_latency = text(signal.items.get("golden")) == "latency" and not {"value", "count"} - set(signal.items)
+    if "total" not in signal.items and not is_latency:
+        message = "worse_than compares shares (bad and total), or latencies (value and count)"
+        rules.report(at, "limit-shape", message, "give the limit as a number with above")
+
+
+def gate(rules: Rules, node: Node | None) -> None:
+    """A gate with a comparison has an alarm too: a condition with a limit that is not a test itself."""
+    compares: list[Node] = []
+    for entry in items(node):
+        found = _asked(rules, entry)
+        if found is None:
+            continue
+        if given(found, "worse_than"):
+            compares.append(
+                entry.keys["worse_than"] if isinstance(entry, Map) and given(entry, "worse_than") else entry
+            )
+        elif given(found, "above", "below") and not given(found, "alpha"):
+            return
+    for at in compares:
+        message = "a gate that compares with control needs a condition with above beside it"
+        hint = "a comparison takes many minutes to be sure, a limit fails within its `for`: add {signal: …, above: …}"
+        rules.report(at, "no-alarm", message, hint)
+
+
+def _asked(rules: Rules, entry: Node) -> Map | None:
+    """The mapping that bounds an entry of a gate: its own, or the limit of its signal."""
+    name = text(entry.items.get("signal")) if isinstance(entry, Map) else text(entry)
+    if isinstance(entry, Map) and given(entry, *_BOUNDS):
+        return entry
+    if name is None or (name in BUILTINS and not isinstance(entry, Map)):
+        return None
+    signal = rules.bones.section("signals").get(name)
+    limit = signal.items.get("limit") if isinstance(signal, Map) else None
+    return limit if isinstance(limit, Map) else None
+
+
+def _inherits(signal: Map, key: str) -> bool:
+    limit = signal.items.get("limit")
+    return isinstance(limit, Map) and bool(given(limit, key))

@@ -1,0 +1,70 @@
+"""Is an error budget being burnt too fast? Two windows, with a guard for little traffic. Counts in, yes or no out.
+
+Multi-window burn alerts trip falsely every month where few requests come (judge.md 5, F: one bad request is enough at
+0.01 a second). So besides both windows it takes bad requests in five different minutes of the long window and in two of
+the short one, and more such minutes than the budget explains: minutes, since ten bad requests of one user are one
+thing.
+
+Papers: Google SRE Workbook 2018, chapter 5, Alerting on SLOs; Clopper and Pearson 1934 (the exact bound, for a Poisson
+mean after Garwood 1936).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from msgspec import Struct
+
+MINUTES_LONG: Final = 5
+MINUTES_SHORT: Final = 2
+_DOUBT: Final = 0.001
+_HALVINGS: Final = 80
+
+
+class Spent(Struct, frozen=True, kw_only=True):
+    """What one window held: bad requests, all requests, and in how many different minutes there was a bad one."""
+
+    bad: float
+    total: float
+    minutes: int
+
+
+def poisson_lower(events: int, doubt: float = _DOUBT) -> float:
+    """The smallest mean that *events* are compatible with, at one look: under it, as many have a chance of *doubt*."""
+    if events <= 0:
+        return 0.0
+    low, high = 0.0, float(events)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if _at_least(events, middle) < doubt else (low, middle)
+    return low
+
+
+def _at_least(events: int, mean: float) -> float:
+    """The chance of *events* or more where *mean* are expected, for a mean below them: the tail that shrinks."""
+    if mean <= 0.0:
+        return 0.0
+    term = math.exp(events * math.log(mean) - mean - math.lgamma(events + 1.0))
+    total, i = term, events
+    while term > 1e-18 * total:
+        i += 1
+        term *= mean / i
+        total += term
+    return total
+
+
+def trips(burn: float, budget: float, long: Spent, short: Spent) -> bool:
+    """Whether both windows burn faster than *burn* times the *budget* (1 - objective), and the guard agrees."""
+    return is_above(burn, budget, long) and is_above(burn, budget, short) and is_sure(budget, long, short)
+
+
+def is_above(burn: float, budget: float, spent: Spent) -> bool:
+    """Whether the window has more bad requests than *burn* times its budget."""
+    return spent.total > 0.0 and spent.bad > burn * budget * spent.total
+
+
+def is_sure(budget: float, long: Spent, short: Spent) -> bool:
+    """Whether enough different minutes had a bad request, more than the budget itself explains."""
+    enough = long.minutes >= MINUTES_LONG and short.minutes >= MINUTES_SHORT
+    return enough and poisson_lower(long.minutes) > budget * long.total

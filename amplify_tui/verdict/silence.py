@@ -1,0 +1,29 @@
+"""Whether a source is heard at all: blind once nothing fresh came for too long, error where it answers with errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amplify_tui.verdict import words
+from amplify_tui.verdict.conditions import Rule, grade
+from amplify_tui.verdict.model import Answer, Reading
+
+
+def silence(readings: Sequence[Reading], rule: Rule, since: float, now: float) -> tuple[Answer, str, str] | None:
+    """Blind or error, in words, and what it needs, once nothing fresh came for longer than max_age; else None.
+
+    readings: of the rule's signal and cohort, arrived by *now*. A phase starts at *since* with that much patience.
+    """
+    fresh = [min(r.data_at, r.received_at) for r in readings if grade(r, rule)[0] == "ok"]
+    last = max(fresh, default=None)
+    begun = since if since <= now else 0.0
+    if now - max(last or 0.0, begun) <= rule.max_age:
+        return None
+    heard = max(((r.received_at, grade(r, rule)[0] == "error", r.note) for r in readings), default=None)
+    ago = "never" if last is None else f"last {words.duration(now - last)} ago"
+    limit = words.duration(rule.max_age)
+    if heard is not None and heard[1]:
+        why = f" ({heard[2]})" if heard[2] else ""
+        said = f"the provider answers with errors{why}: a fresh reading {ago}, limit {limit}"
+        return "error", said, "needs the provider to answer"
+    return "blind", f"no data: a fresh reading {ago}, limit {limit}", "needs fresh readings"
