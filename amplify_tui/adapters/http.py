@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import os
 import ssl
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -175,8 +176,18 @@ class Http:
 
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
-            self._client = httpx.AsyncClient(trust_env=not is_loopback(self.base))
+            self._client = httpx.AsyncClient(verify=_trusted(), trust_env=not is_loopback(self.base))
         return self._client
+
+
+def _trusted() -> ssl.SSLContext | bool:
+    """SSL_CERT_FILE counts towards loopback too, where httpx is told to leave the environment (its proxies) alone."""
+    try:
+        named = os.environ.get("SSL_CERT_FILE")
+        return ssl.create_default_context(cafile=named) if named else True
+    except OSError as error:
+        what = f"SSL_CERT_FILE cannot be used: {clean(str(error), 120)}"
+        raise Invalid(what, fix="name a file of certificates in PEM") from NeverSentError(what)
 
 
 async def _bounded(response: httpx.Response, where: str) -> bytes:

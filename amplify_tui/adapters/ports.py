@@ -261,10 +261,11 @@ class Surveys(Protocol):
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """What a signal asks of its source, for one cohort; `$cohort` is already filled in."""
+    """What a signal asks of its source, for one cohort; `$cohort` is already filled in, with `cohort_value`."""
 
     signal: str
     cohort: Cohort | None = None
+    cohort_value: str = ""
     value: str | None = None
     count: str | None = None
     bad: str | None = None
@@ -274,12 +275,39 @@ class Query(Struct, frozen=True, kw_only=True):
     every: float = 5.0
 
 
+class MetricAbilities(Struct, frozen=True, kw_only=True):
+    """What a source of numbers can do. Seconds.
+
+    min_every: asking more often than this brings nothing new. lag: how old its data is when fresh. batch: one call
+    answers all queries of a `read`; else each expression is a call. range: it can be asked about the past.
+    """
+
+    min_every: float = 0.0
+    lag: float = 0.0
+    batch: bool = False
+    range: bool = False
+
+
 class MetricSource(Protocol):
     """Where numbers come from. Never raises for the world's faults: they are readings with a status."""
 
-    async def read(self, queries: Sequence[Query], at: float) -> list[Reading]: ...
+    @property
+    def abilities(self) -> MetricAbilities: ...
 
-    async def check(self) -> list[Problem]: ...
+    async def read(self, queries: Sequence[Query], at: float) -> list[Reading]:
+        """One reading per query, in their order."""
+        ...
+
+    async def range(self, queries: Sequence[Query], start: float, end: float, step: float) -> list[list[Reading]]:
+        """Per query, in their order, what `read` would have answered at *start*, *start* + *step* ... up to *end*.
+
+        Raises Invalid where the abilities say that the past cannot be asked for.
+        """
+        ...
+
+    async def check(self, queries: Sequence[Query] = ()) -> list[Problem]:
+        """What is wrong with the source, and with each of *queries* (asked once); `where` is then `signals.N.KEY`."""
+        ...
 
     async def aclose(self) -> None: ...
 

@@ -6,7 +6,7 @@ than a minute). A bare selector answers with samples up to five minutes old, so 
 function. The window of a reading is the longest range its queries look back, never less than the signal says.
 
     answer                                        status
-    one series (or a scalar), a finite number     ok
+    one series (or a scalar), a finite number     ok, with the server's warnings (a partial answer) in the note
     no series, NaN, Inf, or a total of 0          nodata; an empty `bad` beside an ok `total` is 0
     more than one series, matrix or text          error: the query must aggregate
     429                                           stale
@@ -16,39 +16,24 @@ function. The window of a reading is the longest range its queries look back, ne
 from __future__ import annotations
 
 import asyncio
-import math
-import re
 from collections.abc import Mapping, Sequence
 from time import time
-from typing import Any, Final
+from typing import Final
 
 import httpx
-from msgspec import Struct
 
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.http import Answer, Http, skew
-from amplify_tui.adapters.ports import AdapterError, Invalid, NotFound, Problem, Query, RateLimited
-from amplify_tui.adapters.samples import Number, reading_of
+from amplify_tui.adapters.ports import AdapterError, MetricAbilities, NotFound, Problem, Query
+from amplify_tui.adapters.prometheus_answers import SKEW_TOLD, Scalar, matrix, scalar
+from amplify_tui.adapters.promql import lookback, seconds
+from amplify_tui.adapters.samples import Number, failed, reading_of
 from amplify_tui.verdict.model import Reading
 
 AT_ONCE: Final = 8
-SKEW_TOLD: Final = 5.0
+MOST_POINTS: Final = 11_000  # of one series in one answer: Prometheus' own limit
+RANGE_TIMEOUT_S: Final = 30.0  # the past is asked for by people, and much of it at once
 LONG_QUERY: Final = 2000  # characters; longer ones go as a form, for a URL has limits on its way
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
-_TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
-_DURATION: Final = r"(?:\d+(?:ms|[smhdwy]))+"
-_RANGE = re.compile(rf"\[\s*({_DURATION})\s*(:[^\]]*)?\]")
-_OFFSET = re.compile(rf"\boffset\s+({_DURATION})")
-_PART = re.compile(r"(\d+)(ms|[smhdwy])")
-
-
-class Scalar(Struct, frozen=True):
-    """One number as the server answered it; `value` None is an empty answer."""
-
-    value: float | None
-    at: float
-    notes: tuple[str, ...] = ()
-    apart: float = 0.0  # seconds that its clock is ahead of ours
 
 
 class Prometheus:
@@ -73,11 +58,18 @@ class Prometheus:
         self.lag = lag
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = Http(url, headers={**(headers or {}), **bearer}, timeout=timeout, client=client)
+        patience = max(timeout, RANGE_TIMEOUT_S)
+        self._past = Http(url, headers={**(headers or {}), **bearer}, timeout=patience, client=client)
         self._timeout = timeout
         self._slots = asyncio.Semaphore(AT_ONCE)
 
+    @property
+    def abilities(self) -> MetricAbilities:
+        return MetricAbilities(lag=self.lag, range=True)
+
     async def aclose(self) -> None:
         await self._http.aclose()
+        await self._past.aclose()
 
     async def read(self, queries: Sequence[Query], at: float) -> list[Reading]:
         """One reading per query, in their order. Each expression is asked once, whoever uses it."""
@@ -90,14 +82,41 @@ class Prometheus:
     async def _ask(self, text: str, at: float) -> Scalar | AdapterError:
         question = {"query": text, "time": f"{at:.3f}", "timeout": f"{self._timeout:g}s"}
         try:
-            async with self._slots:
-                if len(text) <= LONG_QUERY:
-                    answer = await self._http.read("GET", "/api/v1/query", params=question)
-                else:
-                    answer = await self._http.read("POST", "/api/v1/query", form=question)
-            return scalar(answer, at)
+            return scalar(await self._answer(self._http, "/api/v1/query", question), at)
         except AdapterError as error:
             return error
+
+    async def range(self, queries: Sequence[Query], start: float, end: float, step: float) -> list[list[Reading]]:
+        """Per query one reading a moment, as a poll at that moment would have had it: it arrived when it was asked.
+
+        An expression is one request for each 11,000 moments. What fails is a reading with its status, at each moment.
+        """
+        moments = [start + number * step for number in range(int((end - start) / step + 1e-9) + 1)]
+        order = sorted({text for query in queries for text in expressions(query)})
+        columns = await asyncio.gather(*(self._ask_past(text, moments, step) for text in order))
+        found: list[list[Reading]] = [[] for _ in queries]
+        for number, at in enumerate(moments):
+            answers = {text: column[number] for text, column in zip(order, columns, strict=True)}
+            for query, readings in zip(queries, found, strict=True):
+                readings.append(self._reading(query, answers, at, at))
+        return found
+
+    async def _ask_past(self, text: str, moments: Sequence[float], step: float) -> list[Scalar | AdapterError]:
+        found: list[Scalar | AdapterError] = []
+        while len(found) < len(moments):
+            part = moments[len(found) : len(found) + MOST_POINTS]
+            question = {"query": text, "start": f"{part[0]:.3f}", "end": f"{part[-1]:.3f}", "step": f"{step:.3f}"}
+            try:
+                found += matrix(await self._answer(self._past, "/api/v1/query_range", question), part, step)
+            except AdapterError as error:
+                found += [error] * len(part)
+        return found
+
+    async def _answer(self, http: Http, path: str, question: Mapping[str, str]) -> Answer:
+        async with self._slots:
+            if len(question["query"]) <= LONG_QUERY:
+                return await http.read("GET", path, params=question)
+            return await http.read("POST", path, form=question)
 
     def _reading(
         self, query: Query, answers: Mapping[str, Scalar | AdapterError], at: float, received: float
@@ -109,10 +128,8 @@ class Prometheus:
             if text is None:
                 return Number()
             found = answers[text]
-            if isinstance(found, RateLimited):
-                return Number(status="stale", note=str(found))
             if isinstance(found, AdapterError):
-                return Number(status="error", note=str(found))
+                return failed(found)
             note = "; ".join(found.notes)
             if abs(found.apart) > limit:
                 return Number(status="error", note=note)
@@ -125,8 +142,8 @@ class Prometheus:
             per=1.0 if query.as_increase else held,
         )  # fmt: skip
 
-    async def check(self) -> list[Problem]:
-        """Ready, a Prometheus, and answering queries; and how far its clock is from ours."""
+    async def check(self, queries: Sequence[Query] = ()) -> list[Problem]:
+        """Ready, a Prometheus, and answering queries; how far its clock is from ours; then what each query finds."""
         where = self._http.name
         try:
             await self._http.read("GET", "/-/ready")
@@ -142,11 +159,33 @@ class Prometheus:
             return [Problem(what="there is no Prometheus API", where=where, fix=fix)]
         except AdapterError as error:
             return [Problem(what=error.what, where=error.where or where, fix=error.fix)]
+        found: list[Problem] = []
         apart = skew(answer)
         if apart is not None and abs(apart) > SKEW_TOLD:
             what = f"its clock is {apart:+.0f}s from this machine's"
-            return [Problem(what=what, where=where, fix="set both by NTP", severity="warning")]
-        return []
+            found.append(Problem(what=what, where=where, fix="set both by NTP", severity="warning"))
+        if queries:
+            from amplify_tui.adapters.prometheus_check import QueryCheck
+
+            looking = QueryCheck(self._ask, self._label_values, time(), await self._retention())
+            found += await looking.problems(queries)
+        return found
+
+    async def _label_values(self, metric: str, label: str) -> list[str]:
+        """The values of a label among a metric's series; none where the server does not tell."""
+        try:
+            answer = await self._http.read("GET", f"/api/v1/label/{label}/values", params={"match[]": metric})
+            return [str(one) for one in answer.json()["data"]]
+        except (AdapterError, KeyError, TypeError):
+            return []
+
+    async def _retention(self) -> float | None:
+        """How many seconds of data it keeps; None where it does not tell, or bounds it by size."""
+        try:
+            told = (await self._http.read("GET", "/api/v1/status/runtimeinfo")).json()["data"]["storageRetention"]
+            return seconds(str(told)) or None
+        except (AdapterError, KeyError, TypeError):
+            return None
 
     async def build(self) -> str:
         """The server's version, for the screen; "" where it does not tell."""
@@ -159,40 +198,3 @@ class Prometheus:
 
 def expressions(query: Query) -> list[str]:
     return [text for text in (query.value, query.count, query.bad, query.total) if text is not None]
-
-
-def scalar(answer: Answer, asked_at: float) -> Scalar:
-    """The one number of an answer of `/api/v1/query`. Raises Invalid where it is another shape or several series."""
-    data = answer.json()
-    try:
-        result, kind = data["data"]["result"], data["data"]["resultType"]
-        notes = [clean(str(one), 160) for one in [*data.get("warnings", []), *data.get("infos", [])]]
-        if kind == "vector" and len(result) > 1:
-            fix = "wrap the query in sum(...) or another aggregation"
-            raise Invalid(f"the query answers {len(result)} series", where=answer.where, fix=fix)
-        if kind not in ("vector", "scalar"):
-            raise Invalid(f"the query answers a {clean(str(kind), 20)}, not a number", where=answer.where)
-        pair: Any = (result[0]["value"] if result else None) if kind == "vector" else result
-        value, at = (None, asked_at) if pair is None else (float(pair[1]), float(pair[0]))
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
-        raise Invalid(f"the answer is not Prometheus' ({type(error).__name__})", where=answer.where) from error
-    apart = skew(answer) or 0.0
-    if abs(apart) > SKEW_TOLD:
-        notes.append(f"its clock is {apart:+.0f}s from ours")
-    return Scalar(value, at, tuple(notes), apart)
-
-
-def lookback(text: str) -> float:
-    """How many seconds an expression looks back: its longest range, with subqueries and offsets on top.
-
-    An upper bound, on purpose: a window that is too long only waits longer for clean evidence.
-    """
-    bare = _TEXTS.sub('""', text)
-    plain = [seconds(found[1]) for found in _RANGE.finditer(bare) if found[2] is None]
-    nested = [seconds(found[1]) for found in _RANGE.finditer(bare) if found[2] is not None]
-    offsets = [seconds(found[1]) for found in _OFFSET.finditer(bare)]
-    return max(plain, default=0.0) + sum(nested) + max(offsets, default=0.0)
-
-
-def seconds(duration: str) -> float:
-    return math.fsum(int(count) * _UNITS[unit] for count, unit in _PART.findall(duration))

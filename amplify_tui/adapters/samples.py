@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from amplify_tui.adapters.ports import Query
+from amplify_tui.adapters.ports import AdapterError, Invalid, Query, RateLimited
 from amplify_tui.verdict.model import Reading, Status
 
 _WORST: Final[tuple[Status, ...]] = ("error", "stale", "nodata")
@@ -34,6 +34,17 @@ class Number(Struct, frozen=True, kw_only=True):
         if not math.isfinite(value):
             return cls(status="nodata", at=at, note=_join(note, f"the answer is {value}"))
         return cls(value=value, at=at, note=note)
+
+
+def failed(error: AdapterError) -> Number:
+    """The number that a failed call leaves: a rate limit makes it stale, anything else is an error."""
+    return Number(status="stale" if isinstance(error, RateLimited) else "error", note=str(error))
+
+
+def no_past(source: str, why: str) -> Invalid:
+    """What a source raises that cannot be asked about the past."""
+    fix = "record a run's own readings, or ask a Prometheus that has scraped the service"
+    return Invalid(f"sources.{source} has no past to ask for: {why}", fix=fix)
 
 
 def reading_of(

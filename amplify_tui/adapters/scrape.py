@@ -20,7 +20,7 @@ from typing import Final, assert_never
 from msgspec import Struct
 
 from amplify_tui.adapters.poll import Target
-from amplify_tui.adapters.ports import AdapterError, Invalid, Problem, Query
+from amplify_tui.adapters.ports import AdapterError, Invalid, MetricAbilities, Problem, Query
 from amplify_tui.adapters.promtext import (
     FormatError,
     Labels,
@@ -32,7 +32,7 @@ from amplify_tui.adapters.promtext import (
     selector,
     value_query,
 )
-from amplify_tui.adapters.samples import Number, reading_of
+from amplify_tui.adapters.samples import Number, no_past, reading_of
 from amplify_tui.adapters.wire import Wire
 from amplify_tui.verdict.model import Reading
 
@@ -123,6 +123,10 @@ class ScrapeSource:
         self._scraped_at = float("-inf")
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def abilities(self) -> MetricAbilities:
+        return MetricAbilities(min_every=self._every, batch=True)
+
     async def aclose(self) -> None:
         for instance in self._instances:
             await instance.aclose()
@@ -132,6 +136,9 @@ class ScrapeSource:
         self.watch(queries)
         await self.scrape(at)
         return [self._reading(query, at) for query in queries]
+
+    async def range(self, queries: Sequence[Query], start: float, end: float, step: float) -> list[list[Reading]]:
+        raise no_past(self.source, "a service tells its counters of now")
 
     def watch(self, queries: Iterable[Query]) -> None:
         """Keep what these queries need from the next scrape on."""
@@ -167,7 +174,7 @@ class ScrapeSource:
             per=1.0 if query.as_increase else held, window_from=view.first,
         )  # fmt: skip
 
-    async def check(self) -> list[Problem]:
+    async def check(self, queries: Sequence[Query] = ()) -> list[Problem]:
         """Whether every instance's metrics can be read now."""
         await asyncio.gather(*(one.scrape(self._path, self._timeout, self._names) for one in self._instances))
         fix = f"{self._path} must answer in Prometheus' text format"

@@ -16,6 +16,7 @@ class Raw:
     close_after: bool = False
     url: str = ""
     paths: list[str] = field(default_factory=list)
+    heads: list[bytes] = field(default_factory=list)
     connections: int = 0
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
@@ -24,6 +25,7 @@ class Raw:
         self._writers.append(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
+                self.heads.append(head)
                 self.paths.append(head.split(b" ", 2)[1].decode())
                 length = next((int(x[15:]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:")), 0)
                 await reader.readexactly(length)

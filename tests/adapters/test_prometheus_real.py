@@ -10,7 +10,7 @@ import pytest
 
 from amplify_tui.adapters.poll import Target
 from amplify_tui.adapters.ports import Query
-from amplify_tui.adapters.prometheus import Prometheus, lookback
+from amplify_tui.adapters.prometheus import Prometheus
 from amplify_tui.adapters.promtext import quantile
 from amplify_tui.adapters.scrape import ScrapeSource
 from amplify_tui.verdict.model import Reading
@@ -236,16 +236,3 @@ async def test_a_clock_that_is_far_off_makes_its_data_unusable(year: str, status
         reading = await one(source, Query(signal="x", value="a"), 1700000000.0)
         await source.aclose()
     assert reading.status == status
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("sum(rate(a[1m])) / sum(rate(b[2m30s]))", 150),
-        ("max_over_time(rate(a[1m])[10m:30s])", 660),
-        ("rate(a[5m] offset 1h)", 3900),
-        ('a{path="[9h]"}', 0),
-    ],
-)
-def test_how_far_a_query_looks_back_is_never_less_than_it_does(text: str, seconds: float) -> None:
-    assert lookback(text) == seconds

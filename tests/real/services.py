@@ -164,23 +164,33 @@ def unleash(database_url: str) -> Iterator[Unleash]:
 
 
 @contextmanager
-def prometheus(config: str, *, openmetrics: str = "") -> Iterator[Prometheus]:
-    """Prometheus with *config* (YAML; `SELF` in it becomes its own address).
+def prometheus(
+    config: str, *, openmetrics: str = "", rules: str = "", web: str = "", retention: str = ""
+) -> Iterator[Prometheus]:
+    """Prometheus with *config* (YAML; `SELF` in it becomes its own address, `RULES` the file of *rules*).
 
-    *openmetrics* back-fills its storage first: history without waiting for it.
+    *openmetrics* back-fills its storage first: history without waiting for it. *web*: its own web.config.file (TLS and
+    users); the URL is then https.
     """
     bindir = prometheus_tree()
     with tempfile.TemporaryDirectory(prefix="prom-") as scratch:
         root, port = Path(scratch), free_port()
-        (root / "config.yml").write_text(config.replace("SELF", f"127.0.0.1:{port}"))
+        (root / "rules.yml").write_text(rules or "groups: []\n")
+        told = config.replace("SELF", f"127.0.0.1:{port}").replace("RULES", str(root / "rules.yml"))
+        (root / "config.yml").write_text(told)
         if openmetrics:
             (root / "history").write_text(openmetrics)
             backfill: list[str | Path] = [bindir / "promtool", "tsdb", "create-blocks-from", "openmetrics"]
             subprocess.run([*backfill, root / "history", root / "data"], check=True, capture_output=True)
         argv = [bindir / "prometheus", f"--config.file={root / 'config.yml'}", f"--storage.tsdb.path={root / 'data'}"]
         argv += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
-        url = f"http://127.0.0.1:{port}"
-        with running("prometheus", argv, answers(f"{url}/-/ready"), root / "log", env=dict(os.environ)) as child:
+        argv += [f"--storage.tsdb.retention.time={retention}"] if retention else []
+        url, ready = f"http://127.0.0.1:{port}", answers(f"http://127.0.0.1:{port}/-/ready")
+        if web:
+            (root / "web.yml").write_text(web)
+            argv.append(f"--web.config.file={root / 'web.yml'}")
+            url, ready = f"https://127.0.0.1:{port}", listens(port)
+        with running("prometheus", argv, ready, root / "log", env=dict(os.environ)) as child:
             yield Prometheus(url, child.pid, root / "data")
 
 
@@ -190,6 +200,17 @@ def answers(url: str) -> Callable[[], bool]:
     def check() -> bool:
         with suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
             return bool(answer.status == 200)
+        return False
+
+    return check
+
+
+def listens(port: int) -> Callable[[], bool]:
+    """A check whether anything listens there."""
+
+    def check() -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
         return False
 
     return check
