@@ -14,13 +14,21 @@ import msgspec
 
 from amplify_tui.run.shapes import GateNow, StepRef
 from amplify_tui.verdict.flags import FlagStory
-from amplify_tui.verdict.model import Evidence, ExposureReading, FlagReading, InstanceReading, Reading
+from amplify_tui.verdict.model import (
+    BudgetReading,
+    Evidence,
+    ExposureReading,
+    FlagReading,
+    InstanceReading,
+    Reading,
+)
 
 SPARK: Final = 60
 MIN_HISTORY_S: Final = 300.0
 RECENT_S: Final = 30.0
 FLAGS_S: Final = 5.0  # a bake is measured from tick to tick
 EXPOSURES_S: Final = 120.0
+BUDGETS_S: Final = 3600.0
 PRUNE_AT: Final = 100
 
 Post = Callable[[str, Any], None]
@@ -43,6 +51,7 @@ class Board:
         self._signals: dict[str, deque[Reading]] = {}
         self._flags: dict[str, deque[FlagReading]] = {}
         self._exposures: dict[str, deque[ExposureReading]] = {}
+        self._budgets: dict[str, deque[BudgetReading]] = {}
         self._well: dict[str, bool] = {}
         self._back: dict[str, float] = {}
 
@@ -92,6 +101,13 @@ class Board:
         _keep(self._exposures.setdefault(key, deque()), reading, EXPOSURES_S)
         self.post(f"seen:{key}", msgspec.to_builtins(reading))
 
+    def budget(self, reading: BudgetReading) -> None:
+        """How fast an error budget burns, over one pair of windows."""
+        long, short = reading.windows
+        key = f"{reading.slo}:{long:.0f}/{short:.0f}"
+        _keep(self._budgets.setdefault(key, deque()), reading, BUDGETS_S)
+        self.post(f"budget:{key}", msgspec.to_builtins(reading))
+
     def unexposed(self, flag: str) -> None:
         """Nobody gets the flag any more: what was seen of it is over."""
         for key in [one for one in self._exposures if one.startswith(f"{flag}:")]:
@@ -138,7 +154,8 @@ class Board:
         fleet = sorted((r for h in self._fleet.values() for r in h), key=lambda r: r.received_at)
         flags = tuple(r for h in self._flags.values() for r in h)
         exposures = tuple(r for h in self._exposures.values() for r in h)
-        return Evidence(signals=tuple(signals), fleet=tuple(fleet), flags=flags, exposures=exposures)
+        budgets = tuple(r for h in self._budgets.values() for r in h)
+        return Evidence(signals=tuple(signals), fleet=tuple(fleet), flags=flags, exposures=exposures, budgets=budgets)
 
     def now_only(self) -> Evidence:
         """The latest reading of each source: what a command carries when it asks about this moment."""
@@ -147,10 +164,11 @@ class Board:
             fleet=tuple(h[-1] for h in self._fleet.values()),
             flags=tuple(h[-1] for h in self._flags.values()),
             exposures=tuple(h[-1] for h in self._exposures.values()),
+            budgets=tuple(h[-1] for h in self._budgets.values()),
         )
 
 
-def _keep(history: deque[FlagReading] | deque[ExposureReading], reading: Any, seconds: float) -> None:
+def _keep(history: deque[Any], reading: Any, seconds: float) -> None:
     history.append(reading)
     while history[0].received_at < reading.received_at - seconds:
         history.popleft()

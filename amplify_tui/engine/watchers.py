@@ -17,6 +17,7 @@ import msgspec
 from amplify_tui.adapters.flags.port import FlagWatcher
 from amplify_tui.adapters.ports import AdapterError, Query
 from amplify_tui.engine.board import Board
+from amplify_tui.engine.budgets import Budgets
 from amplify_tui.engine.exposures import Exposures
 from amplify_tui.engine.facts import Facts
 from amplify_tui.engine.flag_stories import FlagStories
@@ -29,6 +30,7 @@ from amplify_tui.verdict.model import Cohort, FlagReading, Reading
 
 FLAGS_S: Final = 1.0
 GIT_S: Final = 1.0
+BUDGETS_S: Final = 1.0
 REMOTE_S: Final = 30.0
 TIDY_S: Final = 600.0  # what wants tidying up changes with releases, not within one
 TAGS_SHOWN: Final = 20
@@ -51,6 +53,7 @@ class Watchers:
         self._flags_seen = flags_seen
         self._fleet = Fleet(facts.playbook, board)
         self._exposures = Exposures(facts.playbook, world, board, state)
+        self._budgets = Budgets(world.metrics, board, state)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -65,6 +68,8 @@ class Watchers:
                 chores.append((f"flags {source}", self._flags(source, flags), FLAGS_S))
                 chores.append((f"tidy {source}", self._tidy(source), TIDY_S))
         chores += self._exposures.chores(named)
+        if playbook.slos:
+            chores.append(("budgets", self._budgets.read, BUDGETS_S))
         chores.append(("git", self._git(), GIT_S))
         for name, chore, every in chores:
             self._tasks.append(asyncio.create_task(self._repeat(name, chore, every), name=name))

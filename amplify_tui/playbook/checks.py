@@ -53,8 +53,8 @@ _BY_STRUCT: Final[dict[Any, tuple[Callable[[Rules, Visit], None], ...]]] = {
     Slo: (checks_judge.slo,),
     Limit: (checks_judge.limit,),
     Rollback: (checks_reserved.struct,),
-    Condition: (checks_judge.condition, checks_reserved.struct),
-    Trigger: (checks_judge.condition, checks_judge.trigger, checks_reserved.struct),
+    Condition: (checks_judge.condition,),
+    Trigger: (checks_judge.condition, checks_judge.trigger),
     Step: (checks_team.step_roles, checks_verbs.step),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from amplify_tui.playbook import checks_compare, checks_units
+from amplify_tui.playbook import checks_compare, checks_slo, checks_units
 from amplify_tui.playbook.model import BUILTINS
 from amplify_tui.playbook.problems import listing, suggest
 from amplify_tui.playbook.rules import METRIC_KINDS, Rules, given, keys, text, value
@@ -90,10 +90,7 @@ def slo(rules: Rules, visit: Visit) -> None:
     if "openslo" in node.items:
         rules.not_yet(node.keys["openslo"], "an OpenSLO document", "write source, objective, bad and total")
         return
-    for key in ("source", "bad", "total"):
-        if key not in node.items:
-            rules.report(node, "missing-key", f"an slo lacks the key {key}", f"add {key}")
-    rules.refer(node.items.get("source"), "sources", "source")
+    checks_slo.slo(rules, node)
 
 
 def limit(rules: Rules, visit: Visit) -> None:
@@ -105,10 +102,11 @@ def condition(rules: Rules, visit: Visit) -> None:
     """A condition of a gate, a trigger or evidence."""
     node = _map(visit)
     if given(node, "slo", "burn"):
-        rules.refer(node.items.get("slo"), "slos", "slo")
-        key = given(node, "slo", "burn")[0]
-        rules.not_yet(node.keys[key], "a condition on an slo", "judge the signal: {signal: errors, above: 1%, for: 1m}")
+        checks_slo.burning(rules, node)
         return
+    if given(node, "windows"):
+        message = "two windows belong to a condition on an slo"
+        rules.report(node.keys["windows"], "slo-windows", message, "take them out, or write {slo: N, burn: 14.4}")
     if "signal" not in node.items:
         rules.report(node, "missing-key", "a condition lacks the key signal", "add signal, and above or below")
         return

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from amplify_tui.playbook.model import Condition, Input, Release, Rollback, Stakeholder, Trigger
+from amplify_tui.playbook.model import Input, Release, Rollback, Stakeholder
 from amplify_tui.playbook.problems import shorten
 from amplify_tui.playbook.rules import Rules, value
 from amplify_tui.playbook.typed import Visit
@@ -24,14 +24,11 @@ class Reserved(Struct, frozen=True):
     instead: str
 
 
-_WINDOWS: Final = Reserved((), "they belong to a condition on an slo")
 _KEYS: Final[dict[Any, dict[str, Reserved]]] = {
     Release: {"people": Reserved(("team",), "leave it out: sign-offs ask for as many people as they name")},
     Input: {"ask": Reserved(("start",), "ask for it in an `input` step")},
     Stakeholder: {"locale": Reserved(("en",), "messages are sent as you write them")},
     Rollback: {"reconcile": Reserved((), "tell people in `after` what they have to reconcile")},
-    Condition: {"windows": _WINDOWS},
-    Trigger: {"windows": _WINDOWS},
 }
 _FIELDS: Final[dict[str, dict[str, Reserved]]] = {
     "monitor": {"background": Reserved((False,), "take it out: the steps after it wait for it")},

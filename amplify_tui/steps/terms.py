@@ -30,6 +30,7 @@ def terms(entries: Iterable[GateEntry], playbook: Playbook) -> tuple[Term, ...]:
                 builtin=term.builtin,
                 condition=term.condition,
                 signal=term.signal,
+                slo=term.slo,
                 lag=term.lag,
                 alpha=term.alpha,
             )
@@ -45,7 +46,7 @@ def term_of(entry: GateEntry, playbook: Playbook, name: str = "") -> Term:
             return Term(id=name or entry, builtin=builtin)
         entry = Condition(signal=entry)
     if entry.slo is not None:
-        return Term(id=name or f"slo {entry.slo}", condition=entry)
+        return _burning(entry, playbook, name)
     signal = playbook.signals.get(entry.signal or "")
     if signal is None:
         known = ", ".join([*BUILTINS, *playbook.signals])
@@ -53,6 +54,15 @@ def term_of(entry: GateEntry, playbook: Playbook, name: str = "") -> Term:
     source = playbook.sources.get(signal.source)
     lag = source.lag if source else 0.0
     return Term(id=name or _id_of(entry), condition=entry, signal=signal, lag=lag, alpha=alpha_of(playbook))
+
+
+def _burning(entry: Condition, playbook: Playbook, name: str) -> Term:
+    slo = playbook.slos.get(entry.slo or "")
+    if slo is None:
+        raise Invalid(f"a gate asks for the slo {entry.slo}", fix=f"known are {', '.join(playbook.slos) or 'none'}")
+    source = playbook.sources.get(slo.source)
+    lag = source.lag if source else 0.0
+    return Term(id=name or f"slo {entry.slo}", condition=entry, slo=slo, lag=lag)
 
 
 def alpha_of(playbook: Playbook) -> float:

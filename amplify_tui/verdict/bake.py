@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from amplify_tui.verdict.budget import PATIENCE, pace_of
 from amplify_tui.verdict.conditions import Rule, grade, rule_of, select
 from amplify_tui.verdict.gate import judge_term
 from amplify_tui.verdict.model import Evidence, Expected, Reading, Term
@@ -84,7 +85,7 @@ def _stopped_by(terms: Sequence[Term], evidence: Evidence, expected: Expected, a
             return term.id
         if not verdict.applies:
             continue
-        if term.builtin is None:
+        if term.signal is not None:
             rules = _rules(term, expected)
             covered = bool(rules) and all(_is_covered(rule, evidence, expected, at) for rule in rules)
         else:
@@ -121,14 +122,15 @@ def _moments(terms: Sequence[Term], evidence: Evidence, expected: Expected, sinc
     """Every time in the range at which an answer can change: arrivals, and the ends of what they cover."""
     moments = {since, until}
     for term in terms:
-        for rule in _rules(term, expected) if term.builtin is None else ():
+        for rule in _rules(term, expected) if term.signal is not None else ():
             mine = select(evidence.signals, rule, until)
             moments.update(reading.received_at for reading in mine)
             moments.update(_covers_until(reading, rule) for reading in mine)
-    if any(term.builtin for term in terms):
+    if any(term.signal is None for term in terms):
         looks = [(one.received_at, one.data_at, expected.max_age) for one in evidence.fleet]
         looks += [(one.received_at, one.data_at, expected.max_age) for one in evidence.flags]
         looks += [(one.received_at, one.data_at, one.max_age) for one in evidence.exposures]
+        looks += [(one.received_at, one.data_at, PATIENCE * pace_of(one.windows)) for one in evidence.budgets]
         for received_at, data_at, max_age in looks:
             moments.add(received_at)
             moments.add(min(received_at, data_at) + max_age)

@@ -3,7 +3,8 @@
 Multi-window burn alerts trip falsely every month where few requests come (judge.md 5, F: one bad request is enough at
 0.01 a second). So besides both windows it takes bad requests in five different minutes of the long window and in two of
 the short one, and more such minutes than the budget explains: minutes, since ten bad requests of one user are one
-thing.
+thing. Above some 15 requests a second (at 99.9 %) that could never be, for a window has so many minutes and no more;
+there bad requests count, taken to come as clustered as twenty of one user.
 
 Papers: Google SRE Workbook 2018, chapter 5, Alerting on SLOs; Clopper and Pearson 1934 (the exact bound, for a Poisson
 mean after Garwood 1936).
@@ -16,8 +17,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from amplify_tui.verdict.evidence import bad_needed
+
 MINUTES_LONG: Final = 5
 MINUTES_SHORT: Final = 2
+CLUSTERED: Final = 20.0  # the dispersion of bad requests; users that fail half of up to 50 requests give 13 (judge.md)
 _DOUBT: Final = 0.001
 _HALVINGS: Final = 80
 
@@ -25,9 +29,9 @@ _HALVINGS: Final = 80
 class Spent(Struct, frozen=True, kw_only=True):
     """What one window held: bad requests, all requests, and in how many different minutes there was a bad one."""
 
-    bad: float
-    total: float
-    minutes: int
+    bad: float = 0.0
+    total: float = 0.0
+    minutes: int = 0
 
 
 def poisson_lower(events: int, doubt: float = _DOUBT) -> float:
@@ -65,6 +69,9 @@ def is_above(burn: float, budget: float, spent: Spent) -> bool:
 
 
 def is_sure(budget: float, long: Spent, short: Spent) -> bool:
-    """Whether enough different minutes had a bad request, more than the budget itself explains."""
-    enough = long.minutes >= MINUTES_LONG and short.minutes >= MINUTES_SHORT
-    return enough and poisson_lower(long.minutes) > budget * long.total
+    """Whether enough minutes had a bad request, and more of them, or of bad requests, than the budget explains."""
+    if long.minutes < MINUTES_LONG or short.minutes < MINUTES_SHORT:
+        return False
+    by_minutes = poisson_lower(long.minutes) > budget * long.total
+    # An hour has sixty minutes, however many requests: where the budget alone spoils most of them, requests must tell.
+    return by_minutes or long.bad >= bad_needed(long.total, budget, CLUSTERED)

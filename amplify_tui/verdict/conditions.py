@@ -15,8 +15,6 @@ from amplify_tui.playbook.model import Condition, Limit, Signal
 from amplify_tui.verdict.model import Cohort, Reading, Status, Term
 from amplify_tui.verdict.words import Unit
 
-NOT_JUDGED: Final = "not judged by this version"
-
 _LATE_S: Final = 60.0
 
 # A value below zero by less than this part of the total is rounding of `total - bucket`, not nonsense.
@@ -63,8 +61,7 @@ def rule_of(term: Term) -> Rule | str:
     """
     condition, signal = term.condition, term.signal
     if condition is None or signal is None or not condition.signal:
-        slo = condition is not None and (condition.slo or condition.burn is not None)
-        return f"slo burn is {NOT_JUDGED}" if slo else "the condition names no signal"
+        return "the condition names no signal"
     own = (condition.above, condition.below, condition.worse_than) != (None, None, None)
     asked: Condition | Limit = condition if own or signal.limit is None else signal.limit
     refusal = _refusal(condition, asked)
@@ -165,8 +162,6 @@ def _share(reading: Reading) -> float | None:
 
 
 def _refusal(condition: Condition, asked: Condition | Limit) -> str:
-    if condition.slo or condition.burn is not None:
-        return f"slo burn is {NOT_JUDGED}"
     if asked.worse_than is not None or condition.alpha is not None or asked.alpha is not None:
         return "the condition is judged by a sequential test"
     limits = [limit for limit in (asked.above, asked.below) if limit is not None]

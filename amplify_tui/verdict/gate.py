@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from amplify_tui.verdict import dependencies, fleet, ramped
+from amplify_tui.verdict import budget, dependencies, fleet, ramped
 from amplify_tui.verdict.model import Answer, Evidence, Expected, Term, TermVerdict, Verdict
 from amplify_tui.verdict.promises import is_sequential
 from amplify_tui.verdict.sequential import judge_sequential
@@ -69,6 +69,8 @@ def judge_term(term: Term, evidence: Evidence, expected: Expected, now: float) -
     """The verdict of one term: a condition on a signal, or a built-in by its name."""
     match term.builtin:
         case None:
+            if term.condition is not None and (term.condition.slo or term.condition.burn is not None):
+                return budget.judge_budget(term, evidence, expected, now)
             judged = judge_sequential if is_sequential(term) else judge_condition
             return judged(term, evidence, expected, now)
         case "health":

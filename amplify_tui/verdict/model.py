@@ -10,7 +10,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from amplify_tui.playbook.model import Condition, Signal
+from amplify_tui.playbook.model import Condition, Signal, Slo
+from amplify_tui.verdict.burn import Spent
 from amplify_tui.verdict.trial import Trial
 
 Answer = Literal["pass", "fail", "undecided", "blind", "error"]
@@ -140,6 +141,25 @@ class ExposureReading(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
 
+class BudgetReading(Struct, frozen=True, kw_only=True):
+    """How much of an SLO's error budget was spent in two windows (`windows`, seconds, the long one first).
+
+    left: the part of the budget that is left in the SLO's own window, below 0 where more than all is spent. `nodata`:
+    no request in the long window.
+    """
+
+    source: str
+    slo: str
+    status: Status
+    data_at: float
+    received_at: float
+    windows: tuple[float, float]
+    long: Spent = Spent()
+    short: Spent = Spent()
+    left: float | None = None
+    note: str = ""
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """Everything a judgement may look at: the history of readings that it spans, oldest first, and the fleet now.
 
@@ -150,6 +170,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     fleet: tuple[InstanceReading, ...] = ()
     flags: tuple[FlagReading, ...] = ()
     exposures: tuple[ExposureReading, ...] = ()
+    budgets: tuple[BudgetReading, ...] = ()
 
 
 class Expected(Struct, frozen=True, kw_only=True):
@@ -176,7 +197,7 @@ class Expected(Struct, frozen=True, kw_only=True):
 
 
 class Term(Struct, frozen=True, kw_only=True):
-    """One entry of a gate, self-contained: a condition with the signal it reads, or a built-in by name.
+    """One entry of a gate, self-contained: a condition with the signal or the SLO it reads, or a built-in.
 
     alpha: what a sequential condition may spend on false fails where it does not say so itself: its part of 1 %.
     """
@@ -185,6 +206,7 @@ class Term(Struct, frozen=True, kw_only=True):
     builtin: Literal["health", "fleet", "dependencies", "exposure", "drift"] | None = None
     condition: Condition | None = None
     signal: Signal | None = None
+    slo: Slo | None = None
     lag: float = 0.0
     alpha: float = 0.01
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from registry import REGISTRY
-from samples import SMALLEST, WHOLE, possible
+from samples import SMALLEST, WHOLE
 
 from amplify_tui.playbook.document import Document, Loaded, load
 from amplify_tui.playbook.registry import CheckContext, VerbSpec
@@ -33,12 +33,8 @@ def test_the_smallest_playbook_of_the_reference_is_clean() -> None:
     assert loaded.document is not None
 
 
-def test_the_whole_playbook_of_the_reference_has_no_problem_but_what_is_reserved() -> None:
-    assert {problem.code for problem in _load(WHOLE).problems} == {"not-yet"}
-
-
-def test_the_whole_playbook_without_what_is_reserved_is_clean() -> None:
-    assert _load(possible(WHOLE)).problems == ()
+def test_the_whole_playbook_of_the_reference_is_clean() -> None:
+    assert _load(WHOLE).problems == ()
 
 
 def test_a_document_knows_its_name_text_hash_and_inputs() -> None:
@@ -56,7 +52,7 @@ def test_bytes_and_text_have_the_same_hash() -> None:
 
 
 def test_the_structure_keeps_what_is_written_and_adds_the_default_order() -> None:
-    structure = _document(possible(WHOLE)).structure()
+    structure = _document(WHOLE).structure()
     assert [stage.id for stage in structure.stages][:3] == ["plan", "dependencies", "comms"]
     assert [stage.after for stage in structure.stages][:3] == [(), ("plan",), ("dependencies",)]
     steps = {step.id: step for stage in structure.stages for step in stage.steps}
@@ -120,7 +116,7 @@ def test_a_verb_reports_problems_at_a_path_of_its_fields() -> None:
 
 
 def test_a_secret_is_hidden_in_the_line_that_is_shown() -> None:
-    text = possible(WHOLE).replace('"${{ secrets.UNLEASH_TOKEN }}"', "xoxb-1234567890-abcdefghij")
+    text = WHOLE.replace('"${{ secrets.UNLEASH_TOKEN }}"', "xoxb-1234567890-abcdefghij")
     said = _load(text).render()
     assert "literal-secret" in said
     assert "abcdefghij" not in said
@@ -147,7 +143,7 @@ def test_the_kinds_to_come_are_known_and_refused(kind: str) -> None:
     assert problem.code == "not-yet"
 
 
-_LINES = possible(WHOLE).splitlines(keepends=True)
+_LINES = WHOLE.splitlines(keepends=True)
 _WORDS = [
     "",
     "null",

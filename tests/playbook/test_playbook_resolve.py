@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from registry import REGISTRY
-from samples import SMALLEST, WHOLE, possible
+from samples import SMALLEST, WHOLE
 
 from amplify_tui.playbook.context import Context, reveal, secret_marker, secret_names
 from amplify_tui.playbook.document import Document, load
@@ -44,7 +44,7 @@ def _hotfix(steps: str, top: str = "") -> Document:
 
 
 def test_a_resolved_playbook_has_typed_sections_and_steps_as_written() -> None:
-    playbook = resolve(_document(possible(WHOLE)), CONTEXT)
+    playbook = resolve(_document(WHOLE), CONTEXT)
     assert playbook.release.version == "3.0.0"
     assert playbook.services["checkout"].requires == {"ledger": ">=2.3.0 <3", "pricing": "^5.1"}
     assert playbook.services["ledger"].health.every == 2.0
@@ -61,7 +61,7 @@ def test_a_resolved_playbook_has_typed_sections_and_steps_as_written() -> None:
 
 
 def test_fields_are_the_verbs_own_struct_with_every_value_resolved() -> None:
-    document = _document(possible(WHOLE))
+    document = _document(WHOLE)
     playbook = resolve(document, CONTEXT)
     ramp = resolve_fields(document, _step(playbook, "ramp"), CONTEXT, REGISTRY)
     assert ramp.phases == (1.0, 5.0, 25.0, 50.0, 100.0)
@@ -197,7 +197,7 @@ def test_a_revealed_value_is_not_revealed_again() -> None:
 
 
 def test_the_steps_of_the_rollback_know_its_reason() -> None:
-    document = _document(possible(WHOLE))
+    document = _document(WHOLE)
     tell = resolve(document, CONTEXT).rollback.after[0]
     context = CONTEXT.with_names(rollback={"reason": "errors rose", "scope": "full"})
     fields = resolve_fields(document, tell, context, REGISTRY)

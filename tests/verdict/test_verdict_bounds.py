@@ -60,7 +60,7 @@ def test_a_burn_trips_where_both_windows_and_the_guard_agree() -> None:
         (LONG, Spent(bad=2, total=30, minutes=1)),
         (LONG, Spent(bad=0, total=30, minutes=2)),
         (Spent(bad=5, total=360, minutes=5), SHORT),
-        (Spent(bad=600, total=36_000, minutes=6), Spent(bad=200, total=3000, minutes=2)),
+        (Spent(bad=60, total=3_600, minutes=6), Spent(bad=20, total=300, minutes=2)),
         (Spent(bad=0, total=0, minutes=0), Spent(bad=0, total=0, minutes=0)),
     ],
     ids=["four minutes", "one minute", "short is well", "long is well", "minutes as the budget has them", "nothing"],

@@ -335,18 +335,6 @@ def test_without_any_for_three_polls_stand_in() -> None:
 @pytest.mark.parametrize(
     "term",
     [
-        Term(id="x", condition=Condition(slo="checkout", burn=14.4)),
-    ],
-)
-def test_what_this_version_cannot_judge_is_an_error_and_never_a_pass(term: Term) -> None:
-    verdict = ask(term, pairs("G" * 40), at(39))
-    assert verdict.answer == "error"
-    assert verdict.reason.endswith("not judged by this version")
-
-
-@pytest.mark.parametrize(
-    "term",
-    [
         Term(id="x"),
         Term(id="x", condition=Condition(above=0.1), signal=ERRORS),
         Term(id="x", condition=Condition(signal="errors"), signal=ERRORS),

@@ -1,0 +1,134 @@
+"""How fast the error budgets burn that a gate or a trigger asks about: onto the board, as often as it is worth it.
+
+Besides the two windows it asks in how many different minutes there was a bad request (verdict/burn.py says why), which
+takes a source that can be asked about its past. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from amplify_tui.adapters.ports import AdapterError, MetricSource, Query
+from amplify_tui.engine.board import Board
+from amplify_tui.playbook.model import Slo
+from amplify_tui.run.state import State
+from amplify_tui.verdict.budget import pace_of, windows_of
+from amplify_tui.verdict.burn import Spent
+from amplify_tui.verdict.model import BudgetReading, Reading, Status, Term
+
+LEFT_S: Final = 300.0  # the SLO's own window is long, and what is left of it moves slowly
+BUCKETS_S: Final = (60.0, 120.0, 300.0)  # a counter that is scraped once a minute has no increase within one
+
+Windows = tuple[float, float]
+
+
+class Budgets:
+    """Asks for each SLO and pair of windows that somebody judges by at this moment."""
+
+    def __init__(self, metrics: Callable[[str], MetricSource], board: Board, state: Callable[[], State]) -> None:
+        """metrics: the source of a name; raises AdapterError where there is none."""
+        self._metrics = metrics
+        self._board = board
+        self._state = state
+        self._due: dict[tuple[str, Windows], float] = {}
+        self._left: dict[str, tuple[float, float | None]] = {}
+
+    async def read(self) -> None:
+        """Ask for what is due now; called each second."""
+        wanted = {(term.condition.slo, windows_of(term)): term for term in self._terms() if term.condition}
+        for (name, windows), term in wanted.items():
+            now = time.time()
+            if name is None or term.slo is None or self._due.get((name, windows), 0.0) > now:
+                continue
+            self._due[name, windows] = now + pace_of(windows)
+            self._board.budget(await self._one(name, term.slo, windows, now))
+
+    def _terms(self) -> Iterator[Term]:
+        """The conditions on SLOs of all triggers, and of the gates that are open."""
+        state = self._state()
+        gates = (step.watch.gate for step in state.steps.values() if step.watch is not None and not step.is_over)
+        for terms in (*gates, [trigger.spec.term for trigger in state.triggers.values()]):
+            yield from (term for term in terms if term.slo is not None)
+
+    async def _one(self, name: str, slo: Slo, windows: Windows, now: float) -> BudgetReading:
+        def lost(status: Status, note: str) -> BudgetReading:
+            return BudgetReading(
+                source=slo.source,
+                slo=name,
+                status=status,
+                data_at=now,
+                received_at=time.time(),
+                windows=windows,
+                note=note,
+            )
+
+        try:
+            source = self._metrics(slo.source)
+        except AdapterError as error:
+            return lost("error", str(error))
+        if not source.abilities.range:
+            return lost("error", f"source {slo.source} cannot be asked about its past, and a burn rate is of the past")
+        long, short = await source.read([_query(name, slo, seconds) for seconds in windows], now)
+        if long.status != "ok":
+            return lost(long.status, long.note)
+        # No request in the short window burns nothing; that it could not be read is another thing.
+        if short.status not in ("ok", "nodata"):
+            return lost(short.status, short.note)
+        try:
+            minutes = await _minutes(source, name, slo, windows, now)
+        except AdapterError as error:
+            return lost("error", str(error))
+        return BudgetReading(
+            source=slo.source,
+            slo=name,
+            status="ok",
+            data_at=long.data_at,
+            received_at=max(long.received_at, short.received_at),
+            windows=windows,
+            long=_spent(long, minutes[0]),
+            short=_spent(short, minutes[1]),
+            left=await self._what_is_left(source, name, slo, now),
+            note=long.note,
+        )
+
+    async def _what_is_left(self, source: MetricSource, name: str, slo: Slo, now: float) -> float | None:
+        """The part of the budget that is left, asked now and then; None where the source does not say."""
+        asked_at, left = self._left.get(name, (0.0, None))
+        if now - asked_at < LEFT_S:
+            return left
+        (whole,) = await source.read([_query(name, slo, slo.window)], now)
+        allowed = (1.0 - slo.objective) * (whole.total or 0.0)
+        left = 1.0 - (whole.bad or 0.0) / allowed if whole.status == "ok" and allowed > 0.0 else None
+        self._left[name] = (now, left)
+        return left
+
+
+async def _minutes(source: MetricSource, name: str, slo: Slo, windows: Windows, now: float) -> tuple[int, int]:
+    """In how many different minutes of the long and of the short window there was a bad request. Raises AdapterError.
+
+    Where a minute is too short for the source to tell an increase, longer pieces are counted: never more of them.
+    """
+    for seconds in BUCKETS_S:
+        pieces = int(windows[0] // seconds)
+        start = now - (pieces - 1) * seconds
+        (readings,) = await source.range([_query(name, slo, seconds)], start, now, seconds)
+        told = [one for one in readings if one.status == "ok"]
+        if told:
+            bad = [one.data_at for one in told if (one.bad or 0.0) > 0.0]
+            return len(bad), sum(at > now - windows[1] for at in bad)
+    return 0, 0
+
+
+def _spent(reading: Reading, minutes: int) -> Spent:
+    return Spent(bad=reading.bad or 0.0, total=reading.total or 0.0, minutes=minutes)
+
+
+def _query(name: str, slo: Slo, seconds: float) -> Query:
+    def fill(text: str) -> str:
+        return text.replace("$window", f"{seconds:.0f}s")
+
+    return Query(
+        signal=f"slo {name}", bad=fill(slo.bad), total=fill(slo.total), as_increase=True, window=seconds, every=60.0
+    )
