@@ -82,7 +82,7 @@ def needed(promise: Promise, tally: Tally) -> int:
 def floor(promise: Promise, total: float, control_total: float) -> float:
     """The smallest difference of the two rates that matters: `harm` to all users, by the part that is exposed."""
     everyone = total + control_total
-    return promise.harm * everyone / total if total > 0.0 else 1.0
+    return min(1.0, promise.harm * everyone / total) if total > 0.0 else 1.0
 
 
 def allowed(promise: Promise, tally: Tally, control_bad: float, control_total: float) -> float:
