@@ -28,6 +28,7 @@ BETTER: Final = (0.8, 0.67, 0.5, 0.33, 0.2, 0.1, 0.03)  # odds below it, for a p
 
 _LAGS: Final = 10
 _WEIGHT: Final = 10.0  # blocks that the prior of the variance inflation weighs
+_FAR: Final = 1e9
 _ZEROS: Final = (0.0,) * (_LAGS + 1)
 
 
@@ -138,7 +139,8 @@ def expected_share(rho: float, treatment: float, control: float) -> float:
 def residual(share: float, q: float, events: float = 1.0) -> float:
     """share - q in units of the standard deviation that *events* independent ones would have; 0 at the edges."""
     variance = q * (1.0 - q) / max(events, 1.0)
-    return (share - q) / math.sqrt(variance) if variance > 0.0 else 0.0
+    # Bounded: the square of one that is not would be infinite, and no journal holds that.
+    return min(_FAR, max(-_FAR, (share - q) / math.sqrt(variance))) if variance > 0.0 else 0.0
 
 
 def capped(limit: float, stakes: tuple[float, ...] = WORSE) -> tuple[float, ...]:

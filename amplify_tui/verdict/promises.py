@@ -163,7 +163,7 @@ def _rule(term: Term, condition: Condition, signal: Signal, *, limit: float, bel
     cohort: Cohort | None = "control" if control else condition.cohort or ("treatment" if signal.cohorts else None)
     unit: Unit = "share" if signal.total is not None else "latency" if signal.golden == "latency" else "number"
     return Rule(
-        name=condition.signal or "",
+        name=f"{condition.signal} (control)" if cohort == "control" else condition.signal or "",
         signal=condition.signal or "",
         cohort=cohort,
         limit=limit,

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from amplify_tui.verdict import forecast, words
 from amplify_tui.verdict.conditions import Rule, select
 from amplify_tui.verdict.model import Evidence, Expected, Reading, Term, TermVerdict
@@ -115,6 +117,8 @@ class _Case:
             return self._verdict("undecided", f"{said}: over what is allowed, and may be chance", needs, baseline)
         if needs:
             return self._verdict("undecided", f"{said}: too few requests to tell", needs, baseline)
+        if promise.proven and baseline and self.trial.best_proof < promise.proven_at:
+            return self._verdict("undecided", f"{said}: was never proven", "needs a phase with a control", baseline)
         if promise.proven and not baseline:
             odds = _odds(proof_so_far(promise, self.trial))
             if not is_proven(promise, self.trial):
@@ -166,7 +170,7 @@ class _Case:
         if self.tally.total <= 0.0:
             need = f"needs a first block of {words.duration(self.promise.block)}"
             return self._verdict("undecided", "nothing of this phase is counted yet", need, "before")
-        return self._judged(_beside(self.tally, before), baseline="before")
+        return self._judged(_standing_in(self.tally, before), baseline="before")
 
     def _not_applicable(self, why: str) -> TermVerdict:
         return self._verdict("undecided", f"does not apply: {why}", "the other conditions decide", applies=False)
@@ -249,16 +253,17 @@ class _Case:
     ) -> TermVerdict:
         promise = self.promise
         before = self.trial.before
-        tally = _beside(self.tally, before) if baseline and before is not None else self.tally
+        tally = _standing_in(self.tally, before) if baseline and before is not None else self.tally
         mine, other = estimate(promise, tally)
         newest = max(
             (min(r.data_at, r.received_at) for _, rs in self.heard for r in rs if r.status == "ok"), default=None
         )
         name = promise.rule.name
+        whom = f"{name} against control" if promise.control is not None else name
         return TermVerdict(
             id=self.id,
             answer=answer,
-            reason=f"{name}: {said}" if answer in ("blind", "error") else f"{name} {said}",
+            reason=f"{name} {said}" if said[0].isdigit() else f"{whom}: {said}",
             need=need if isinstance(need, str) else "; ".join(need),
             value=mine,
             control=other,
@@ -271,19 +276,9 @@ class _Case:
         )
 
 
-def _beside(tally: Tally, before: Tally) -> Tally:
-    """The treatment of this phase beside the control of the one before."""
-    return Tally(
-        since=tally.since,
-        until=tally.until,
-        bad=tally.bad,
-        total=tally.total,
-        control_bad=before.control_bad,
-        control_total=before.control_total,
-        value=tally.value,
-        control_value=before.control_value,
-        windows=tally.windows,
-    )
+def _standing_in(tally: Tally, before: Tally) -> Tally:
+    """The treatment of this phase beside the control of the one before; the little of its own counts for nothing."""
+    return replace(tally, control_bad=before.control_bad, control_total=before.control_total)
 
 
 def _odds(odds: float) -> str:

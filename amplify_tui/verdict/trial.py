@@ -41,9 +41,10 @@ class Trial(Struct, frozen=True, kw_only=True):
 
     until: up to when the data of each cohort (treatment, control) is in it: a request is evidence once. fail, proof:
     the bets that it is worse, and that it is not. control: bad and all requests of the control's blocks. best: the most
-    evidence for a fail that there ever was. fired_at: when it was enough. calm: the stretch since then in which it was
-    not worse. phases: of each step that is watched, what its phase has counted. before: the last of them in which the
-    control had enough requests to be compared with. starts: each spends alpha once.
+    evidence for a fail that there ever was, best_proof: for a proof. fired_at: when the first was enough. calm: the
+    stretch since then in which it was not worse. phases: of each step that is watched, what its phase has counted.
+    before: the last of them in which the control had enough requests to be compared with. starts: each spends alpha
+    once.
     """
 
     until: tuple[float, float] = (0.0, 0.0)
@@ -55,6 +56,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     ratios: Ratios = Ratios()
     control: tuple[float, float] = (0.0, 0.0)
     best: float = 0.0
+    best_proof: float = 0.0
     fired_at: float | None = None
     calm: Tally | None = None
     phases: dict[str, Tally] = {}

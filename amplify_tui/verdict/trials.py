@@ -82,7 +82,7 @@ def needed(promise: Promise, tally: Tally) -> int:
 def floor(promise: Promise, total: float, control_total: float) -> float:
     """The smallest difference of the two rates that matters: `harm` to all users, by the part that is exposed."""
     everyone = total + control_total
-    return promise.harm * everyone / total if total > 0.0 else 1.0
+    return min(1.0, promise.harm * everyone / total) if total > 0.0 else 1.0
 
 
 def allowed(promise: Promise, tally: Tally, control_bad: float, control_total: float) -> float:
@@ -152,7 +152,7 @@ def added(trial: Trial, promise: Promise, block: Block, askings: Sequence[Asking
         trial = replace(trial, fired_at=max(block.until), calm=None)
     elif trial.fired_at is not None:
         calm = _counted(trial.calm or Tally(since=block.since), block)
-        trial = replace(trial, calm=calm if is_within(promise, calm) else None)
+        trial = replace(trial, calm=calm if is_within(promise, beside(calm, trial.before)) else None)
     phases: dict[str, Tally] = {}
     before = trial.before
     for asking in askings:
@@ -164,6 +164,13 @@ def added(trial: Trial, promise: Promise, block: Block, askings: Sequence[Asking
                 before = tally
         phases[asking.ref] = tally
     return replace(trial, phases=phases, before=before)
+
+
+def beside(tally: Tally, before: Tally | None) -> Tally:
+    """The treatment of *tally*; beside the control of *before*, where it has none of its own."""
+    if before is None or tally.control_total > 0.0:
+        return tally
+    return replace(tally, control_bad=before.control_bad, control_total=before.control_total)
 
 
 def _has_enough_control(promise: Promise, tally: Tally) -> bool:
@@ -221,7 +228,9 @@ def _bet(
         fail = fail.on(share, q, stakes, inflation)
         proof = proof.on(share, proof_q, BETTER, inflation) if promise.proven else proof
     vif = trial.vif.add(residual(share, q, total if promise.independent else 1.0))
-    return replace(trial, fail=fail, proof=proof, vif=vif, best=max(trial.best, fail.log_e()))
+    best_proof = max(trial.best_proof, proof.log_e()) if proof.wealth else 0.0
+    best = max(trial.best, fail.log_e())
+    return replace(trial, fail=fail, proof=proof, vif=vif, best=best, best_proof=best_proof)
 
 
 def _tested(trial: Trial, promise: Promise, block: Block) -> Trial:

@@ -199,6 +199,14 @@ def test_an_override_starts_the_test_anew_and_sets_the_condition_aside() -> None
     assert ramp.run.step("ramp").status == "observing"
 
 
+def test_trying_a_stuck_gate_again_starts_its_test_anew() -> None:
+    ramp = Ramp()
+    ramp.until("HoldPlaced", BAD)
+    ramp.run.ok(c.Retry, step="ramp")
+    assert ramp.run.step("ramp").status == "observing"
+    assert (ramp.trial.starts, ramp.trial.fired_at) == (2, None)
+
+
 def test_a_trigger_compares_too_and_is_armed_again_once_the_evidence_is_good() -> None:
     ramp = Ramp(ERRORS, trigger=COMPARED)
     assert "TriggerFired" in kinds(ramp.until("TriggerFired", BAD, sense=True))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from amplify_tui.playbook.model import Condition
-from amplify_tui.verdict.model import Cohort, Reading, Status, Term
+from amplify_tui.verdict.bets import WORSE, Bet, Vif, expected_share, residual
+from amplify_tui.verdict.gate import judge_term
+from amplify_tui.verdict.model import Cohort, Expected, Reading, Status, Term
 from amplify_tui.verdict.promises import Promise, promise_of
 from amplify_tui.verdict.trial import Trial
 from amplify_tui.verdict.trials import Asking, advance
@@ -212,13 +215,50 @@ def test_the_same_question_is_one_trial_wherever_it_stands() -> None:
     assert len({of(TERM).key, of(stricter).key, of(LIMITED).key}) == 3
 
 
+COUNTS = st.one_of(st.floats(0.0, 1e18), st.floats(0.0, 1e-300), st.floats(0.0, 100.0))
+ODD = replace(TERM, signal=replace(SIGNAL, independent=True, pass_="proven"))
+
+
 @given(
     st.lists(
-        st.tuples(st.integers(-40, 400), st.sampled_from(["treatment", "control"]), st.floats(0.0, 1e18)), max_size=30
-    )
+        st.tuples(st.integers(-40, 400), st.sampled_from(["treatment", "control"]), COUNTS, st.floats(0.0, 1.0)),
+        max_size=30,
+    ),
+    st.sampled_from([TERM, ODD]),
 )
-def test_no_set_of_readings_breaks_a_trial(found: list[tuple[int, Cohort, float]]) -> None:
-    trial = go_on([reading(float(at), cohort, total=n, bad=n / 3) for at, cohort, n in found])
-    assert trial.fail.log_e() == trial.fail.log_e()
+def test_no_set_of_readings_breaks_a_trial_or_what_a_journal_holds_of_it(
+    found: list[tuple[int, Cohort, float, float]], term: Term
+) -> None:
+    seen = [reading(float(at), cohort, total=n, bad=n * part) for at, cohort, n, part in found]
+    trial = go_on(seen, term)
+    assert msgspec.json.decode(msgspec.json.encode(trial), type=Trial) == trial
     tally = trial.phases.get("ramp")
     assert tally is None or (tally.total >= tally.bad >= 0.0)
+    expected = Expected(since=T0 - 1000.0, trials={of(term).key: trial}, ref="ramp")
+    for now in (T0 - 990.0, T0 + 400.0):
+        assert judge_term(term, evidence(seen), expected, now).reason
+
+
+def test_a_trial_bets_as_the_bets_alone_do_with_the_inflation_of_earlier_blocks() -> None:
+    chance = random.Random(5)
+    counts = [(chance.randint(0, 5), 50.0, chance.randint(0, 9), 950.0) for _ in range(30)]
+    polls = []
+    for i, (bad, total, other_bad, other_total) in enumerate(counts):
+        polls.append(reading(30.0 * i, "treatment", bad=bad, total=total))
+        polls.append(reading(30.0 * i, "control", bad=other_bad, total=other_total))
+    bet, vif = Bet.of(WORSE), Vif()
+    for bad, total, other_bad, other_total in counts:
+        share, q = bad / max(1, bad + other_bad), expected_share(1.2, total, other_total)
+        if bad + other_bad:
+            bet, vif = bet.on(share, q, WORSE, vif.value()), vif.add(residual(share, q))
+        else:
+            vif = vif.skip()
+    assert go_on(polls).fail.log_e() == pytest.approx(bet.log_e())
+
+
+@pytest.mark.parametrize("term", [TERM, ODD])
+def test_a_cohort_of_next_to_nobody_breaks_no_journal(term: Term) -> None:
+    few = [reading(0.0, "treatment", total=1e-300, bad=1e-300), reading(0.0, "control", total=1e15, bad=0.0)]
+    trial = go_on([*few, *both(30.0)], term)
+    assert trial.blocks == 2
+    assert msgspec.json.decode(msgspec.json.encode(trial), type=Trial) == trial

@@ -169,7 +169,7 @@ def test_a_cohort_that_is_silent_is_blind_and_named(lost: str) -> None:
     story.readings = [one for one in story.readings if one.cohort != lost or one.data_at < T0 + 900.0]
     verdict = story.judged()
     assert verdict.answer == "blind"
-    assert verdict.reason.startswith(f"errors: {lost}: no data")
+    assert verdict.reason.startswith(f"errors against control: {lost}: no data")
 
 
 def test_a_proof_is_demanded_where_it_is_written() -> None:
@@ -208,6 +208,21 @@ def test_where_everybody_is_exposed_the_control_of_before_stands_in_for_an_hour(
     late = story.blocks(125, 0.01, None, exposure=1.0).judged()
     assert (late.answer, late.applies) == ("undecided", False)
     assert "the one before is 1h" in late.reason
+
+
+def test_where_everybody_is_exposed_a_proof_of_before_is_enough_and_none_is_not() -> None:
+    proven = Story(PROVEN).blocks(140)
+    assert proven.judged().answer == "pass"
+    assert proven.phase(everybody=True).blocks(10, 0.01, None, exposure=1.0).judged().answer == "pass"
+    never = Story(PROVEN).blocks(20).phase(everybody=True).blocks(10, 0.01, None, exposure=1.0).judged()
+    assert never.answer == "undecided"
+    assert never.reason.endswith("was never proven")
+
+
+def test_a_fail_recovers_against_the_control_of_before_where_nobody_is_in_it_any_more() -> None:
+    story = Story().blocks(20).blocks(100, 0.08).phase(everybody=True)
+    assert story.blocks(3, 0.05, None, exposure=1.0).judged().recovered is False
+    assert story.blocks(60, 0.005, None, exposure=1.0).judged().recovered
 
 
 def test_a_condition_that_does_not_apply_leaves_the_gate_to_the_others_and_needs_one() -> None:
