@@ -175,14 +175,19 @@ class ScrapeSource:
         )  # fmt: skip
 
     async def check(self, queries: Sequence[Query] = ()) -> list[Problem]:
-        """Whether every instance's metrics can be read now."""
+        """Whether every instance's metrics can be read now; then what the queries find on those pages."""
+        from amplify_tui.adapters.scrape_check import problems_of
+
+        self.watch(queries)
         await asyncio.gather(*(one.scrape(self._path, self._timeout, self._names) for one in self._instances))
         fix = f"{self._path} must answer in Prometheus' text format"
-        return [
+        found = [
             Problem(what=f"{one.target.instance}: {one.failure}", where=f"{one.target.url}{self._path}", fix=fix)
             for one in self._instances
             if one.failure
         ]
+        pages = [one.history[-1].page for one in self._instances if not one.failure]
+        return found + [problem for query in queries for problem in problems_of(query, pages)]
 
 
 class _View:

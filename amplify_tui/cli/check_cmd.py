@@ -48,4 +48,5 @@ def command(playbooks: tuple[str, ...], live: bool, pairs: tuple[str, ...], as_j
 
 def _told(path: str, problem: Any) -> str:
     kind = "warning: " if problem.severity == "warning" else ""
-    return f"{path}: {kind}{problem.message} [{problem.code}]\n{problem.hint}".rstrip()
+    place = f"{path}:{problem.line}:{problem.column}" if (problem.line, problem.column) != (1, 1) else path
+    return f"{place}: {kind}{problem.message} [{problem.code}]\n{problem.hint}".rstrip()

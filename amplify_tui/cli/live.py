@@ -19,11 +19,12 @@ from amplify_tui.engine.board import Board
 from amplify_tui.engine.create import default_actor
 from amplify_tui.engine.facts import Facts, explain, locks_of, look
 from amplify_tui.engine.locks import open_index
+from amplify_tui.engine.queries import queries_of
 from amplify_tui.engine.rundir import home
 from amplify_tui.engine.tidy import untidy
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.document import Document
-from amplify_tui.playbook.problems import Problem
+from amplify_tui.playbook.problems import START, Problem
 from amplify_tui.playbook.resolve import Unresolved
 from amplify_tui.run.inputs import missing
 from amplify_tui.run.plan import draft_plan
@@ -97,16 +98,18 @@ async def _services(facts: Facts) -> list[Found]:
 
 
 async def _sources(facts: Facts, world: LiveWorld) -> tuple[list[Found], list[Good]]:
-    """Each source in the playbook's order, a line for every one without an error."""
+    """Each source in the playbook's order, with what its signals ask; a line for every one without an error."""
     problems: list[Found] = []
     good: list[Good] = []
+    signals = facts.playbook.signals
     for name, spec in facts.playbook.sources.items():
         words: tuple[str, ...] = ()
         try:
             if kind_name(spec):
                 found, words = await _flag_server(facts, name, world.flags(name))
             elif spec.prometheus is not None or spec.scrape is not None:
-                found = await world.metrics(name).check()
+                asked = [q for key, one in signals.items() if one.source == name for q in queries_of(key, one)]
+                found = _once(await world.metrics(name).check(asked))
             else:
                 continue
         except AdapterError as error:
@@ -115,6 +118,11 @@ async def _sources(facts: Facts, world: LiveWorld) -> tuple[list[Found], list[Go
         if not any(one.severity == "error" for one in found):
             good.append(Good(source=name, text=", ".join(["ok", *words])))
     return problems, good
+
+
+def _once(found: list[Found]) -> list[Found]:
+    """Both cohorts of a signal ask the same of the same place."""
+    return list(dict.fromkeys(found))
 
 
 async def _flag_server(facts: Facts, name: str, provider: FlagProvider) -> tuple[list[Found], tuple[str, ...]]:
@@ -140,11 +148,12 @@ def _locks(facts: Facts) -> list[Found]:
 
 
 def _problem(document: Document, found: Found) -> Any:
+    span = document.place(found.where) or START
     return Problem(
         file=document.path,
-        line=1,
-        column=1,
-        end_column=1,
+        line=span.line,
+        column=span.column,
+        end_column=span.end_column if span is not START else 1,
         code="live",
         message=f"{found.what} ({found.where})" if found.where else found.what,
         hint=found.fix,

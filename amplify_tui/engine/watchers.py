@@ -15,18 +15,19 @@ from typing import Any, Final
 import msgspec
 
 from amplify_tui.adapters.flags.port import FlagWatcher
-from amplify_tui.adapters.ports import AdapterError, Query
+from amplify_tui.adapters.ports import AdapterError
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.budgets import Budgets
 from amplify_tui.engine.exposures import Exposures
 from amplify_tui.engine.facts import Facts
 from amplify_tui.engine.flag_stories import FlagStories
 from amplify_tui.engine.fleet import Fleet
+from amplify_tui.engine.queries import lost, queries_of
 from amplify_tui.engine.tidy import untidy
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.model import Signal
 from amplify_tui.run.state import State
-from amplify_tui.verdict.model import Cohort, FlagReading, Reading
+from amplify_tui.verdict.model import FlagReading
 
 FLAGS_S: Final = 1.0
 GIT_S: Final = 1.0
@@ -102,14 +103,14 @@ class Watchers:
     # --- signals ----------------------------------------------------------------------------------------------------
 
     def _signal(self, name: str, signal: Signal) -> Callable[[], Awaitable[None]]:
-        queries = [_query(name, signal, cohort) for cohort in (("treatment", "control") if signal.cohorts else (None,))]
+        queries = queries_of(name, signal)
 
         async def read() -> None:
             now = time.time()
             try:
                 readings = await self._world.metrics(signal.source).read(queries, now)
             except AdapterError as error:
-                readings = [_lost(q, signal.source, str(error), now) for q in queries]
+                readings = [lost(q, signal.source, str(error), now) for q in queries]
             for reading in readings:
                 self._board.signal(reading)
 
@@ -209,39 +210,6 @@ class Watchers:
                 "items": [{"sha": c.sha, "subject": c.subject, "author": c.author} for c in commits[:100]],
             },
         )
-
-
-def _query(name: str, signal: Signal, cohort: Cohort | None) -> Query:
-    value = getattr(signal.cohorts, cohort) if signal.cohorts and cohort else ""
-
-    def fill(text: str | None) -> str | None:
-        return text.replace("$cohort", value) if text is not None else None
-
-    return Query(
-        signal=name,
-        cohort=cohort,
-        value=fill(signal.value),
-        count=fill(signal.count),
-        bad=fill(signal.bad),
-        total=fill(signal.total),
-        as_increase=signal.as_ == "increase",
-        window=signal.window,
-        every=signal.every,
-    )
-
-
-def _lost(query: Query, source: str, note: str, now: float) -> Reading:
-    return Reading(
-        signal=query.signal,
-        source=source,
-        cohort=query.cohort,
-        status="error",
-        data_at=now,
-        received_at=now,
-        window_from=now - query.window,
-        window_to=now,
-        note=note,
-    )
 
 
 def _flags_of(stages: Any) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from amplify_tui.playbook.context import Context
 from amplify_tui.playbook.model import Input, Playbook
 from amplify_tui.playbook.names import Names
 from amplify_tui.playbook.outline import Structure, structure
-from amplify_tui.playbook.problems import Problem, Problems, render
+from amplify_tui.playbook.problems import Problem, Problems, Span, render
 from amplify_tui.playbook.registry import Registry
 from amplify_tui.playbook.shapes import MapShape, fields_of
 from amplify_tui.playbook.skeleton import Skeleton, skeleton
@@ -40,6 +40,13 @@ class Document:
     def structure(self) -> Structure:
         """Stages and steps without resolving anything."""
         return structure(self.bones)
+
+    def place(self, path: str) -> Span | None:
+        """Where `signals.errors.bad` or its like stands in the file; None where nothing does."""
+        node: yaml.Node | None = self.bones.root
+        for name in path.split("."):
+            node = node.items.get(name) if isinstance(node, yaml.Map) else None
+        return node.span if node is not None else None
 
 
 @dataclass(frozen=True, slots=True)

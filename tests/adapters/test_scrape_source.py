@@ -171,3 +171,27 @@ async def test_the_check_names_each_instance_that_cannot_be_scraped() -> None:
         w.pages.update({1: hits(1), 2: "<html>"})
         (problem,) = await w.source.check()
     assert problem.what.startswith("shop-2: /metrics: line 1 is no sample")
+
+
+def looking(**query: str) -> Query:
+    return Query(signal="errors", **query)  # type: ignore[arg-type]
+
+
+async def test_the_check_names_what_no_instance_has_and_lets_errors_that_never_happened_be() -> None:
+    page = 'hits_total{code="200",variant="on"} 7\nhits_total{code="200",variant="off"} 7\n'
+    fine = looking(bad='hits_total{code=~"5.."}', total='hits_total{variant="on"}')
+    async with world(2) as w:
+        w.pages.update({1: page, 2: page})
+        assert await w.source.check([fine]) == []
+        bad, total = await w.source.check([looking(bad="errors_total", total="rate(hits_total[1m])")])
+        (cohort,) = await w.source.check(
+            [looking(bad="hits_total", total='hits_total{variant="blue"}', cohort="treatment", cohort_value="blue")]
+        )
+        (value,) = await w.source.check([looking(value="p99 of seconds")])
+    assert (bad.severity, bad.where, bad.what) == ("warning", "signals.errors.bad", "there is no metric errors_total")
+    assert "counts as 0 errors" in bad.fix
+    assert (total.severity, total.where) == ("error", "signals.errors.total")
+    assert "without functions or ranges" in total.what
+    assert cohort.what == 'the cohort treatment matches nothing: no series of hits_total has variant="blue"'
+    assert cohort.fix == "it has off, on"
+    assert value.what == "there is no metric seconds_bucket"

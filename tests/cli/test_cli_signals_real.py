@@ -1,0 +1,52 @@
+"""`check --live` looks at the queries of signals, and says where in the file they stand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import unavailable
+from tests.engine.crash_world import amplify, plain_playbook, step
+from tests.real import services
+from tests.real.install import Unavailable
+
+pytestmark = pytest.mark.real
+
+GO = step("go", "confirm", {"ask": "Go?"})
+
+
+@pytest.fixture
+def server() -> Iterator[services.Prometheus]:
+    try:
+        with services.prometheus("global: {scrape_interval: 1s}\n") as running:
+            yield running
+    except Unavailable as why:
+        unavailable(why)
+
+
+def test_each_query_of_a_signal_is_asked_once_and_named_by_its_place(
+    home: Path, tmp_path: Path, repo: Path, server: services.Prometheus
+) -> None:
+    wrong = {"golden": "errors", "source": "prom", "bad": "sum(rate(b[1m])", "total": "sum(rate(gone_total[1m]))"}
+    cohorts = {"treatment": "on", "control": "off"}
+    fine = {"golden": "traffic", "source": "prom", "bad": "timestamp(vector(1))", "total": "timestamp(vector(1))"}
+    file = tmp_path / "playbook.yaml"
+    more = {
+        "sources": {"prom": {"prometheus": server.url}},
+        "signals": {"errors": {**wrong, "cohorts": cohorts}, "ok": fine},
+    }
+    file.write_text(plain_playbook(repo, [GO], **more))
+    said = amplify("check", str(file), "--live", "--json")
+    assert said.returncode == 2, said.stdout
+    live = [one for one in json.loads(said.stdout)["problems"] if "signals." in one["message"]]
+    assert [(one["severity"], one["code"]) for one in live] == [("error", "live"), ("warning", "live")], said.stdout
+    syntax, gone = live
+    assert "parse error" in syntax["message"]
+    assert "there is no metric gone_total (signals.errors.total)" in gone["message"]
+    lines = file.read_text().splitlines()
+    assert '"bad":' in lines[syntax["line"] - 1]
+    assert '"total":' in lines[gone["line"] - 1]
+    assert f"{file}:{gone['line']}:" in amplify("check", str(file), "--live").stdout
