@@ -74,11 +74,12 @@ def _start_run(world: World) -> tuple[RunDir, subprocess.Popen[bytes]]:
 
 
 async def _ready(folder: RunDir, process: subprocess.Popen[Any]) -> None:
+    from amplify_tui.drill.world import START_WITHIN
     from amplify_tui.engine.client import RunClient, UnreachableError
 
     client = RunClient(folder.path)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(START_WITHIN):
             while True:
                 try:
                     await client.connect()

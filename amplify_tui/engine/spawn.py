@@ -26,7 +26,7 @@ from amplify_tui.engine import proc
 from amplify_tui.engine.client import RunClient, UnreachableError
 from amplify_tui.engine.proc import Mark
 
-READY_SECONDS: Final = 10.0
+READY_SECONDS: Final = 30.0
 _PR_SET_PDEATHSIG: Final = 1
 _TAIL_BYTES: Final = 2000
 

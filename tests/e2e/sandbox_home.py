@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from amplify_tui.drill import janitor, lifeline
 
 AMPLIFY = (sys.executable, "-m", "amplify_tui")
-WITHIN = 30.0
+WITHIN = 90.0
 Process = tuple[str, int, str]  # its name, its pid and its start time: a pid alone may be a stranger's later
 
 
@@ -21,8 +22,8 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
-        self.temporary = folder / "t"
-        self.temporary.mkdir()
+        # A socket's path has to be short, and a test's own folder may lie deep.
+        self.temporary = Path(tempfile.mkdtemp(prefix="amp-"))
         self.env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {
             "AMPLIFY_HOME": str(self.home),
             "TMPDIR": str(self.temporary),

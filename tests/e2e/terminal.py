@@ -18,7 +18,7 @@ from typing import Any, Self
 import pexpect
 import pyte
 
-WITHIN = 30.0  # seconds; what takes longer says so itself
+WITHIN = 90.0  # seconds; what takes longer says so itself
 AGAIN = 1.0  # after that long an Enter is no repeat of the one before
 STAYS = 0.7  # seconds that the focus has to stand still
 ALTERNATE = 1049

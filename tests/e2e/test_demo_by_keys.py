@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -17,17 +18,19 @@ from terminal import Terminal
 from amplify_tui.drill import lifeline
 from amplify_tui.drill.demo import demo_env
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 WORLD = {"owner", "janitor", "traffic", "flagserver", "services", "sink", "conductor"}
 DRAFT = "a draft: nothing has been done yet"
 AT_10 = r"10 % (settles|bakes)"
-SLOW = 120.0  # seconds: a ramp of four phases on a busy machine
+SLOW = 300.0  # seconds: a ramp of four phases on a busy machine
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    yield made
+    shutil.rmtree(made.temporary, ignore_errors=True)
 
 
 @pytest.fixture

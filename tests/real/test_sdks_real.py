@@ -41,7 +41,7 @@ FOR_ALL = {"share-default-100", "share-userId-100", "share-sessionId-100", "ever
 FOR_NOBODY = {"share-default-0", "share-userId-0", "share-sessionId-0", "share-tenantId-0", "off"}
 
 
-@pytest.mark.timeout(300)  # a quarter of a million evaluations
+@pytest.mark.timeout(900)  # a quarter of a million evaluations
 async def test_every_user_gets_the_same_flags_and_variants_on_both_servers_from_either_sdk(
     real: Target, bundled: Target
 ) -> None:
