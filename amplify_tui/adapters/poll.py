@@ -81,11 +81,11 @@ class InstanceProbe:
             answer = await self._wire.get(health.path, health.timeout)
         except AdapterError as error:
             return self._reading(status="error", note=f"health: {error.what}")
-        self._data_at = answer.at
+        self._data_at, latency = answer.at, answer.latency
         ok = answer.status == health.expect.status
         notes = [] if ok else [_refused(answer, health)]
-        if ok and answer.latency > health.timeout / 2:
-            notes.append(f"slow: health took {answer.latency * 1000:.0f} ms of {health.timeout * 1000:.0f}")
+        if ok and latency > health.timeout / 2:
+            notes.append(f"slow: health took {latency * 1000:.0f} ms of {health.timeout * 1000:.0f}")
         facts: dict[str, Any] = {}
         try:
             if target.version.path != health.path:
@@ -93,7 +93,7 @@ class InstanceProbe:
             facts = _facts(answer, target)
         except AdapterError as error:
             notes.append(f"version: {error.what}")
-        return self._reading(status="ok", note="; ".join(notes), ok=ok, latency=answer.latency, **facts)
+        return self._reading(status="ok", note="; ".join(notes), ok=ok, latency=latency, **facts)
 
     def _reading(self, **known: Any) -> InstanceReading:
         target, now = self.target, time()

@@ -80,7 +80,8 @@ class Prometheus:
         return [self._reading(query, answers, at, received) for query in queries]
 
     async def _ask(self, text: str, at: float) -> Scalar | AdapterError:
-        question = {"query": text, "time": f"{at:.3f}", "timeout": f"{self._timeout:g}s"}
+        # In milliseconds: Prometheus knows no fractions of a second.
+        question = {"query": text, "time": f"{at:.3f}", "timeout": f"{self._timeout * 1000:.0f}ms"}
         try:
             return scalar(await self._answer(self._http, "/api/v1/query", question), at)
         except AdapterError as error:

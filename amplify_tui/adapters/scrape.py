@@ -135,7 +135,8 @@ class ScrapeSource:
         """One reading per query, in their order. The first ones are nodata: a rate needs two scrapes."""
         self.watch(queries)
         await self.scrape(at)
-        return [self._reading(query, at) for query in queries]
+        received = self._clock()
+        return [self._reading(query, at, received) for query in queries]
 
     async def range(self, queries: Sequence[Query], start: float, end: float, step: float) -> list[list[Reading]]:
         raise no_past(self.source, "a service tells its counters of now")
@@ -161,7 +162,7 @@ class ScrapeSource:
             for one in self._instances:
                 one.forget(at - self._longest - 3 * self._every)
 
-    def _reading(self, query: Query, at: float) -> Reading:
+    def _reading(self, query: Query, at: float, received: float) -> Reading:
         window = query.every if query.as_increase else query.window
         view = _View(self._instances, at, window, self._every, self._timeout)
         numbers = {name: view.number(parsed, query) for name, parsed in _parsed(query).items()}
@@ -170,7 +171,7 @@ class ScrapeSource:
         counted = numbers["total"] if query.total is not None else numbers["count"]
         held = view.grown / counted.value if counted.value else 0.0  # the seconds that were really covered
         return reading_of(
-            query, numbers, source=self.source, at=at, received=self._clock(), window=window,
+            query, numbers, source=self.source, at=at, received=received, window=window,
             per=1.0 if query.as_increase else held, window_from=view.first,
         )  # fmt: skip
 

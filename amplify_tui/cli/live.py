@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.adapters.git.repo import repository_problems
+from amplify_tui.adapters.metrics.kinds import kind_name as gives_numbers
 from amplify_tui.adapters.poll import InstancePoller, targets
 from amplify_tui.adapters.ports import AdapterError, FlagProvider, Surveys
 from amplify_tui.adapters.ports import Problem as Found
@@ -107,7 +108,7 @@ async def _sources(facts: Facts, world: LiveWorld) -> tuple[list[Found], list[Go
         try:
             if kind_name(spec):
                 found, words = await _flag_server(facts, name, world.flags(name))
-            elif spec.prometheus is not None or spec.scrape is not None:
+            elif gives_numbers(spec):
                 asked = [q for key, one in signals.items() if one.source == name for q in queries_of(key, one)]
                 found = _once(await world.metrics(name).check(asked))
             else:

@@ -54,6 +54,7 @@ class Board:
         self._budgets: dict[str, deque[BudgetReading]] = {}
         self._well: dict[str, bool] = {}
         self._back: dict[str, float] = {}
+        self._listeners: list[Callable[[InstanceReading], None]] = []
 
     def connect(self, post: Post) -> None:
         """Followers get what is posted from now on."""
@@ -69,8 +70,14 @@ class Board:
         if self._post is not None:
             self._post(key, value)
 
+    def listen(self, listener: Callable[[InstanceReading], None]) -> None:
+        """Each look at an instance goes to *listener* too, from now on."""
+        self._listeners.append(listener)
+
     def instance(self, reading: InstanceReading) -> None:
         """What an instance last answered; earlier answers stay as long as they tell a change."""
+        for listener in self._listeners:
+            listener(reading)
         self._answers(f"{reading.service}/{reading.instance}", reading.status == "ok", reading.received_at)
         history = self._fleet.setdefault((reading.service, reading.instance), [])
         history.append(reading)

@@ -20,6 +20,7 @@ from amplify_tui.verdict.model import Evidence
 
 if TYPE_CHECKING:
     from amplify_tui.adapters.flags.port import FlagKind, FlagWatcher
+    from amplify_tui.adapters.poll import Target
 
 DEFAULT_TIMEOUT_S = 3.0
 
@@ -76,32 +77,31 @@ class LiveWorld:
         return self.flag_kind(source).watch(self.flags(source), source, flags)
 
     def metrics(self, source: str) -> MetricSource:
-        """The metric source of that name."""
+        """The metric source of that name. Raises Invalid where it gives no numbers, NotFound for a missing secret."""
         if source not in self._metrics:
             self._metrics[source] = self._open_metrics(source, self._source(source))
         return self._metrics[source]
 
     def _open_metrics(self, name: str, spec: Source) -> MetricSource:
-        if spec.prometheus is not None:
-            from amplify_tui.adapters.prometheus import Prometheus
+        from amplify_tui.adapters.metrics.kinds import kind_of
+        from amplify_tui.adapters.metrics.port import MetricOpening
 
-            headers = {key: self.reveal(value) for key, value in spec.headers.items()}
-            return Prometheus(
-                self.reveal(spec.prometheus),
-                source=name,
-                headers=headers,
-                token=self.reveal(spec.token or ""),
-                timeout=spec.timeout or DEFAULT_TIMEOUT_S,
-                lag=spec.lag,
-            )
-        if spec.scrape is not None:
-            from amplify_tui.adapters.poll import targets
-            from amplify_tui.adapters.scrape import ScrapeSource
+        opening = MetricOpening(
+            name=name,
+            source=spec,
+            reveal=self.reveal,
+            base=self.repo_path,
+            every=self._pace(name),
+            timeout=spec.timeout or DEFAULT_TIMEOUT_S,
+            targets=self._targets,
+            listen=self._board.listen,
+        )
+        return kind_of(spec, name).open(opening)
 
-            found = targets(spec.scrape, self.playbook.services[spec.scrape])
-            every, path = spec.every or self._pace(name), spec.path or "/metrics"
-            return ScrapeSource(found, source=name, every=every, path=path, timeout=spec.timeout or DEFAULT_TIMEOUT_S)
-        raise Invalid(f"sources.{name} gives no numbers", fix="name a source with `prometheus:` or `scrape:`")
+    def _targets(self, service: str) -> list[Target]:
+        from amplify_tui.adapters.poll import targets
+
+        return targets(service, self.playbook.services[service])
 
     def notifier(self, stakeholder: str) -> Notifier:
         """One stakeholder's channel, with its secrets put in just now."""
@@ -116,7 +116,7 @@ class LiveWorld:
         )
 
     def _pace(self, source: str) -> float:
-        """How often a scrape is worth it: as often as the signal that reads it most often."""
+        """How often a source is worth asking: as often as the signal that reads it most often."""
         return min((s.every for s in self.playbook.signals.values() if s.source == source), default=5.0)
 
     def on_refresh(self, look: Looker) -> None:

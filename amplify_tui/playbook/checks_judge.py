@@ -31,11 +31,9 @@ def source(rules: Rules, visit: Visit) -> None:
         return
     if found[0] == "use":
         _foreign(rules, node)
-    for key, owner in (("with", "use"), ("branch", "flagfile"), ("remote", "flagfile")):
+    for key, owner in (("with", "use"), ("branch", "flagfile"), ("remote", "flagfile"), ("at", "http")):
         if key in node.items and found[0] != owner:
             rules.report(node.keys[key], "source-kind", f"{key} belongs to a source with `{owner}:`", "take it out")
-    if found[0] in ("http", "probes"):
-        rules.not_yet(node.keys[found[0]], f"a source of kind {found[0]}", "use prometheus or scrape")
     if found[0] in ("scrape", "probes"):
         rules.refer(node.items[found[0]], "services", "service")
     if found[0] == "unleash" and "token" not in node.items:
@@ -49,7 +47,7 @@ def _foreign(rules: Rules, node: Map) -> None:
     if name is None:
         return
     if name not in known:
-        missing = "install the package that brings it (entry point amplify_tui.flags)"
+        missing = "install the package that brings it (entry point amplify_tui.flags or amplify_tui.metrics)"
         hint = suggest(name, known, "installed are") or missing
         rules.report(node.items["use"], "unknown-source-kind", f'no package brings a source of kind "{name}"', hint)
     elif "with" not in node.items and any(one.required for one in fields_of(known[name]).values()):
@@ -66,7 +64,7 @@ def signal(rules: Rules, visit: Visit) -> None:
     if found not in (["value", "count"], ["bad", "total"]) and not alone:
         message = f"a signal has value and count, or bad and total; this has {listing(found) or 'neither'}"
         rules.report(node, "signal-shape", message, "count is how many requests a value speaks for")
-    if of is not None and not any(kind in of.items for kind in METRIC_KINDS):
+    if of is not None and not rules.serves(of, METRIC_KINDS, rules.registry.numbers):
         at = node.items["source"]
         rules.report(at, "wrong-source", f'source "{text(at)}" measures nothing', "flags have no signals")
     if of is not None and "prometheus" in of.items:

@@ -129,6 +129,7 @@ class Source(Base, frozen=True):
     lag: Dur = 0.0
     every: Dur | None = None
     path: str | None = None
+    at: str | None = None
     environment: str | None = None
     project: str = "default"
     poll: Dur = 15.0

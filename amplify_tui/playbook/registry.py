@@ -55,8 +55,18 @@ class VerbSpec(Struct, frozen=True, kw_only=True):
 
 
 class Registry(dict[str, VerbSpec]):
-    """The verbs by name; and the kinds of source of other packages: the fields of `with:` by the name of `use:`."""
+    """The verbs by name; and the kinds of source of other packages: the fields of `with:` by the name of `use:`.
 
-    def __init__(self, verbs: Mapping[str, VerbSpec], kinds: Mapping[str, type[Struct]] | None = None) -> None:
+    flags, numbers: what each of those kinds serves; a name may be in both.
+    """
+
+    def __init__(
+        self,
+        verbs: Mapping[str, VerbSpec],
+        flags: Mapping[str, type[Struct]] | None = None,
+        numbers: Mapping[str, type[Struct]] | None = None,
+    ) -> None:
         super().__init__(verbs)
-        self.kinds: Mapping[str, type[Struct]] = dict(kinds or {})
+        self.flags = frozenset(flags or ())
+        self.numbers = frozenset(numbers or ())
+        self.kinds: Mapping[str, type[Struct]] = {**(flags or {}), **(numbers or {})}

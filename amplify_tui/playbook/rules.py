@@ -12,7 +12,7 @@ from amplify_tui.playbook.templates import has_expr
 from amplify_tui.playbook.yaml import Map, Node, Scalar, Seq
 
 METRIC_KINDS = ("prometheus", "scrape", "probes", "http")
-FLAG_KINDS = ("unleash", "flagfile", "use")
+FLAG_KINDS = ("unleash", "flagfile")
 
 
 class Rules:
@@ -55,9 +55,16 @@ class Rules:
     def flag_source(self, node: Node | None) -> None:
         """Reports a source that does not exist, or that serves no flags."""
         source = self.refer(node, "sources", "source")
-        if node is not None and source is not None and not any(kind in source.items for kind in FLAG_KINDS):
+        if node is not None and source is not None and not self.serves(source, FLAG_KINDS, self.registry.flags):
             message = f'source "{text(node)}" serves no flags'
             self.report(node, "flag-source", message, "a source of flags has unleash: or flagfile:")
+
+    def serves(self, source: Map, ours: Iterable[str], of_packages: Iterable[str]) -> bool:
+        """Whether a source is of one of these kinds; one whose `use:` nobody brings is reported as such alone."""
+        used = text(source.items.get("use"))
+        if used is not None and (used in of_packages or used not in self.registry.kinds):
+            return True
+        return any(kind in source.items for kind in ours)
 
     def roles(self, nodes: Iterable[Node]) -> None:
         """Reports roles that a playbook with a list of roles does not have. Without a list any role may be claimed."""

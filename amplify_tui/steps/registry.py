@@ -8,7 +8,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Final, cast
 
-from amplify_tui.adapters.flags.kinds import foreign_fields
+from amplify_tui.adapters.flags import kinds as flags
+from amplify_tui.adapters.metrics import kinds as metrics
 from amplify_tui.playbook.registry import Registry, VerbSpec
 from amplify_tui.steps.verb import Verb
 
@@ -59,7 +60,8 @@ def verb(name: str) -> Verb:
 @cache
 def specs() -> Registry:
     """What the playbook's checker needs of every verb, and of the kinds of source that other packages bring."""
-    return Registry({name: _spec(found) for name, found in VERBS.items()}, foreign_fields())
+    verbs = {name: _spec(found) for name, found in VERBS.items()}
+    return Registry(verbs, flags=flags.foreign_fields(), numbers=metrics.foreign_fields())
 
 
 def _spec(found: Verb) -> VerbSpec:

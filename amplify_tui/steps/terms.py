@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 from amplify_tui.adapters.flags.kinds import kind_name
+from amplify_tui.adapters.metrics.kinds import lag_of
 from amplify_tui.adapters.ports import Invalid
 from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook
 from amplify_tui.verdict.bake import settle_for
@@ -52,7 +53,7 @@ def term_of(entry: GateEntry, playbook: Playbook, name: str = "") -> Term:
         known = ", ".join([*BUILTINS, *playbook.signals])
         raise Invalid(f"a gate asks for {entry.signal or 'nothing'}", fix=f"known are {known}")
     source = playbook.sources.get(signal.source)
-    lag = source.lag if source else 0.0
+    lag = lag_of(source) if source else 0.0
     return Term(id=name or _id_of(entry), condition=entry, signal=signal, lag=lag, alpha=alpha_of(playbook))
 
 
@@ -61,7 +62,7 @@ def _burning(entry: Condition, playbook: Playbook, name: str) -> Term:
     if slo is None:
         raise Invalid(f"a gate asks for the slo {entry.slo}", fix=f"known are {', '.join(playbook.slos) or 'none'}")
     source = playbook.sources.get(slo.source)
-    lag = source.lag if source else 0.0
+    lag = lag_of(source) if source else 0.0
     return Term(id=name or f"slo {entry.slo}", condition=entry, slo=slo, lag=lag)
 
 

@@ -14,6 +14,7 @@ from typing import Final, cast
 from msgspec import Struct
 
 from amplify_tui.adapters.flags.port import FlagKind
+from amplify_tui.adapters.metrics import kinds as metrics
 from amplify_tui.adapters.ports import Invalid, NotFound
 from amplify_tui.playbook.model import Source
 
@@ -24,8 +25,11 @@ _OURS: Final = {"unleash": "unleash.kind:UnleashKind", "flagfile": "flagfile.kin
 
 
 def kind_name(source: Source) -> str:
-    """The name of the kind that serves a source's flags; "" where it serves none."""
-    return next((name for name in _OURS if getattr(source, name) is not None), source.use or "")
+    """The name of the kind that serves a source's flags; "" where it serves none, as what only gives numbers."""
+    used = source.use or ""
+    if used not in foreign() and used in metrics.foreign():
+        used = ""
+    return next((name for name in _OURS if getattr(source, name) is not None), used)
 
 
 def kind_of(source: Source, name: str) -> FlagKind:
