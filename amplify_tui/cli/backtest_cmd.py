@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,15 +17,20 @@ from amplify_tui.adapters.recorded import recorded
 from amplify_tui.cli.common import good_playbook, input_values
 from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.gates import Gate, gate_of
+from amplify_tui.cli.past import read_past
 from amplify_tui.cli.sweep import tell, variations
+from amplify_tui.playbook.values import BadValue, parse_duration
 from amplify_tui.verdict.backtest import Moment, Outcome, outcome, replay
+from amplify_tui.verdict.model import Reading
 from amplify_tui.verdict.words import count, duration, plural
 
 
 @click.command("backtest")
 @click.argument("playbook")
 @click.option("--step", "step_id", required=True, help="The step whose gate is asked: a rollout, monitor or verify.")
-@click.option("--data", required=True, metavar="FILE", help="CSV or JSON lines; - reads standard input.")
+@click.option("--data", metavar="FILE", help="Recorded readings: CSV or JSON lines; - reads standard input.")
+@click.option("--last", metavar="SPAN", help="In place of --data: the sources' own past, like 6h.")
+@click.option("--until", metavar="TIME", help="With --last: where it ends; now without it.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="The value of an input.")
 @click.option("--sweep", multiple=True, metavar="KEY=A,B,…", help="Also with other values of limit, for or bake.")
 @click.option("--onset", metavar="TIME", help="When the trouble began: fails before it are false ones.")
@@ -32,7 +38,9 @@ from amplify_tui.verdict.words import count, duration, plural
 def command(
     playbook: str,
     step_id: str,
-    data: str,
+    data: str | None,
+    last: str | None,
+    until: str | None,
     pairs: tuple[str, ...],
     sweep: tuple[str, ...],
     onset: str | None,
@@ -43,16 +51,21 @@ def command(
     Exit 0 where it ends in pass or undecided, 1 where it ends in anything else; a sweep always exits 0.
     """
     document = good_playbook(playbook)
-    gate = gate_of(document, step_id, input_values(document, pairs))
-    try:
-        readings = recorded(_text(data), gate.signals, name=data)
-    except Invalid as error:
-        raise Failure(error.what, where=error.where, next_=error.fix or "mend the file", code=2) from error
+    inputs = input_values(document, pairs)
+    gate = gate_of(document, step_id, inputs)
+    if (data is None) == (last is None):
+        raise Failure("a backtest needs readings", next_="give either --data FILE or --last SPAN", code=2)
+    if data is not None:
+        readings = _of_file(data, gate)
+    else:
+        end = time.time() if until is None else _time(until, "--until")
+        readings = read_past(document, gate, inputs, end - _span(last or ""), end)
     gate = gate.told_by({reading.signal for reading in readings})
     if not gate.terms:
-        raise Failure(f"{data} holds no reading of {', '.join(gate.left_out)}", next_="look at the file", code=2)
+        missing = ", ".join(gate.left_out)
+        raise Failure(f"{data or last} holds no reading of {missing}", next_="look at the signals' source", code=2)
     readings = [reading for reading in readings if reading.signal in gate.asks]
-    began = _time(onset) if onset is not None else None
+    began = _time(onset, "--onset") if onset is not None else None
     if sweep:
         tell(gate, readings, variations(sweep), began, as_json=as_json)
         return
@@ -63,6 +76,20 @@ def command(
     else:
         _tell(gate, moments, outcome(moments, bake=gate.bake, onset=began), len(readings), began)
     raise SystemExit(0 if moments[-1].verdict.answer in ("pass", "undecided") else 1)
+
+
+def _of_file(data: str, gate: Gate) -> list[Reading]:
+    try:
+        return recorded(_text(data), gate.signals, name=data)
+    except Invalid as error:
+        raise Failure(error.what, where=error.where, next_=error.fix or "mend the file", code=2) from error
+
+
+def _span(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except BadValue as error:
+        raise Failure(f"--last {text} is refused", why=error.message, next_=error.hint, code=2) from error
 
 
 def _text(data: str) -> str:
@@ -117,7 +144,7 @@ def _clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _time(text: str) -> float:
+def _time(text: str, option: str) -> float:
     try:
         return float(text)
     except ValueError:
@@ -128,5 +155,5 @@ def _time(text: str) -> float:
         found = None
     if found is None or found.tzinfo is None:
         next_ = "write Unix seconds, or 2026-11-28T14:02:11Z"
-        raise Failure(f"--onset {text} is no time with a zone", next_=next_, code=2)
+        raise Failure(f"{option} {text} is no time with a zone", next_=next_, code=2)
     return found.timestamp()

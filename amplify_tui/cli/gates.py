@@ -43,6 +43,12 @@ class Gate(Struct, frozen=True, kw_only=True):
         return replace(self, terms=kept, left_out=(*left, *self.left_out))
 
 
+def names_of(document: Document, inputs: Mapping[str, Any]) -> Context:
+    """The names that a section may use without a run: the inputs that were given or have a default."""
+    given = {name: inputs.get(name, spec.default) for name, spec in document.inputs.items()}
+    return Context({"inputs": {name: value for name, value in given.items() if value is not None}})
+
+
 def _asking(document: Document, names: Context) -> dict[str, Any]:
     """The sections that may ask for sequential tests: all of a release share one chance of a false fail."""
     keys = [key for key in ("stages", "rollback") if key in document.raw]
@@ -58,8 +64,7 @@ def gate_of(document: Document, step_id: str, inputs: Mapping[str, Any]) -> Gate
     if bone.verb not in GATES:
         next_ = f"name a step with one of {', '.join(GATES)}"
         raise Failure(f"step {step_id} has no gate", why=f"it is a {bone.verb}", next_=next_, code=2)
-    given = {name: inputs.get(name, spec.default) for name, spec in document.inputs.items()}
-    names = Context({"inputs": {name: value for name, value in given.items() if value is not None}})
+    names = names_of(document, inputs)
     try:
         signals = resolve_section(document, "signals", names)
         fields = resolve_fields(document, Step(id=step_id, verb=bone.verb, fields=None), names, specs())

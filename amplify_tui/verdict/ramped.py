@@ -26,7 +26,7 @@ READINGS: Final = 2
 _PATIENCE: Final = 2.0  # of max_age, until counts that never came are missed: they begin late
 
 _NEEDS: Final = {
-    "exposure": "needs the share that gets the flag to be the share that was asked for",
+    "exposure": "needs the share that was asked for",
     "drift": "needs the flag as the run left it: answer the hold",
 }
 

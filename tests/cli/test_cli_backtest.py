@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import unavailable
 from tests.engine.crash_world import amplify
+from tests.real import services
+from tests.real.install import Unavailable
 
 PLAYBOOK = """
 apiVersion: amplify/v1
@@ -120,3 +124,36 @@ def test_a_file_that_is_not_there_or_tells_nothing_is_named(home: Path, playbook
     (tmp_path / "empty.csv").write_text("at,signal\n", encoding="utf-8")
     said = amplify("backtest", str(playbook), "--step", "deploy", "--data", str(tmp_path / "empty.csv"))
     assert (said.returncode, "holds no reading of errors, latency" in said.stderr) == (2, True)
+
+
+def history(now: int) -> str:
+    """Twenty minutes of 20 requests a second, of which one in ten fails in the last five."""
+    lines = ["# TYPE a counter", *(f"a_total {20 * (at - now + 1200)} {at}" for at in range(now - 1200, now + 1, 10))]
+    lines += [
+        "# TYPE b counter",
+        *(f"b_total {max(0, 2 * (at - now + 300))} {at}" for at in range(now - 1200, now + 1, 10)),
+    ]
+    return "\n".join([*lines, "# EOF\n"])
+
+
+@pytest.mark.real
+def test_it_asks_a_prometheus_about_its_past_where_nothing_was_recorded(home: Path, tmp_path: Path) -> None:
+    written = PLAYBOOK.replace("rate(a[", "rate(a_total[").replace("rate(b[", "rate(b_total[")
+    playbook = tmp_path / "checkout.yaml"
+    playbook.write_text(written.replace("gate: [health, errors, latency]", "gate: [health, errors]"), encoding="utf-8")
+    now = int(time.time())
+    try:
+        with services.prometheus("global: {}\n", openmetrics=history(now)) as server:
+            asked = ["backtest", str(playbook), "--step", "deploy", "--last", "15m", "--until", str(now)]
+            said = amplify(*asked, "--set", f"url={server.url}", "--onset", str(now - 300))
+            wrong = amplify(*asked, "--set", f"url={server.url}", "--data", "x.csv")
+    except Unavailable as why:
+        unavailable(why)
+    assert said.returncode == 1, said.stdout + said.stderr
+    assert "0 false before" in said.stdout
+    assert "noticed after" in said.stdout
+    assert (wrong.returncode, "give either" in wrong.stderr) == (2, True)
+    down = amplify(*asked, "--set", "url=http://127.0.0.1:9")
+    assert (down.returncode, "no connection" in down.stderr) == (2, True)
+    unset = amplify(*asked)
+    assert (unset.returncode, "--set" in unset.stderr) == (2, True)
