@@ -261,7 +261,10 @@ class Surveys(Protocol):
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """What a signal asks of its source, for one cohort; `$cohort` is already filled in, with `cohort_value`."""
+    """What a signal asks of its source, for one cohort; `$cohort` is already filled in, with `cohort_value`.
+
+    state: the name (`alert`) and the labels of alerts, in place of expressions.
+    """
 
     signal: str
     cohort: Cohort | None = None
@@ -270,6 +273,7 @@ class Query(Struct, frozen=True, kw_only=True):
     count: str | None = None
     bad: str | None = None
     total: str | None = None
+    state: dict[str, str] | None = None
     as_increase: bool = False
     window: float = 30.0
     every: float = 5.0

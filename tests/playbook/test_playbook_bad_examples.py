@@ -12,7 +12,7 @@ from amplify_tui.playbook.document import Loaded, load
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
 CODES = """
-    alias-limit auto-full-undo bad-choice bad-default bad-duration bad-hours bad-id bad-percent bad-range
+    alert-in-rollback alias-limit auto-full-undo bad-choice bad-default bad-duration bad-hours bad-id bad-percent bad-range
     bad-regex bad-url bad-version bake-count bare-selector contract-before-monitor dash-from-expression
     duplicate-id duplicate-key empty-stages expr-in-key expr-syntax expr-type flag-shape flag-source
     forward-reference hosts-missing inverted-window last-phase-not-100 limit-shape literal-secret
