@@ -17,6 +17,7 @@ A *write* that may or may not have happened never raises: it answers `Unknown`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -261,7 +262,10 @@ class Surveys(Protocol):
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """What a signal asks of its source, for one cohort; `$cohort` is already filled in, with `cohort_value`."""
+    """What a signal asks of its source, for one cohort; `$cohort` is already filled in, with `cohort_value`.
+
+    state: the name (`alert`) and the labels of alerts, in place of expressions.
+    """
 
     signal: str
     cohort: Cohort | None = None
@@ -270,9 +274,15 @@ class Query(Struct, frozen=True, kw_only=True):
     count: str | None = None
     bad: str | None = None
     total: str | None = None
+    state: dict[str, str] | None = None
     as_increase: bool = False
     window: float = 30.0
     every: float = 5.0
+
+    def names_cohort(self, condition: str) -> bool:
+        """Whether a condition on a label holds the cohort's value, as a word of its own."""
+        word = re.escape(self.cohort_value)
+        return bool(word) and re.search(rf"(?<![\w-]){word}(?![\w-])", condition) is not None
 
 
 class MetricAbilities(Struct, frozen=True, kw_only=True):

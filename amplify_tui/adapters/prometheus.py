@@ -16,20 +16,29 @@ function. The window of a reading is the longest range its queries look back, ne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
 
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.http import Answer, Http, skew
-from amplify_tui.adapters.ports import AdapterError, MetricAbilities, NotFound, Problem, Query
-from amplify_tui.adapters.prometheus_answers import SKEW_TOLD, Scalar, matrix, scalar
+from amplify_tui.adapters.ports import AdapterError, Invalid, MetricAbilities, NotFound, Problem, Query
+from amplify_tui.adapters.prometheus_alerts import (
+    Board,
+    alert_problems,
+    alert_reading,
+    board,
+    expression,
+    past_reading,
+)
+from amplify_tui.adapters.prometheus_answers import SKEW_TOLD, Scalar, columns, matrix, scalar
 from amplify_tui.adapters.promql import lookback, seconds
 from amplify_tui.adapters.samples import Number, failed, reading_of
 from amplify_tui.verdict.model import Reading
 
+Seen = TypeVar("Seen")
 AT_ONCE: Final = 8
 MOST_POINTS: Final = 11_000  # of one series in one answer: Prometheus' own limit
 RANGE_TIMEOUT_S: Final = 30.0  # the past is asked for by people, and much of it at once
@@ -75,9 +84,29 @@ class Prometheus:
         """One reading per query, in their order. Each expression is asked once, whoever uses it."""
         wanted = {text for query in queries for text in expressions(query)}
         order = sorted(wanted)
+        told = await self._alerts() if any(query.state is not None for query in queries) else None
         answers = dict(zip(order, await asyncio.gather(*(self._ask(text, at) for text in order)), strict=True))
         received = time()
-        return [self._reading(query, answers, at, received) for query in queries]
+        return [
+            self._reading(query, answers, at, received)
+            if told is None or query.state is None
+            else alert_reading(query, told, source=self.source, at=at, received=received)
+            for query in queries
+        ]
+
+    async def _alerts(self) -> Board | AdapterError:
+        """What is red, and who says so: asked once for all signals of alerts."""
+
+        async def ask(path: str, **params: str) -> Answer | AdapterError:
+            try:
+                async with self._slots:
+                    return await self._http.read("GET", path, params=params or None)
+            except AdapterError as error:
+                return error
+
+        # The rules first: an alert that their evaluation raised is then surely among the alerts.
+        rules = await ask("/api/v1/rules", type="alert")
+        return board(await ask("/api/v1/alerts"), rules)
 
     async def _ask(self, text: str, at: float) -> Scalar | AdapterError:
         # In milliseconds: Prometheus knows no fractions of a second.
@@ -94,21 +123,28 @@ class Prometheus:
         """
         moments = [start + number * step for number in range(int((end - start) / step + 1e-9) + 1)]
         order = sorted({text for query in queries for text in expressions(query)})
-        columns = await asyncio.gather(*(self._ask_past(text, moments, step) for text in order))
-        found: list[list[Reading]] = [[] for _ in queries]
-        for number, at in enumerate(moments):
-            answers = {text: column[number] for text, column in zip(order, columns, strict=True)}
-            for query, readings in zip(queries, found, strict=True):
-                readings.append(self._reading(query, answers, at, at))
+        asked = await asyncio.gather(*(self._ask_past(text, moments, step, matrix) for text in order))
+        found: list[list[Reading]] = []
+        for query in queries:
+            if query.state is not None:
+                red = await self._ask_past(expression(query.state), moments, step, columns)
+                told = zip(moments, red, strict=True)
+                found.append([past_reading(query, one, source=self.source, at=at) for at, one in told])
+                continue
+            rows = ({text: asked[n][i] for n, text in enumerate(order)} for i in range(len(moments)))
+            found.append([self._reading(query, row, at, at) for at, row in zip(moments, rows, strict=True)])
         return found
 
-    async def _ask_past(self, text: str, moments: Sequence[float], step: float) -> list[Scalar | AdapterError]:
-        found: list[Scalar | AdapterError] = []
+    async def _ask_past(
+        self, text: str, moments: Sequence[float], step: float, read: Callable[..., Sequence[Seen | Invalid]]
+    ) -> list[Seen | AdapterError]:
+        """What *read* makes of the answers, at each moment; in parts where they are more than one answer may hold."""
+        found: list[Seen | AdapterError] = []
         while len(found) < len(moments):
             part = moments[len(found) : len(found) + MOST_POINTS]
             question = {"query": text, "start": f"{part[0]:.3f}", "end": f"{part[-1]:.3f}", "step": f"{step:.3f}"}
             try:
-                found += matrix(await self._answer(self._past, "/api/v1/query_range", question), part, step)
+                found += read(await self._answer(self._past, "/api/v1/query_range", question), part, step)
             except AdapterError as error:
                 found += [error] * len(part)
         return found
@@ -170,6 +206,9 @@ class Prometheus:
 
             looking = QueryCheck(self._ask, self._label_values, time(), await self._retention())
             found += await looking.problems(queries)
+        if any(query.state is not None for query in queries):
+            told = await self._alerts()
+            found += [p for query in queries if query.state is not None for p in alert_problems(query, told)]
         return found
 
     async def _label_values(self, metric: str, label: str) -> list[str]:

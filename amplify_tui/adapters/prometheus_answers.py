@@ -45,6 +45,16 @@ def matrix(answer: Answer, moments: Sequence[float], step: float) -> list[Scalar
 
     Raises Invalid where it is another shape.
     """
+    notes, apart = _notes(answer, answer.json())
+    found: list[Scalar | Invalid] = []
+    for moment, values in zip(moments, columns(answer, moments, step), strict=True):
+        several = _several(len(values), answer) if len(values) > 1 else None
+        found.append(several or Scalar(values[0] if values else None, moment, notes, apart))
+    return found
+
+
+def columns(answer: Answer, moments: Sequence[float], step: float) -> list[tuple[float, ...]]:
+    """What each series has at each of *moments*. Raises Invalid where the answer is another shape."""
     data = answer.json()
     held: dict[int, list[float]] = {}
     try:
@@ -55,18 +65,12 @@ def matrix(answer: Answer, moments: Sequence[float], step: float) -> list[Scalar
                 held.setdefault(round((float(at) - moments[0]) / step), []).append(float(value))
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
         raise _not_its(answer, error) from error
-    notes, apart = _notes(answer, data)
-    found: list[Scalar | Invalid] = []
-    for number, moment in enumerate(moments):
-        values = held.get(number, [])
-        several = _several(len(values), answer) if len(values) > 1 else None
-        found.append(several or Scalar(values[0] if values else None, moment, notes, apart))
-    return found
+    return [tuple(held.get(number, ())) for number in range(len(moments))]
 
 
 def _notes(answer: Answer, data: Any) -> tuple[tuple[str, ...], float]:
     """What the server warned of (a part of its stores did not answer), and how far its clock is ahead."""
-    told = [*(data.get("warnings") or []), *(data.get("infos") or [])]
+    told = [*(data.get("warnings") or []), *(data.get("infos") or [])] if isinstance(data, dict) else []
     notes = [clean(str(one), 160) for one in told]
     apart = skew(answer) or 0.0
     if abs(apart) > SKEW_TOLD:

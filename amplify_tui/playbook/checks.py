@@ -3,6 +3,7 @@
 checks_order.py   ids, needs, cycles, empty stages
 checks_judge.py   signals, sources, conditions, gates, triggers
 checks_compare.py   comparisons with control, and limits with a promise
+checks_pace.py    whether readings come often enough for windows and bakes
 checks_flags.py   flags that are ramped together
 checks_team.py    services, inputs, roles, stakeholders, secrets
 checks_verbs.py   what a verb's fields must say together
@@ -14,7 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from amplify_tui.playbook import checks_flags, checks_judge, checks_order, checks_reserved, checks_team, checks_verbs
+from amplify_tui.playbook import (
+    checks_flags,
+    checks_judge,
+    checks_order,
+    checks_pace,
+    checks_reserved,
+    checks_team,
+    checks_verbs,
+)
 from amplify_tui.playbook.model import (
     Condition,
     Input,
@@ -49,13 +58,13 @@ _BY_STRUCT: Final[dict[Any, tuple[Callable[[Rules, Visit], None], ...]]] = {
     Service: (checks_team.service,),
     Stakeholder: (checks_team.stakeholder, checks_reserved.struct),
     Source: (checks_judge.source,),
-    Signal: (checks_judge.signal,),
+    Signal: (checks_judge.signal, checks_pace.signal),
     Slo: (checks_judge.slo,),
     Limit: (checks_judge.limit,),
     Rollback: (checks_reserved.struct,),
     Condition: (checks_judge.condition,),
     Trigger: (checks_judge.condition, checks_judge.trigger),
-    Step: (checks_team.step_roles, checks_verbs.step),
+    Step: (checks_team.step_roles, checks_verbs.step, checks_pace.step),
 }
 
 

@@ -61,7 +61,9 @@ def signal(rules: Rules, visit: Visit) -> None:
     found = given(node, "value", "count", "bad", "total")
     of = rules.refer(node.items.get("source"), "sources", "source")
     alone = found == ["value"] and of is not None and "prometheus" not in of.items
-    if found not in (["value", "count"], ["bad", "total"]) and not alone:
+    if "state" in node.items:
+        _alerts(rules, node, of, found)
+    elif found not in (["value", "count"], ["bad", "total"]) and not alone:
         message = f"a signal has value and count, or bad and total; this has {listing(found) or 'neither'}"
         rules.report(node, "signal-shape", message, "count is how many requests a value speaks for")
     if of is not None and not rules.serves(of, METRIC_KINDS, rules.registry.numbers):
@@ -73,6 +75,27 @@ def signal(rules: Rules, visit: Visit) -> None:
     if isinstance(limit := node.items.get("limit"), Map):
         checks_units.bounds(rules, limit, node)
         checks_compare.condition(rules, limit, node)
+
+
+def _alerts(rules: Rules, node: Map, of: Map | None, parts: list[str]) -> None:
+    """A signal of alerts: which, from a Prometheus, and no query beside."""
+    state = node.items["state"]
+    if parts:
+        message = f"a signal of alerts has no query; this has {listing(parts)} beside state"
+        rules.report(node.keys[parts[0]], "signal-shape", message, "make it two signals")
+    if "alert" not in keys(state):
+        message = "state names no alert"
+        rules.report(
+            state, "signal-shape", message, "write state: {alert: HighErrorRate}, and labels where they matter"
+        )
+    if of is not None and "prometheus" not in of.items and "use" not in of.items:
+        rules.report(node.items["source"], "wrong-source", "alerts are read from a Prometheus", "name its source")
+
+
+def _in_rollback(rules: Rules, visit: Visit, at: Node, signal: Map | None) -> None:
+    if visit.where.rollback and signal is not None and "state" in signal.items:
+        message = "an alert may not hold up a rollback: it is red for what the rollback takes back"
+        rules.report(at, "alert-in-rollback", message, "leave it out here; rollback.when may name it")
 
 
 def _bare(rules: Rules, query: Node, key: str) -> None:
@@ -109,7 +132,8 @@ def condition(rules: Rules, visit: Visit) -> None:
         rules.report(node, "missing-key", "a condition lacks the key signal", "add signal, and above or below")
         return
     of = rules.refer(node.items["signal"], "signals", "signal")
-    needed = of is not None and "limit" not in of.items
+    needed = of is not None and "limit" not in of.items and "state" not in of.items
+    _in_rollback(rules, visit, node.items["signal"], of)
     _bounds(rules, node, needed=needed, hint="the signal has no limit of its own that it could inherit")
     if of is not None:
         checks_units.bounds(rules, node, of)
@@ -141,6 +165,9 @@ def gate_name(rules: Rules, visit: Visit) -> None:
         rules.report(
             visit.node, "unknown-signal", f'there is no signal or built-in "{name}"', suggest(name, known, "there are")
         )
+    elif "state" in keys(signals[name]):
+        found = signals[name]
+        _in_rollback(rules, visit, visit.node, found if isinstance(found, Map) else None)
     elif "limit" not in keys(signals[name]):
         message = f'signal "{name}" has no limit that this gate could judge it by'
         rules.report(visit.node, "no-limit", message, f"give it a limit, or write {{signal: {name}, above: …}}")

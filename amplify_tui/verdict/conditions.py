@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from amplify_tui.playbook.model import Condition, Limit, Signal
+from amplify_tui.verdict import alerts
 from amplify_tui.verdict.model import Cohort, Reading, Status, Term
 from amplify_tui.verdict.words import Unit
 
@@ -41,6 +42,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     increase: bool
     counted: bool
     unit: Unit
+    alerts: bool = False
 
     def is_bad(self, value: float) -> bool:
         """Whether *value* is on the wrong side; a value that equals the limit is good."""
@@ -63,14 +65,16 @@ def rule_of(term: Term) -> Rule | str:
     if condition is None or signal is None or not condition.signal:
         return "the condition names no signal"
     own = (condition.above, condition.below, condition.worse_than) != (None, None, None)
-    asked: Condition | Limit = condition if own or signal.limit is None else signal.limit
+    of_alerts = signal.state is not None
+    default = alerts.LIMIT if of_alerts else Limit()
+    asked: Condition | Limit = condition if own or not (signal.limit or of_alerts) else signal.limit or default
     refusal = _refusal(condition, asked)
     if refusal:
         return refusal
     above, below = asked.above, asked.below
     limit = above if above is not None else below
     assert limit is not None
-    inherited = signal.limit or Limit()
+    inherited = signal.limit or default
     every = _first(condition.every, signal.every)
     cohort: Cohort | None = condition.cohort or ("treatment" if signal.cohorts else None)
     samples = (condition.min_samples, inherited.min_samples, signal.min_samples)
@@ -81,7 +85,7 @@ def rule_of(term: Term) -> Rule | str:
         cohort=cohort,
         limit=limit,
         below=below is not None,
-        for_=_first(condition.for_, inherited.for_, 3.0 * every),
+        for_=_first(condition.for_, inherited.for_, 0.0 if of_alerts else 3.0 * every),
         every=every,
         window=signal.window,
         max_age=_first(condition.max_age, signal.max_age, term.lag + signal.window + 3.0 * every),
@@ -90,6 +94,7 @@ def rule_of(term: Term) -> Rule | str:
         increase=signal.as_ == "increase",
         counted=signal.total is not None or signal.count is not None,
         unit=_unit(signal),
+        alerts=of_alerts,
     )
 
 

@@ -24,7 +24,7 @@ class Reading(Struct, frozen=True, kw_only=True):
 
     For a pair `value` is bad/total and `bad`, `total` are what the source answered (per second, or counts where the
     signal says `as: increase`); `n` is the number of requests the window held. `data_at` is the data's own time, never
-    the query's; age is judged by it.
+    the query's; age is judged by it. red: of a signal of alerts, since when each is active; `value` is how many.
     """
 
     signal: str
@@ -39,6 +39,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     n: float | None = None
     bad: float | None = None
     total: float | None = None
+    red: tuple[float, ...] = ()
     note: str = ""
 
 

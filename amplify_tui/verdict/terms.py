@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amplify_tui.verdict import words
+from amplify_tui.verdict import alerts, words
 from amplify_tui.verdict.conditions import Rule, rule_of, select
 from amplify_tui.verdict.evidence import bad_needed
 from amplify_tui.verdict.model import Answer, Evidence, Expected, Reading, Term, TermVerdict
@@ -38,6 +38,8 @@ def judge_condition(term: Term, evidence: Evidence, expected: Expected, now: flo
     if isinstance(rule, str):
         return TermVerdict(id=term.id, answer="error", reason=f"{_name(term)}: {rule}")
     readings = select(evidence.signals, rule, now)
+    if rule.alerts:
+        readings = alerts.counted_since(readings, expected.since)
     history = fold(readings, rule, expected.since)
     return _Case(term.id, rule, history, readings, expected.since, now).answer()
 
@@ -157,6 +159,8 @@ class _Case:
 
     def _numbers(self) -> str:
         rule = self.rule
+        if rule.alerts:
+            return alerts.said(self.readings, self.since)
         value, limit = words.against(self.history.marks[-1].value, rule.limit, rule.unit)
         word = "at least" if rule.below else "limit"
         lasting = f" for {words.duration(rule.for_)}" if rule.for_ > 0.0 else ""

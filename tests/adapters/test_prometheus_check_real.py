@@ -21,7 +21,7 @@ def history(base: int) -> str:
     rows = [
         f'hits_total{{code="200",variant="{variant}"}} {step * 100} {base + step * 15}'
         for variant in ("on", "off")
-        for step in range(42)
+        for step in range(80)  # some of it is yet to come: a slow machine sees no end
     ]
     return "\n".join(["# TYPE hits counter", *rows, "# EOF\n"])
 
@@ -93,6 +93,12 @@ async def test_a_cohort_that_matches_nothing_is_named_with_what_there_is(prometh
         assert problem.fix == "it has off, on"
 
 
+async def test_a_condition_that_only_looks_like_the_cohort_is_not_taken_for_it(prometheus: Prometheus) -> None:
+    """ "on" is in "exception" too; errors of that reason have simply not happened yet."""
+    bad = 'sum(rate(hits_total{variant="on",reason="exception"}[5m]))'
+    assert await told(prometheus, bad=bad, total=GOOD, cohort="treatment", cohort_value="on") == []
+
+
 async def test_a_label_that_nothing_has_is_named(prometheus: Prometheus) -> None:
     (problem,) = await told(prometheus, bad=BAD, total='sum(rate(hits_total{colour="x"}[5m]))')
     assert problem.what == 'the condition matches nothing: no series of hits_total has colour="x"'
@@ -105,6 +111,13 @@ async def test_a_window_longer_than_the_retention_is_told_and_one_older_than_the
     assert kept.what == "it looks back 3d, and the server keeps 2d"
     (young,) = await told(prometheus, bad=long.replace("3d", "1h"), total=GOOD)
     assert (young.severity, young.what) == ("warning", "it looks back 1h, and hits_total began after that")
+
+
+async def test_a_range_that_no_two_samples_fit_into_is_told_with_one_that_would_do(prometheus: Prometheus) -> None:
+    (problem,) = await told(prometheus, bad=BAD, total=GOOD.replace("5m", "10s"))
+    assert (problem.severity, problem.where) == ("warning", "signals.errors.total")
+    assert problem.what == "its range of 10s holds no two samples of hits_total, which come each 15s"
+    assert problem.fix == "write [1m] or more, or scrape more often"
 
 
 async def test_a_partial_answer_is_told() -> None:

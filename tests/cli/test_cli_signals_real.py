@@ -50,3 +50,20 @@ def test_each_query_of_a_signal_is_asked_once_and_named_by_its_place(
     assert '"bad":' in lines[syntax["line"] - 1]
     assert '"total":' in lines[gone["line"] - 1]
     assert f"{file}:{gone['line']}:" in amplify("check", str(file), "--live").stdout
+
+
+def test_an_alert_whose_rule_is_not_there_is_named_before_the_release(
+    home: Path, tmp_path: Path, repo: Path, server: services.Prometheus
+) -> None:
+    hot = {"golden": "errors", "source": "prom", "state": {"alert": "Hot", "severity": "page"}}
+    source = {"prometheus": server.url, "headers": {"Authorization": "Basic ${{ secrets.PROM }}"}}
+    file = tmp_path / "playbook.yaml"
+    steps = [GO, step("look", "verify", {"conditions": ["hot"]})]
+    file.write_text(plain_playbook(repo, steps, sources={"prom": source}, signals={"hot": hot}))
+    assert amplify("check", str(file)).returncode == 0
+    said = amplify("check", str(file), "--live", PROM="YTpi")
+    assert said.returncode == 2
+    assert "there is no alerting rule Hot (signals.hot.state) [live]" in said.stdout
+    without = amplify("check", str(file), "--live")
+    assert "PROM" in without.stdout
+    assert "alerting rule" not in without.stdout
