@@ -17,7 +17,7 @@ from amplify_tui.run.state import State, StepState
 from amplify_tui.verdict.model import Evidence, Term
 from amplify_tui.verdict.promises import Promise, is_sequential
 from amplify_tui.verdict.trial import Trial, started_anew
-from amplify_tui.verdict.trials import Asking, advance, kept
+from amplify_tui.verdict.trials import Asking, advance, cached_promise
 
 
 def advanced(state: State, evidence: Evidence, now: float) -> tuple[State, tuple[ev.TrialsAdvanced, ...]]:
@@ -74,7 +74,7 @@ def anew(state: State, terms: Iterable[Term], *, fired_only: bool = True) -> Sta
     """*state* with the trials of *terms* at their beginning; by default only of those that had fired."""
     fresh: dict[str, Trial] = {}
     for term in terms:
-        promise = kept(term) if is_sequential(term) else None
+        promise = cached_promise(term) if is_sequential(term) else None
         trial = state.trials.get(promise.key) if isinstance(promise, Promise) else None
         if isinstance(promise, Promise) and trial is not None and (trial.fired_at is not None or not fired_only):
             fresh[promise.key] = started_anew(trial)

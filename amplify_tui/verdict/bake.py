@@ -16,7 +16,7 @@ from amplify_tui.verdict.conditions import Rule, grade, rule_of, select
 from amplify_tui.verdict.gate import judge_term
 from amplify_tui.verdict.model import Evidence, Expected, Reading, Term
 from amplify_tui.verdict.promises import Promise, is_sequential
-from amplify_tui.verdict.trials import kept
+from amplify_tui.verdict.trials import cached_promise
 
 DEFAULT_POLL: Final = 15.0  # the applications' SDKs ask the flag server this often unless told otherwise
 
@@ -99,7 +99,7 @@ def _rules(term: Term, expected: Expected) -> tuple[Rule, ...]:
     if not is_sequential(term):
         rule = rule_of(term)
         return (rule,) if isinstance(rule, Rule) else ()
-    promise = kept(term)
+    promise = cached_promise(term)
     if not isinstance(promise, Promise):
         return ()
     return (promise.rule,) if promise.control is None or expected.everybody else (promise.rule, promise.control)

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from amplify_tui.verdict import forecast, words
 from amplify_tui.verdict.conditions import Rule, select
 from amplify_tui.verdict.model import Evidence, Expected, Reading, Term, TermVerdict
@@ -23,11 +21,12 @@ from amplify_tui.verdict.silence import silence
 from amplify_tui.verdict.trial import Tally, Trial
 from amplify_tui.verdict.trials import (
     allowed,
+    borrowing,
+    cached_promise,
     estimate,
-    floor,
+    floor_of,
     is_proven,
     is_within,
-    kept,
     needed,
     proof_so_far,
 )
@@ -40,7 +39,7 @@ def judge_sequential(term: Term, evidence: Evidence, expected: Expected, now: fl
 
     A term that asks what cannot be tested answers `error` with the reason.
     """
-    promise = kept(term)
+    promise = cached_promise(term)
     if not isinstance(promise, Promise):
         name = (term.condition.signal if term.condition is not None else None) or term.id
         return TermVerdict(id=term.id, answer="error", reason=f"{name}: {promise or 'not a sequential condition'}")
@@ -114,7 +113,7 @@ class _Case:
         if not is_within(promise, tally):
             bound = self._bound(tally)
             needs.append(f"needs {bound} or less" if not promise.rule.below else f"needs {bound} or more")
-            return self._verdict("undecided", f"{said}: over what is allowed, and may be chance", needs, baseline)
+            return self._verdict("undecided", f"{said}: {self._doubt(baseline)}", needs, baseline)
         if needs:
             return self._verdict("undecided", f"{said}: too few requests to tell", needs, baseline)
         if promise.proven and baseline and self.trial.best_proof < promise.proven_at:
@@ -130,6 +129,13 @@ class _Case:
         wait = self._forecast(tally, forecast.proof_from_scratch(self._proof_odds))
         shown = f"not shown worse; to prove {self._at_most(tally)} would take {wait}"
         return self._verdict("pass", f"{said}: {'not shown worse' if baseline else shown}", "", baseline)
+
+    def _doubt(self, baseline: str) -> str:
+        """Why an estimate that is over what is allowed is no fail."""
+        if baseline:
+            return "over what is allowed, and the two were not at the same time"
+        odds, fail = _odds(math.exp(max(0.0, self.trial.best))), _odds(math.exp(self.promise.fail_at))
+        return f"over what is allowed, but may be chance: odds are {odds}, a fail takes {fail}"
 
     def _too_few(self, tally: Tally, baseline: str) -> list[str]:
         wanted = needed(self.promise, tally)
@@ -170,7 +176,7 @@ class _Case:
         if self.tally.total <= 0.0:
             need = f"needs a first block of {words.duration(self.promise.block)}"
             return self._verdict("undecided", "nothing of this phase is counted yet", need, "before")
-        return self._judged(_standing_in(self.tally, before), baseline="before")
+        return self._judged(borrowing(self.tally, before), baseline="before")
 
     def _not_applicable(self, why: str) -> TermVerdict:
         return self._verdict("undecided", f"does not apply: {why}", "the other conditions decide", applies=False)
@@ -206,7 +212,7 @@ class _Case:
             return None
         most = other * (1.0 + promise.by)
         if promise.kind == "ratio" and tally.total > 0.0:
-            most = max(most, other + floor(promise, tally.total, tally.control_total))
+            most = max(most, other + floor_of(promise, tally))
         return most
 
     def _at_most(self, tally: Tally) -> str:
@@ -216,7 +222,7 @@ class _Case:
         return f"at most +{words.quantity(self._ratio(tally) - 1.0, 'share')}"
 
     def _ratio(self, tally: Tally) -> float:
-        return allowed(self.promise, tally, tally.control_bad, tally.control_total)
+        return allowed(self.promise, tally)
 
     @property
     def _proof_odds(self) -> float:
@@ -253,7 +259,7 @@ class _Case:
     ) -> TermVerdict:
         promise = self.promise
         before = self.trial.before
-        tally = _standing_in(self.tally, before) if baseline and before is not None else self.tally
+        tally = borrowing(self.tally, before) if baseline and before is not None else self.tally
         mine, other = estimate(promise, tally)
         newest = max(
             (min(r.data_at, r.received_at) for _, rs in self.heard for r in rs if r.status == "ok"), default=None
@@ -274,11 +280,6 @@ class _Case:
             baseline=baseline,
             **more,
         )
-
-
-def _standing_in(tally: Tally, before: Tally) -> Tally:
-    """The treatment of this phase beside the control of the one before; the little of its own counts for nothing."""
-    return replace(tally, control_bad=before.control_bad, control_total=before.control_total)
 
 
 def _odds(odds: float) -> str:

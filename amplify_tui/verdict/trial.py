@@ -15,6 +15,7 @@ from amplify_tui.verdict.latency import Ratios
 class Tally(Struct, frozen=True, kw_only=True):
     """What was counted since a moment: requests of both cohorts and the bad ones among them (control: 0 without one).
 
+    borrowed: the control's numbers are of an earlier phase, and nobody is in it now.
     ratios: the sum of the log-ratios of `windows` windows, of a signal that counts no bad requests; `value` and
     `control_value` are the sums of its values in them.
     """
@@ -29,6 +30,7 @@ class Tally(Struct, frozen=True, kw_only=True):
     value: float = 0.0
     control_value: float = 0.0
     windows: int = 0
+    borrowed: bool = False
 
     @property
     def lasted(self) -> float:

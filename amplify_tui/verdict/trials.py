@@ -24,7 +24,7 @@ _SAMPLES: Final = 3.0  # requests per smallest share that matters (rule of three
 _PRIOR: Final = {True: 1.0, False: 3.0}  # of the variance inflation: of independent requests, and of others
 _EPSILON: Final = 1e-6
 
-kept = lru_cache(maxsize=1024)(promise_of)  # asked at each tick, for the same few terms
+cached_promise = lru_cache(maxsize=1024)(promise_of)  # asked at each tick, for the same few terms
 
 
 class Asking(Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ def advance(trials: Mapping[str, Trial], askings: Sequence[Asking], evidence: Ev
     asked: dict[str, tuple[Promise, list[Asking]]] = {}
     for asking in askings:
         for term in asking.terms:
-            promise = kept(term) if is_sequential(term) else None
+            promise = cached_promise(term) if is_sequential(term) else None
             if isinstance(promise, Promise):
                 asked.setdefault(promise.key, (promise, []))[1].append(asking)
     if not asked:
@@ -76,7 +76,7 @@ def needed(promise: Promise, tally: Tally) -> int:
     """
     if promise.samples is not None:
         return promise.samples
-    return ceil(round(_SAMPLES / max(floor(promise, tally.total, tally.control_total), 1e-9), 6))
+    return ceil(round(_SAMPLES / max(floor_of(promise, tally), 1e-9), 6))
 
 
 def floor(promise: Promise, total: float, control_total: float) -> float:
@@ -85,11 +85,16 @@ def floor(promise: Promise, total: float, control_total: float) -> float:
     return min(1.0, promise.harm * everyone / total) if total > 0.0 else 1.0
 
 
-def allowed(promise: Promise, tally: Tally, control_bad: float, control_total: float) -> float:
+def floor_of(promise: Promise, tally: Tally) -> float:
+    """`floor` at the exposure of what was counted; where the control is borrowed, everybody is exposed."""
+    return floor(promise, tally.total, 0.0 if tally.borrowed else tally.control_total)
+
+
+def allowed(promise: Promise, tally: Tally) -> float:
     """The ratio of the two cohorts' rates (or values) that counts as not worse."""
     if promise.kind == "value":
         return 1.0 + promise.by
-    return margin(promise.by, floor(promise, tally.total, control_total), control_bad, control_total)
+    return margin(promise.by, floor_of(promise, tally), tally.control_bad, tally.control_total)
 
 
 def is_within(promise: Promise, tally: Tally) -> bool:
@@ -105,7 +110,7 @@ def is_within(promise: Promise, tally: Tally) -> bool:
         return False
     control = tally.control_bad / tally.control_total
     by = (1.0 + promise.by) * control
-    return rate <= max(by, control + floor(promise, tally.total, tally.control_total)) + _EPSILON
+    return rate <= max(by, control + floor_of(promise, tally)) + _EPSILON
 
 
 def bad_limit(promise: Promise) -> float:
@@ -168,9 +173,12 @@ def added(trial: Trial, promise: Promise, block: Block, askings: Sequence[Asking
 
 def beside(tally: Tally, before: Tally | None) -> Tally:
     """The treatment of *tally*; beside the control of *before*, where it has none of its own."""
-    if before is None or tally.control_total > 0.0:
-        return tally
-    return replace(tally, control_bad=before.control_bad, control_total=before.control_total)
+    return tally if before is None or tally.control_total > 0.0 else borrowing(tally, before)
+
+
+def borrowing(tally: Tally, before: Tally) -> Tally:
+    """The treatment of *tally* beside the control of *before*; the little that it has of its own counts for nothing."""
+    return replace(tally, control_bad=before.control_bad, control_total=before.control_total, borrowed=True)
 
 
 def _has_enough_control(promise: Promise, tally: Tally) -> bool:

@@ -1,6 +1,6 @@
 """What a comparison promises, in simulated releases with fixed seeds: false fails at A/A, and how soon it finds a fault.
 
-Block by block through the code that a run uses. judge.md 3 and 4 have the whole tables, of runs three times as long.
+Block by block through the code that a run uses. judge.md 3 and 4 have the whole tables, of runs over four times as long.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from amplify_tui.verdict.trials import added
 from tests.verdict.test_verdict_blocks import TERM
 
 BLOCK = 30.0
-RUNS, BLOCKS = 130, 480  # of each kind of traffic, of four hours
+RUNS, BLOCKS = 125, 360  # of each kind of traffic, of three hours
 COMPARED = replace(TERM, condition=replace(TERM.condition, by=0.0))  # type: ignore[type-var]
 
 Traffic = Callable[[float], tuple[float, float]]
@@ -106,6 +106,6 @@ def test_a_fault_from_the_start_is_found_as_soon_as_the_method_allows(worse: flo
     assert found[30] <= 1.2 * judged
 
 
-def test_a_fault_after_two_good_hours_is_found_within_half_an_hour() -> None:
+def test_a_fault_after_two_good_hours_is_found_nearly_as_soon() -> None:
     found = [minutes_to_fail(seed, steady, 480, worse=5.0, since=7200.0) for seed in range(20)]
-    assert sorted(math.inf if one is None else one for one in found)[10] <= 30.0
+    assert sorted(math.inf if one is None else one for one in found)[10] <= 15.0
