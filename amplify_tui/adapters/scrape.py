@@ -14,10 +14,12 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from math import isfinite
 from time import time
 from typing import Final, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from amplify_tui.adapters.poll import Target
 from amplify_tui.adapters.ports import AdapterError, Invalid, MetricAbilities, Problem, Query
@@ -34,9 +36,10 @@ from amplify_tui.adapters.promtext import (
 )
 from amplify_tui.adapters.samples import Number, no_past, reading_of
 from amplify_tui.adapters.wire import Wire
-from amplify_tui.verdict.model import Reading
+from amplify_tui.verdict.model import Part, Reading
 
 START: Final = "process_start_time_seconds"
+MOST_PARTS: Final = 50  # a reading goes to every cockpit
 BIG_PAGE: Final = 256 * 1024  # parsed in a thread, not to stop the loop
 
 
@@ -58,6 +61,7 @@ class Growth(Struct, frozen=True):
     by: dict[Labels, float]
     first: float
     last: float
+    instance: str = ""
 
     @property
     def seconds(self) -> float:
@@ -165,15 +169,16 @@ class ScrapeSource:
     def _reading(self, query: Query, at: float, received: float) -> Reading:
         window = query.every if query.as_increase else query.window
         view = _View(self._instances, at, window, self._every, self._timeout)
-        numbers = {name: view.number(parsed, query) for name, parsed in _parsed(query).items()}
+        numbers = {name: view.number(name, parsed, query) for name, parsed in _parsed(query).items()}
         if query.count is None and view.requests is not None:  # a histogram knows how many it measured
             numbers["count"] = Number(value=view.requests, at=at)
         counted = numbers["total"] if query.total is not None else numbers["count"]
         held = view.grown / counted.value if counted.value else 0.0  # the seconds that were really covered
-        return reading_of(
+        reading = reading_of(
             query, numbers, source=self.source, at=at, received=received, window=window,
             per=1.0 if query.as_increase else held, window_from=view.first,
         )  # fmt: skip
+        return replace(reading, parts=view.parts(query)) if reading.status == "ok" else reading
 
     async def check(self, queries: Sequence[Query] = ()) -> list[Problem]:
         """Whether every instance's metrics can be read now; then what the queries find on those pages."""
@@ -202,20 +207,35 @@ class _View:
         self.first: float | None = None
         self.requests: float | None = None
         self.grown = 0.0
+        self._by: defaultdict[str, dict[str, tuple[float, float | None]]] = defaultdict(dict)
 
-    def number(self, parsed: Selector | ValueQuery | FormatError | None, query: Query) -> Number:
+    def parts(self, query: Query) -> tuple[Part, ...]:
+        """What each instance had of the query, the highest values first."""
+        if query.total is not None:
+            bad = self._by["bad"]
+            shares = {
+                name: (bad.get(name, (0.0, None))[0] / rate, n)
+                for name, (rate, n) in self._by["total"].items()
+                if rate > 0
+            }
+        else:
+            shares = self._by["value"]
+        found = [Part(name, value, n) for name, (value, n) in shares.items() if isfinite(value)]
+        return tuple(sorted(found, key=lambda part: (-part.value, part.instance))[:MOST_PARTS])
+
+    def number(self, name: str, parsed: Selector | ValueQuery | FormatError | None, query: Query) -> Number:
         match parsed:
             case None:
                 return Number()
             case FormatError():
                 return Number(status="error", note=str(parsed))
             case Selector():
-                return self._rate(parsed, query)
+                return self._rate(name, parsed, query)
             case ValueQuery(selector=chosen, quantile=q):
                 return self._average(chosen) if q is None else self._quantile(chosen, q)
         assert_never(parsed)
 
-    def _rate(self, chosen: Selector, query: Query) -> Number:
+    def _rate(self, name: str, chosen: Selector, query: Query) -> Number:
         parts, lost = self._growths(chosen, chosen.name)
         if not parts:
             return self._nothing(lost)
@@ -223,6 +243,9 @@ class _View:
         if not any(one.by for one in parts):
             return Number.of(None, at=at, note=_left_out(lost))
         self.grown = sum(sum(one.by.values()) for one in parts)
+        for one in parts:
+            grown = sum(one.by.values())
+            self._by[name][one.instance] = (grown / one.seconds, grown)
         rate = sum(sum(one.by.values()) / one.seconds for one in parts)
         return Number.of(rate * query.every if query.as_increase else rate, at=at, note=_left_out(lost))
 
@@ -235,7 +258,10 @@ class _View:
             if scrape is None or scrape.at < self._fresh or one.failure:
                 lost.append(f"{one.target.instance}: {one.failure or 'no scrape in time'}")
                 continue
-            values += chosen.of(scrape.page).values()
+            mine = list(chosen.of(scrape.page).values())
+            if mine:
+                self._by["value"][one.target.instance] = (sum(mine) / len(mine), None)
+            values += mine
             times.append(scrape.at)
         if not times:
             return self._nothing(lost)
@@ -251,10 +277,16 @@ class _View:
         edges: defaultdict[float, float] = defaultdict(float)
         infinite = 0.0
         for one in parts:
+            own: defaultdict[float, float] = defaultdict(float)
             for labels, by in one.by.items():
-                edge = float(dict(labels).get("le", "nan").replace("Inf", "inf"))
+                own[float(dict(labels).get("le", "nan").replace("Inf", "inf"))] += by
+            measured = own.get(float("inf"), 0.0)
+            infinite += measured
+            for edge, by in own.items():
                 edges[edge] += by / one.seconds
-                infinite += by if edge == float("inf") else 0.0
+            value = quantile(q, dict(own)) if measured else None
+            if value is not None:
+                self._by["value"][one.instance] = (value, measured)
         self.grown, self.requests = infinite, edges.get(float("inf"))
         return Number.of(quantile(q, dict(edges)), at=min(one.last for one in parts), note=_left_out(lost))
 
@@ -269,7 +301,7 @@ class _View:
             elif len(scrapes) < 2:
                 lost.append(f"{one.target.instance}: {_ONE_SCRAPE}")
             else:
-                parts.append(growth(scrapes, chosen.of))
+                parts.append(replace(growth(scrapes, chosen.of), instance=one.target.instance))
         if parts:
             first = min(one.first for one in parts)
             self.first = first if self.first is None else min(self.first, first)

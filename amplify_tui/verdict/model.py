@@ -19,12 +19,21 @@ Status = Literal["ok", "nodata", "stale", "error", "foreign"]
 Cohort = Literal["treatment", "control"]
 
 
+class Part(Struct, frozen=True):
+    """What one instance had of a reading; n: its requests in the window, None where nobody counts them."""
+
+    instance: str
+    value: float
+    n: float | None = None
+
+
 class Reading(Struct, frozen=True, kw_only=True):
     """One sample of one signal (and cohort): a value with its sample count, or a bad/total pair.
 
     For a pair `value` is bad/total and `bad`, `total` are what the source answered (per second, or counts where the
     signal says `as: increase`); `n` is the number of requests the window held. `data_at` is the data's own time, never
     the query's; age is judged by it. red: of a signal of alerts, since when each is active; `value` is how many.
+    parts: the instances that it was made of, where the source knows them; those with the highest values.
     """
 
     signal: str
@@ -41,6 +50,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     total: float | None = None
     red: tuple[float, ...] = ()
     note: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 class InstanceReading(Struct, frozen=True, kw_only=True):
@@ -217,7 +227,7 @@ class TermVerdict(Struct, frozen=True, kw_only=True):
 
     control: the other cohort's value. baseline: `before` where that is of an earlier phase. applies: False where there
     is nothing to compare with; the gate then answers without it. recovered: a fail that stays until its hold is
-    released, whose evidence has been good since for a full `for`.
+    released, whose evidence has been good since for a full `for`. who: which instance stands out, or that none does.
     """
 
     id: str
@@ -235,6 +245,7 @@ class TermVerdict(Struct, frozen=True, kw_only=True):
     baseline: Literal["", "before"] = ""
     applies: bool = True
     recovered: bool = False
+    who: str = ""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from amplify_tui.verdict.spans import (
     reached,
     stretch,
 )
+from amplify_tui.verdict.standout import who
 
 
 def judge_condition(term: Term, evidence: Evidence, expected: Expected, now: float) -> TermVerdict:
@@ -166,6 +167,13 @@ class _Case:
         lasting = f" for {words.duration(rule.for_)}" if rule.for_ > 0.0 else ""
         return f"{value}, {word} {limit}{lasting}"
 
+    def _who(self) -> str:
+        """Who stands out in the newest reading that counts."""
+        parts = max(
+            ((r.received_at, r.parts) for r in self.readings if r.status == "ok" and r.parts), default=(0.0, ())
+        )[1]
+        return who(parts, self.rule.unit, below=self.rule.below)
+
     def _verdict(self, answer: Answer, said: str, need: str = "") -> TermVerdict:
         rule, history = self.rule, self.history
         newest = history.marks[-1] if history.marks else None
@@ -181,6 +189,7 @@ class _Case:
             age=None if newest is None else max(0.0, self.now - newest.data_at),
             bad_for=history.bad_for,
             good_for=history.good_for,
+            who=self._who(),
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 from amplify_tui.adapters.poll import Target
 from amplify_tui.adapters.ports import Query
 from amplify_tui.adapters.scrape import ScrapeSource
-from amplify_tui.verdict.model import Reading
+from amplify_tui.verdict.model import Part, Reading
 from tests.adapters.raw_server import Raw, raw_server, reply
 
 ERRORS = Query(signal="errors", bad='hits_total{code=~"5.."}', total="hits_total", window=10, every=5)
@@ -101,6 +101,16 @@ async def test_a_restart_resets_even_a_counter_that_is_higher_again() -> None:
         await w.step(0, ERRORS, _1=hits(10, 0, start=1))
         (reading,) = await w.step(5, ERRORS, _1=hits(50, 0, start=2))
     assert reading.total == 10
+
+
+async def test_a_reading_says_what_each_instance_had_of_it_the_worst_first() -> None:
+    async with world(3) as w:
+        await w.step(0, ERRORS, QUEUE, _1=hits(0, 0) + "depth 4\n", _2=hits(0, 0) + "depth 1\n", _3="depth 2\n")
+        errors, queue = await w.step(
+            5, ERRORS, QUEUE, _1=hits(100, 0) + "depth 4\n", _2=hits(75, 25) + "depth 1\n", _3="depth 9\n"
+        )
+    assert errors.parts == (Part("shop-2", 0.25, 100.0), Part("shop-1", 0.0, 100.0))  # shop-3 was asked nothing
+    assert queue.parts == (Part("shop-3", 9.0), Part("shop-1", 4.0), Part("shop-2", 1.0))
 
 
 async def test_instances_are_summed_and_a_silent_one_is_named() -> None:

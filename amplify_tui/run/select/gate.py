@@ -50,6 +50,7 @@ class ConditionRow(Struct, frozen=True):
     n: str
     age: float | None = None
     overridden: bool = False
+    who: str = ""
 
 
 class Choice(Struct, frozen=True):
@@ -140,6 +141,7 @@ def _row(step: StepState, term: Term, verdict: TermVerdict | None) -> ConditionR
         n=n,
         age=verdict.age,
         overridden=over,
+        who=safe(verdict.who),
     )
 
 

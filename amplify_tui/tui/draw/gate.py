@@ -72,6 +72,8 @@ def conditions(scene: Scene) -> list[Line]:
         lines += [[(" " * (scene.width - room), PLAIN), (part, PLAIN)] for part in parts[1:]]
         if row.need:
             lines.append([(f"   {' ' * name}", PLAIN), (f" needs {row.need.removeprefix('needs ')}", DIM)])
+        if row.who and row.sign != "done":
+            lines.append([(f"   {' ' * name}", PLAIN), (f" who   {row.who}", PLAIN)])
     if not rows:
         lines.append([(" no conditions: only the bake counts", DIM)])
     lines += _choices(scene, step)
@@ -114,6 +116,7 @@ def evidence(scene: Scene) -> list[Line]:
         facts.append(("age", duration(said.age) if said.age is not None else NO_VALUE))
     lines += [[(fit(name, 10), DIM), (value, PLAIN)] for name, value in facts]
     lines += [[(part, PLAIN)] for part in wrap(row.reason, scene.width, 4)]
+    lines += [[(part, PLAIN)] for part in wrap(f"who: {row.who}", scene.width, 2)] if row.who else []
     lines += _course(scene, step, row)
     return lines[: scene.height]
 
