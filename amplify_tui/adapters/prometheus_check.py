@@ -8,13 +8,14 @@ nothing                         why, found by asking for less: the metric, then 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.ports import AdapterError, Problem, Query
 from amplify_tui.adapters.prometheus_answers import Scalar
-from amplify_tui.adapters.promql import Metric, lookback, metrics
+from amplify_tui.adapters.promql import Metric, lookback, metrics, shortest
 
 SEEN_WITHIN: Final = "1h"  # a metric that nobody told for so long is taken for none
 LONG_WINDOW_S: Final = 300.0  # shorter ones are filled soon anyway
@@ -66,8 +67,22 @@ class QueryCheck:
                 continue
             found += await self._conditions(query, key, metric)
         if not found and key != "bad":
-            found.append(("the query answers nothing now", "check its range and its conditions against the data"))
+            return [await self._too_short(text)]
         return found
+
+    async def _too_short(self, text: str) -> tuple[str, str]:
+        """A range in which no two samples fit, whatever it is asked: `rate` needs two."""
+        reach = shortest(text)
+        for metric in metrics(text) if reach is not None else []:
+            counted = await self._ask(f"max(count_over_time({metric}[{int(LONG_WINDOW_S)}s]))", self._at)
+            samples = counted.value if isinstance(counted, Scalar) else None
+            if reach is not None and samples and reach < 2 * LONG_WINDOW_S / samples:
+                apart = LONG_WINDOW_S / samples
+                what = (
+                    f"its range of {_span(reach)} holds no two samples of {metric.name}, which come each {apart:.0f}s"
+                )
+                return what, f"write [{_span(math.ceil(4 * apart))}] or more, or scrape more often"
+        return "the query answers nothing now", "check its range and its conditions against the data"
 
     async def _conditions(self, query: Query, key: str, metric: Metric) -> list[tuple[str, str]]:
         """Conditions that match no series of the metric at all; an error that never happened is none of them."""

@@ -50,6 +50,12 @@ def lookback(text: str) -> float:
     return max(plain, default=0.0) + sum(nested) + max(offsets, default=0.0)
 
 
+def shortest(text: str) -> float | None:
+    """The shortest range of an expression in seconds, subqueries left out; None without one."""
+    bare = _TEXTS.sub('""', text)
+    return min((seconds(found[1]) for found in _RANGE.finditer(bare) if found[2] is None), default=None)
+
+
 def seconds(duration: str) -> float:
     return math.fsum(int(count) * _UNITS[unit] for count, unit in _PART.findall(duration))
 

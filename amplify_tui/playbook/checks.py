@@ -2,6 +2,7 @@
 
 checks_order.py   ids, needs, cycles, empty stages
 checks_judge.py   signals, sources, conditions, gates, triggers
+checks_pace.py    whether readings come often enough for windows and bakes
 checks_flags.py   flags that are ramped together
 checks_team.py    services, inputs, roles, stakeholders, secrets
 checks_verbs.py   what a verb's fields must say together
@@ -13,7 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from amplify_tui.playbook import checks_flags, checks_judge, checks_order, checks_reserved, checks_team, checks_verbs
+from amplify_tui.playbook import (
+    checks_flags,
+    checks_judge,
+    checks_order,
+    checks_pace,
+    checks_reserved,
+    checks_team,
+    checks_verbs,
+)
 from amplify_tui.playbook.model import (
     Condition,
     Input,
@@ -48,13 +57,13 @@ _BY_STRUCT: Final[dict[Any, tuple[Callable[[Rules, Visit], None], ...]]] = {
     Service: (checks_team.service,),
     Stakeholder: (checks_team.stakeholder, checks_reserved.struct),
     Source: (checks_judge.source,),
-    Signal: (checks_judge.signal, checks_reserved.struct),
-    Slo: (checks_judge.slo,),
+    Signal: (checks_judge.signal, checks_pace.signal, checks_reserved.struct),
+    Slo: (checks_judge.slo, checks_pace.objective),
     Limit: (checks_judge.limit,),
     Rollback: (checks_reserved.struct,),
     Condition: (checks_judge.condition, checks_reserved.struct),
     Trigger: (checks_judge.condition, checks_judge.trigger, checks_reserved.struct),
-    Step: (checks_team.step_roles, checks_verbs.step),
+    Step: (checks_team.step_roles, checks_verbs.step, checks_pace.step),
 }
 
 

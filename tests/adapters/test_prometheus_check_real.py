@@ -21,7 +21,7 @@ def history(base: int) -> str:
     rows = [
         f'hits_total{{code="200",variant="{variant}"}} {step * 100} {base + step * 15}'
         for variant in ("on", "off")
-        for step in range(42)
+        for step in range(80)  # some of it is yet to come: a slow machine sees no end
     ]
     return "\n".join(["# TYPE hits counter", *rows, "# EOF\n"])
 
@@ -105,6 +105,13 @@ async def test_a_window_longer_than_the_retention_is_told_and_one_older_than_the
     assert kept.what == "it looks back 3d, and the server keeps 2d"
     (young,) = await told(prometheus, bad=long.replace("3d", "1h"), total=GOOD)
     assert (young.severity, young.what) == ("warning", "it looks back 1h, and hits_total began after that")
+
+
+async def test_a_range_that_no_two_samples_fit_into_is_told_with_one_that_would_do(prometheus: Prometheus) -> None:
+    (problem,) = await told(prometheus, bad=BAD, total=GOOD.replace("5m", "10s"))
+    assert (problem.severity, problem.where) == ("warning", "signals.errors.total")
+    assert problem.what == "its range of 10s holds no two samples of hits_total, which come each 15s"
+    assert problem.fix == "write [1m] or more, or scrape more often"
 
 
 async def test_a_partial_answer_is_told() -> None:

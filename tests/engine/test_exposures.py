@@ -106,7 +106,7 @@ FACTS = {
 
 def ramps(bench: Bench, gates: dict[str, list[Any]]) -> Playbook:
     """A playbook with a ramp for each flag, and signals by cohort: one of all traffic, one of latency."""
-    ramp = flag_steps()[1]["rollout"]
+    ramp = flag_steps(bake="1m")[1]["rollout"]
     steps = [{"id": name, "rollout": {**ramp, "flag": name, "gate": gate}} for name, gate in gates.items()]
     raw = json.loads(playbook(FACTS, steps))
     raw["sources"]["shop"] = {"prometheus": "http://127.0.0.1:3"}

@@ -13,14 +13,14 @@ from amplify_tui.playbook.document import Loaded, load
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
 CODES = """
     alert-in-rollback alias-limit auto-full-undo bad-choice bad-default bad-duration bad-hours bad-id bad-percent bad-range
-    bad-regex bad-url bad-version bake-count bare-selector contract-before-monitor dash-from-expression
+    bad-regex bad-url bad-version bake-count bake-too-short bare-selector contract-before-monitor dash-from-expression
     duplicate-id duplicate-key empty-stages expr-in-key expr-syntax expr-type flag-shape flag-source
     forward-reference hosts-missing inverted-window last-phase-not-100 limit-shape literal-secret
     may-be-skipped missing-key missing-undo needs-cycle no-cohorts no-instances no-limit no-verb not-utf8
     not-yet phases-not-rising requires-cycle rollout-shape secret-out-of-place shell-with-expression
-    signal-shape source-kind split-groups too-deep two-verbs unknown-anchor unknown-key unknown-name unknown-role
+    signal-shape slo-objective source-kind split-groups too-deep two-verbs unknown-anchor unknown-key unknown-name unknown-role
     unknown-service unknown-signal unknown-source unknown-source-kind unknown-stakeholder unknown-step unknown-verb
-    variant-stickiness verify-shape version-unquoted wait-shape waves-exceed-instances waves-not-rising when-not-bool wrong-source wrong-type
+    variant-stickiness verify-shape version-unquoted wait-shape waves-exceed-instances waves-not-rising when-not-bool window-too-short wrong-source wrong-type
     yaml-syntax
 """
 
