@@ -17,6 +17,7 @@ A *write* that may or may not have happened never raises: it answers `Unknown`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -277,6 +278,11 @@ class Query(Struct, frozen=True, kw_only=True):
     as_increase: bool = False
     window: float = 30.0
     every: float = 5.0
+
+    def names_cohort(self, condition: str) -> bool:
+        """Whether a condition on a label holds the cohort's value, as a word of its own."""
+        word = re.escape(self.cohort_value)
+        return bool(word) and re.search(rf"(?<![\w-]){word}(?![\w-])", condition) is not None
 
 
 class MetricAbilities(Struct, frozen=True, kw_only=True):

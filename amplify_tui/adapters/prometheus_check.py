@@ -88,7 +88,7 @@ class QueryCheck:
         """Conditions that match no series of the metric at all; an error that never happened is none of them."""
         found = []
         for label, text in metric.conditions:
-            of_cohort = bool(query.cohort_value) and query.cohort_value in text
+            of_cohort = query.names_cohort(text.removeprefix(label))
             if (key == "bad" and not of_cohort) or await self._there(Metric(metric.name, ((label, text),))):
                 continue
             seen = [clean(one, 40) for one in await self._values(metric.name, label)]

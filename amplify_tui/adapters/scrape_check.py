@@ -43,7 +43,7 @@ def _nothing(query: Query, key: str, chosen: Selector, pages: Sequence[Page]) ->
         yet = "a service without an error yet has none, and that counts as 0 errors"
         return f"there is no metric {chosen.name}", yet if key == "bad" else "check its name at the service's /metrics"
     for one in chosen.matchers:
-        of_cohort = bool(query.cohort_value) and query.cohort_value in one.text
+        of_cohort = query.names_cohort(one.text)
         if (key == "bad" and not of_cohort) or any(Selector(chosen.name, (one,)).of(page) for page in pages):
             continue
         whose = f"the cohort {query.cohort}" if of_cohort else "the condition"

@@ -13,7 +13,7 @@ from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.adapters.git.repo import repository_problems
 from amplify_tui.adapters.metrics.kinds import kind_name as gives_numbers
 from amplify_tui.adapters.poll import InstancePoller, targets
-from amplify_tui.adapters.ports import AdapterError, FlagProvider, Surveys
+from amplify_tui.adapters.ports import AdapterError, FlagProvider, Query, Surveys
 from amplify_tui.adapters.ports import Problem as Found
 from amplify_tui.cli.common import input_values
 from amplify_tui.engine.board import Board
@@ -27,6 +27,7 @@ from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.document import Document
 from amplify_tui.playbook.problems import START, Problem
 from amplify_tui.playbook.resolve import Unresolved
+from amplify_tui.playbook.values import format_duration
 from amplify_tui.run.inputs import missing
 from amplify_tui.run.plan import draft_plan
 from amplify_tui.run.state import State
@@ -110,7 +111,8 @@ async def _sources(facts: Facts, world: LiveWorld) -> tuple[list[Found], list[Go
                 found, words = await _flag_server(facts, name, world.flags(name))
             elif gives_numbers(spec):
                 asked = [q for key, one in signals.items() if one.source == name for q in queries_of(key, one)]
-                found = _once(await world.metrics(name).check(asked))
+                source = world.metrics(name)
+                found = _once([*await source.check(asked), *_too_often(asked, source.abilities.min_every)])
             else:
                 continue
         except AdapterError as error:
@@ -119,6 +121,21 @@ async def _sources(facts: Facts, world: LiveWorld) -> tuple[list[Found], list[Go
         if not any(one.severity == "error" for one in found):
             good.append(Good(source=name, text=", ".join(["ok", *words])))
     return problems, good
+
+
+def _too_often(asked: list[Query], least: float) -> list[Found]:
+    """Signals that are read more often than their source has anything new; reading twice is no second reading."""
+    return [
+        Found(
+            what=f"it is read every {format_duration(one.every)}, and its source tells something new every "
+            f"{format_duration(least)}",
+            where=f"signals.{one.signal}",
+            fix=f"write every: {format_duration(least)}",
+            severity="warning",
+        )
+        for one in asked
+        if one.every < least - 1e-9
+    ]
 
 
 def _once(found: list[Found]) -> list[Found]:

@@ -93,6 +93,12 @@ async def test_a_cohort_that_matches_nothing_is_named_with_what_there_is(prometh
         assert problem.fix == "it has off, on"
 
 
+async def test_a_condition_that_only_looks_like_the_cohort_is_not_taken_for_it(prometheus: Prometheus) -> None:
+    """ "on" is in "exception" too; errors of that reason have simply not happened yet."""
+    bad = 'sum(rate(hits_total{variant="on",reason="exception"}[5m]))'
+    assert await told(prometheus, bad=bad, total=GOOD, cohort="treatment", cohort_value="on") == []
+
+
 async def test_a_label_that_nothing_has_is_named(prometheus: Prometheus) -> None:
     (problem,) = await told(prometheus, bad=BAD, total='sum(rate(hits_total{colour="x"}[5m]))')
     assert problem.what == 'the condition matches nothing: no series of hits_total has colour="x"'

@@ -48,7 +48,7 @@ def test_health_checks_a_json_endpoint_and_another_packages_numbers_pass_a_gate(
         file = tmp_path / "playbook.yaml"
         file.write_text(playbook(facts, [verify], sources=sources, signals=signals))
         looked = of_a_package("check", str(file), "--live")
-        assert "unreachable" not in looked.stdout
+        assert "signals." not in looked.stdout, looked.stdout
         for source in sources:
             assert f"{source}: ok" in looked.stdout, looked.stdout
         said = of_a_package("run", str(file), "--headless")
@@ -74,3 +74,16 @@ def test_what_a_package_brings_is_checked_strictly_and_serves_only_what_it_serve
     file.write_text(yaml.safe_dump(flags))
     assert "flag-source" in of_a_package("check", str(file)).stdout
     assert '"numbers.Fields"' in of_a_package("schema").stdout
+
+
+def test_a_signal_that_is_read_more_often_than_its_source_has_news_is_warned_of(
+    home: Path, tmp_path: Path, repo: Path
+) -> None:
+    with answering(200, b'{"b": 1, "t": 100}', "application/json") as url:
+        file = tmp_path / "playbook.yaml"
+        sources = {"own": {"http": url, "every": "2s"}}
+        file.write_text(plain_playbook(repo, [GO], sources=sources, signals={"e": signal("own", "b", "t")}))
+        said = amplify("check", str(file), "--live")
+    assert "warning: it is read every 0.5s, and its source tells something new every 2s (signals.e)" in said.stdout
+    assert "write every: 2s" in said.stdout
+    assert "own: ok" in said.stdout
