@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,3 +69,44 @@ def test_an_alert_whose_rule_is_not_there_is_named_before_the_release(
     without = amplify("check", str(file), "--live")
     assert "PROM" in without.stdout
     assert "alerting rule" not in without.stdout
+
+
+RULES = """
+groups:
+- name: shop
+  interval: 300ms
+  rules:
+  - {alert: Quiet, expr: vector(0) > 1}
+  - {alert: Burning, expr: vector(1)}
+"""
+
+
+def test_a_release_passes_an_alert_that_was_red_before_it_began(home: Path, tmp_path: Path, repo: Path) -> None:
+    file = tmp_path / "playbook.yaml"
+    try:
+        with services.prometheus("rule_files: [RULES]\n", rules=RULES) as server:
+            signals = {
+                name.lower(): {"golden": "errors", "source": "prom", "every": "500ms", "state": {"alert": name}}
+                for name in ("Quiet", "Burning")
+            }
+            verify = step("look", "verify", {"conditions": list(signals), "max_wait": "60s"})
+            burns = alight(server)
+            file.write_text(
+                plain_playbook(repo, [verify], sources={"prom": {"prometheus": server.url}}, signals=signals)
+            )
+            said = amplify("run", str(file), "--headless")
+    except Unavailable as why:
+        unavailable(why)
+    assert burns
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def alight(server: services.Prometheus) -> bool:
+    """Once the alert Burning fires."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{server.url}/api/v1/alerts") as answer:
+            if any(one["state"] == "firing" for one in json.load(answer)["data"]["alerts"]):
+                return True
+        time.sleep(0.05)
+    return False

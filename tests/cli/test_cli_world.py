@@ -159,7 +159,9 @@ def test_check_live_names_a_flag_that_the_released_code_does_not_hold_and_lets_i
     file = written(tmp_path, world.facts(), [step("make", "flag", made)])
     said = amplify("check", file, "--live")
     assert said.returncode == 0, said.stdout
-    assert f"{file}: warning: the code at " in said.stdout
+    lines = Path(file).read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if '"flags": {' in text)
+    assert f"{file}:{line}:{lines[line - 1].index('{') + 1}: warning: the code at " in said.stdout
     assert "does not hold the flag nobody-asks (sources.flags) [live]" in said.stdout
     assert f"{file}: no errors" in said.stdout
 
