@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -153,7 +154,13 @@ def _url(value: Any) -> str:
 def _regex(value: Any) -> str:
     text = _text(value)
     try:
-        re.compile(text)
+        with warnings.catch_warnings():
+            # What Python warns of here it will read otherwise one day: [[ as a set within a set.
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(text)
+    except FutureWarning as error:
+        hint = "put a backslash before the second bracket"
+        raise BadValue("bad-regex", f"{shorten(text)} may be read in two ways: {error}", hint) from None
     except (re.error, OverflowError, RecursionError) as error:
         raise BadValue("bad-regex", f"{shorten(text)} is no regular expression: {error}") from None
     return text
