@@ -19,7 +19,7 @@ from amplify_tui.run.state import State
 from amplify_tui.verdict.exposure import of_signal
 from amplify_tui.verdict.model import ExposureReading
 
-SLOWEST_S: Final = 10.0
+SLOWEST_S: Final = 30.0
 FASTEST_S: Final = 1.0
 
 Chore = tuple[str, Callable[[], Awaitable[None]], float]
@@ -69,7 +69,8 @@ class Exposures:
             return
         left = left_by(self._state(), key)
         state = image(left) if left is not None else None
-        self._post(await watch.poll(flag, state if isinstance(state, dict) else None, time.time()))
+        ours = state if isinstance(state, dict) else None
+        self._post(await watch.poll(flag, ours, time.time(), known=last.fingerprint if last.status == "ok" else ""))
         if signal is not None:
             self._post(self._counted(watch, flag, signal, poll))
 

@@ -17,6 +17,7 @@ from amplify_tui.run.select.log_lines import LogLine, log_line
 from amplify_tui.run.state import State
 
 KEPT_LINES: Final = 2000
+TIMES: Final = frozenset({"at", "data_at", "received_at", "window_from", "window_to"})
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -32,6 +33,11 @@ class View:
     actor: str = ""
     tz: tzinfo | None = None
     facts: str = ""
+
+
+def _undated(value: Any) -> Any:
+    """A value of the board without the times at which it was read."""
+    return {key: part for key, part in value.items() if key not in TIMES} if isinstance(value, dict) else value
 
 
 class Feed:
@@ -53,7 +59,8 @@ class Feed:
 
     def take(self, update: Update, at: float) -> None:
         """Fold one update, received at *at*. Raises UnreadableEvent where the run is newer than this program."""
-        self.dirty = True
+        # What was read again and is as before only grows older, and ages are drawn once a second anyway.
+        self.dirty = self.dirty or not isinstance(update, Board) or update.whole or self._is_news(update.values)
         match update:
             case NewEvents(bodies=bodies):
                 self._lost = ""
@@ -66,6 +73,12 @@ class Feed:
                 self._lost, self._lost_at = reason, at
                 if went_back:
                     self._start_over(reason)
+
+    def _is_news(self, values: Mapping[str, Any]) -> bool:
+        """Whether anything but the times of readings is another than on the board; always after a silence."""
+        return bool(self._lost) or any(
+            _undated(value) != _undated(self._board.get(key)) for key, value in values.items()
+        )
 
     def stop(self, reason: str, at: float) -> None:
         """Nothing more can be read: say so for good."""

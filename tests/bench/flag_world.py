@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,10 @@ def watching(server: Unleash, flags: Sequence[str], home: Path) -> Iterator[tupl
     with (folder.path / "bench.log").open("wb") as log:
         child = subprocess.Popen(conductor_argv(folder), env=env, stdout=log, stderr=log)
     try:
+        while folder.conductor() is None:  # else a cockpit would start one of its own, without the tokens
+            if child.poll() is not None:
+                raise RuntimeError((folder.path / "bench.log").read_text())
+            time.sleep(0.05)
         yield folder.run, child.pid
     finally:
         child.terminate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC
 from typing import Any
 
 from amplify_tui.engine.client import Board, Lost, NewEvents, UnreachableError, Update
@@ -16,6 +17,7 @@ from amplify_tui.tui.screens.home import HomeScreen
 from amplify_tui.tui.screens.main import MainScreen
 from amplify_tui.tui.screens.rollback import RollbackScreen
 from amplify_tui.tui.svg import picture
+from amplify_tui.tui.view import Feed
 from tests.tui.cockpit_world import MemoryClient, cockpit
 
 
@@ -158,3 +160,21 @@ def test_kitty_event_types_are_taken_off_before_they_are_parsed() -> None:
     assert plain_sequence("\x1b[20;1:3~") == ("\x1b[20;1~", True)
     assert plain_sequence("\x1b[109:77;2u") == ("\x1b[109;2u", False)
     assert plain_sequence("\x1b[20;5~") == ("\x1b[20;5~", False)
+
+
+def test_a_reading_that_only_grew_older_is_no_new_picture_and_any_other_is() -> None:
+    feed = Feed("sre", UTC)
+    reading = {"status": "ok", "percent": 25.0, "data_at": 1.0, "received_at": 1.0}
+    feed.take(Board({"flag:flags/new": reading}, whole=True), 1.0)
+    feed.view(1.0)
+    feed.take(Board({"flag:flags/new": {**reading, "data_at": 2.0, "received_at": 2.0}}), 2.0)
+    assert not feed.dirty
+    assert feed.view(2.0).board["flag:flags/new"]["data_at"] == 2.0
+    for news in ({**reading, "percent": 50.0}, {**reading, "percent": 50.0, "status": "stale"}, None):
+        feed.take(Board({"flag:flags/new": news}), 3.0)
+        assert feed.dirty
+        feed.view(3.0)
+    feed.take(Lost("gone"), 4.0)
+    feed.view(4.0)
+    feed.take(Board({"flag:flags/new": None}), 5.0)
+    assert feed.dirty  # it speaks again

@@ -33,6 +33,7 @@ class ExposureWatch:
         self._poll_s = poll_s
         self._report_s = report_s
         self._tallies: dict[str, Tally] = {}
+        self._states: dict[str, FlagState] = {}
         self._regrouped: dict[tuple[str, str, str], str] = {}
 
     def rest(self, flag: str) -> None:
@@ -44,15 +45,16 @@ class ExposureWatch:
         tally = self._tallies.get(flag)
         return None if tally is None or tally.asked is None else (tally.asked, tally.since)
 
-    async def poll(self, flag: str, left: State | None, now: float) -> ExposureReading | None:
+    async def poll(self, flag: str, left: State | None, now: float, known: str = "") -> ExposureReading | None:
         """What applications evaluated of *flag* since its rules last changed; None where its provider is never told.
 
-        left: the flag's state as the run left it.
+        left: the flag's state as the run left it. known: the fingerprint of the flag as it was read a moment ago; where
+        it is that of the last poll the flag is not read again.
         """
         tally = self._tallies.get(flag, Tally())
         told = self._provider if isinstance(self._provider, TellsUsage) else None
         try:
-            state = (await self._provider.read([flag]))[flag]
+            state = await self._state(flag, known)
             uses = await told.usage(flag) if told is not None else ()
         except RateLimited as error:
             return self._lost(flag, tally, "stale", str(error), now) if told is not None else None
@@ -61,6 +63,12 @@ class ExposureWatch:
         tally = ruled(tally, asked(state.raw), state.fingerprint, now)
         self._tallies[flag] = tally
         return await self._told(told, tally, state, uses, left, now) if told is not None else None
+
+    async def _state(self, flag: str, known: str) -> FlagState:
+        seen = self._states.get(flag)
+        if seen is None or not known or seen.fingerprint != known:
+            seen = self._states[flag] = (await self._provider.read([flag]))[flag]
+        return seen
 
     async def _told(
         self,
