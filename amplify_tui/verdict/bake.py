@@ -108,7 +108,7 @@ def _rules(term: Term, expected: Expected) -> tuple[Rule, ...]:
 def _is_covered(rule: Rule, evidence: Evidence, expected: Expected, at: float) -> bool:
     return any(
         reading.window_from >= expected.since and at < _covers_until(reading, rule)
-        for reading in select(evidence.signals, rule, at)
+        for reading in select(evidence, rule, at)
         if grade(reading, rule)[0] == "ok"
     )
 
@@ -123,7 +123,7 @@ def _moments(terms: Sequence[Term], evidence: Evidence, expected: Expected, sinc
     moments = {since, until}
     for term in terms:
         for rule in _rules(term, expected) if term.signal is not None else ():
-            mine = select(evidence.signals, rule, until)
+            mine = select(evidence, rule, until)
             moments.update(reading.received_at for reading in mine)
             moments.update(_covers_until(reading, rule) for reading in mine)
     if any(term.signal is None for term in terms):

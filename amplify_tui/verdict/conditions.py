@@ -6,14 +6,13 @@ Also here: what a reading is worth as evidence at its arrival (`grade`). No hist
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from amplify_tui.playbook.model import Condition, Limit, Signal
 from amplify_tui.verdict import alerts
-from amplify_tui.verdict.model import Cohort, Reading, Status, Term
+from amplify_tui.verdict.model import Cohort, Evidence, Reading, Status, Term
 from amplify_tui.verdict.words import Unit
 
 _LATE_S: Final = 60.0
@@ -150,10 +149,10 @@ def grade(reading: Reading, rule: Rule) -> tuple[Status, float]:
     return "ok", value
 
 
-def select(readings: Sequence[Reading], rule: Rule, now: float) -> list[Reading]:
+def select(evidence: Evidence, rule: Rule, now: float) -> list[Reading]:
     """The readings of the rule's signal and cohort that have arrived by *now*."""
-    mine = (r for r in readings if r.signal == rule.signal and r.cohort == rule.cohort)
-    return [r for r in mine if r.received_at <= now]
+    mine = evidence.series.get((rule.signal, rule.cohort), [])
+    return [reading for reading in mine if reading.received_at <= now]
 
 
 def _share(reading: Reading) -> float | None:

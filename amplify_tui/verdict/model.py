@@ -6,6 +6,7 @@ Times are Unix seconds (UTC). A share is a fraction (0.01 is 1 %). Unknown is ne
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct
@@ -171,7 +172,7 @@ class BudgetReading(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class Evidence(Struct, frozen=True, kw_only=True):
+class Evidence(Struct, frozen=True, kw_only=True, dict=True):
     """Everything a judgement may look at: the history of readings that it spans, oldest first, and the fleet now.
 
     `fleet` holds the latest reading of every instance, and for `health` the earlier ones since `since` too.
@@ -182,6 +183,14 @@ class Evidence(Struct, frozen=True, kw_only=True):
     flags: tuple[FlagReading, ...] = ()
     exposures: tuple[ExposureReading, ...] = ()
     budgets: tuple[BudgetReading, ...] = ()
+
+    @cached_property
+    def series(self) -> dict[tuple[str, Cohort | None], list[Reading]]:
+        """The readings of each signal and cohort, in the order given: hundreds of conditions ask, each for its own."""
+        found: dict[tuple[str, Cohort | None], list[Reading]] = {}
+        for reading in self.signals:
+            found.setdefault((reading.signal, reading.cohort), []).append(reading)
+        return found
 
 
 class Expected(Struct, frozen=True, kw_only=True):

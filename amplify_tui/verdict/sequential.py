@@ -48,7 +48,7 @@ def judge_sequential(term: Term, evidence: Evidence, expected: Expected, now: fl
     if tally is None or tally.since != expected.since:
         tally = Tally(since=expected.since)
     rules = [rule for rule in (promise.rule, promise.control) if rule is not None]
-    heard = [(rule, select(evidence.signals, rule, now)) for rule in rules]
+    heard = [(rule, select(evidence, rule, now)) for rule in rules]
     return _Case(term.id, promise, trial, tally, heard, expected, now).answer()
 
 

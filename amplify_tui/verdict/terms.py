@@ -38,7 +38,7 @@ def judge_condition(term: Term, evidence: Evidence, expected: Expected, now: flo
     rule = rule_of(term)
     if isinstance(rule, str):
         return TermVerdict(id=term.id, answer="error", reason=f"{_name(term)}: {rule}")
-    readings = select(evidence.signals, rule, now)
+    readings = select(evidence, rule, now)
     if rule.alerts:
         readings = alerts.counted_since(readings, expected.since)
     history = fold(readings, rule, expected.since)
