@@ -313,7 +313,8 @@ async def a_share_is_evaluated_as_the_share_that_was_asked_for(seat: Seat) -> No
     key, users, rules = seat.fresh(), people(4_000), seat.kind.rules
     low = await seat.make(key, Expose(percent=25))
     few = rules.evaluator([low]).users(key, users)
-    assert abs(len(few) / 4_000 - 0.25) < 3 * (0.25 * 0.75 / 4_000) ** 0.5
+    # The key, and with it who is drawn, is another each time: six sigma, so that chance alone never fails it.
+    assert abs(len(few) / 4_000 - 0.25) < 6 * (0.25 * 0.75 / 4_000) ** 0.5
     high = rules.state(key, low.env, (await seat.plan(key, Expose(percent=40))).after)
     more = rules.evaluator([high]).users(key, users)
     assert few < more, "a ramp keeps those who have it"

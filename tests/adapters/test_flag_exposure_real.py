@@ -73,7 +73,7 @@ def ask(client: UnleashClient, key: str, users: int = USERS) -> int:
 @pytest.fixture(scope="module")
 def pool(unleash: Unleash) -> list[str]:
     """Flags of which the server takes counts: for ten seconds it drops those of a flag that it does not know yet."""
-    names = [f"used-{os.getpid()}-{number}" for number in range(24)]
+    names = [f"used-{number}" for number in range(24)]
     toggles = {names[-1]: {"yes": 1, "no": 0}}
     with httpx.Client(base_url=unleash.url, headers={"Authorization": unleash.admin}) as admin:
         for name in names:

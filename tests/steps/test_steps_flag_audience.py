@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from itertools import count
 from typing import Any
 
@@ -21,7 +20,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def names() -> tuple[str, str]:
-    return tuple(f"audience-{os.getpid()}-{next(_numbers)}" for _ in range(2))  # type: ignore[return-value]
+    return tuple(f"audience-{next(_numbers)}" for _ in range(2))  # type: ignore[return-value]
 
 
 async def made(world: RealWorld, name: str, group: str | None) -> None:
