@@ -32,6 +32,7 @@ from amplify_tui.adapters.prometheus_alerts import (
     board,
     expression,
     past_reading,
+    wait_of,
 )
 from amplify_tui.adapters.prometheus_answers import SKEW_TOLD, Scalar, columns, matrix, scalar
 from amplify_tui.adapters.promql import lookback, seconds
@@ -124,12 +125,15 @@ class Prometheus:
         moments = [start + number * step for number in range(int((end - start) / step + 1e-9) + 1)]
         order = sorted({text for query in queries for text in expressions(query)})
         asked = await asyncio.gather(*(self._ask_past(text, moments, step, matrix) for text in order))
+        now = await self._alerts() if any(query.state is not None for query in queries) else None
+        rules = now.rules if isinstance(now, Board) else None
         found: list[list[Reading]] = []
         for query in queries:
             if query.state is not None:
                 red = await self._ask_past(expression(query.state), moments, step, columns)
+                waited = wait_of(query.state, rules)
                 told = zip(moments, red, strict=True)
-                found.append([past_reading(query, one, source=self.source, at=at) for at, one in told])
+                found.append([past_reading(query, one, source=self.source, at=at, waited=waited) for at, one in told])
                 continue
             rows = ({text: asked[n][i] for n, text in enumerate(order)} for i in range(len(moments)))
             found.append([self._reading(query, row, at, at) for at, row in zip(moments, rows, strict=True)])

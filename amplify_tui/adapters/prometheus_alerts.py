@@ -1,9 +1,11 @@
 """Existing alerts as a signal: what a Prometheus says is red, since when, and whether anybody still evaluates it. Pure.
 
-Red is an alert that fires and has the name and the labels of the signal's `state`; `Reading.red` holds since when each
-is active, for a judge counts only those that turned red in its phase. That none is red says something only where its
-rule exists and is evaluated: else there is no data. An evaluation speaks for the interval of its group, so a reading's
-time is the evaluation's plus that interval, at most now; its window begins at the evaluation.
+Red is an alert that fires and has the name and the labels of the signal's `state`; `Reading.red` holds when each turned
+red, for a judge counts only those that did in its phase. That is not `activeAt`, from which on its expression has held:
+it is the first evaluation after the `for` of its rule, and what turns red in this phase may have been pending since the
+one before. That none is red says something only where its rule exists and is evaluated: else there is no data. An
+evaluation speaks for the interval of its group, so a reading's time is the evaluation's plus that interval, at most
+now; its window begins at the evaluation.
 
     what the server tells                      status
     the rule, evaluated, and its alerts        ok
@@ -19,6 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import ceil
 from typing import Any, Final
 
 from msgspec import Struct
@@ -34,19 +37,20 @@ SHOWN: Final = 3
 
 
 class Alert(Struct, frozen=True):
-    """One alert that fires. active: since when, Unix seconds."""
+    """One alert that fires. active: since when its expression has held, Unix seconds."""
 
     labels: dict[str, str]
     active: float
 
 
 class Rule(Struct, frozen=True):
-    """One alerting rule. evaluated: Unix seconds, 0.0 for never. every: seconds between two evaluations."""
+    """One alerting rule. evaluated: Unix seconds, 0.0 for never. every, waits: seconds, of its group and its `for`."""
 
     name: str
     labels: dict[str, str]
     evaluated: float
     every: float
+    waits: float = 0.0
     failure: str = ""
 
 
@@ -87,6 +91,7 @@ def _rules(groups: Any) -> list[Rule]:
             labels={str(key): str(value) for key, value in one.get("labels", {}).items()},
             evaluated=_moment(one["lastEvaluation"]),
             every=float(group["interval"]),
+            waits=float(one.get("duration") or 0.0),
             failure=clean(str(one.get("lastError") or "its evaluation fails"), 160) if one["health"] == "err" else "",
         )
         for group in groups
@@ -122,8 +127,19 @@ def alert_reading(query: Query, told: Board | AdapterError, *, source: str, at: 
         begun = min(rule.evaluated for rule in mine)
         until = min([at, *(rule.evaluated + rule.every for rule in mine)])
     red = sorted((one for one in told.alerts if _has(one.labels, wanted)), key=lambda one: one.active)
-    note = "; ".join(part for part in (_told(red), note) if part)
-    return _reading(query, source, "ok", min(begun, until), until, received, note, tuple(one.active for one in red))
+    waited = wait_of(wanted, told.rules)
+    note = "; ".join(part for part in (_told(red, waited), note) if part)
+    turned = tuple(one.active + waited for one in red)
+    return _reading(query, source, "ok", min(begun, until), until, received, note, turned)
+
+
+def wait_of(wanted: Mapping[str, str], rules: Sequence[Rule] | None) -> float:
+    """Seconds from when such an alert's expression first held to when it fired: its `for`, in whole evaluations.
+
+    Of several rules the longest: an alert of this phase is never taken for an older one. 0 where no rule is told.
+    """
+    mine = rules_of(wanted, rules or ())
+    return max((ceil(rule.waits / rule.every - 1e-9) * rule.every for rule in mine if rule.every > 0), default=0.0)
 
 
 def rules_of(wanted: Mapping[str, str], rules: Sequence[Rule]) -> list[Rule]:
@@ -139,11 +155,16 @@ def expression(wanted: Mapping[str, str]) -> str:
     return f'ALERTS_FOR_STATE{{{inner}}} and ignoring (alertstate) ALERTS{{{inner},alertstate="firing"}}'
 
 
-def past_reading(query: Query, red: Sequence[float] | AdapterError, *, source: str, at: float) -> Reading:
-    """The reading of a moment that is gone; whether its rule was evaluated then is not told."""
+def past_reading(
+    query: Query, red: Sequence[float] | AdapterError, *, source: str, at: float, waited: float = 0.0
+) -> Reading:
+    """The reading of a moment that is gone; whether its rule was evaluated then is not told.
+
+    red: since when the expression of each had held. waited: what `wait_of` says of the rule as it is now.
+    """
     if isinstance(red, AdapterError):
         return _reading(query, source, "stale" if isinstance(red, RateLimited) else "error", at, at, at, str(red))
-    return _reading(query, source, "ok", at, at, at, "", tuple(sorted(red)))
+    return _reading(query, source, "ok", at, at, at, "", tuple(sorted(active + waited for active in red)))
 
 
 def alert_problems(query: Query, told: Board | AdapterError) -> list[Problem]:
@@ -170,13 +191,13 @@ def _has(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return all(labels.get("alertname" if key == NAME else key) == value for key, value in wanted.items())
 
 
-def _told(red: Sequence[Alert]) -> str:
+def _told(red: Sequence[Alert], waited: float) -> str:
     """What is red and since when, in words."""
     if not red:
         return ""
     parts = []
     for one in red[:SHOWN]:
-        at = datetime.fromtimestamp(one.active).astimezone().strftime("%H:%M:%S")
+        at = datetime.fromtimestamp(one.active + waited).astimezone().strftime("%H:%M:%S")
         inner = ",".join(f"{key}={value}" for key, value in sorted(one.labels.items()) if key != "alertname")
         parts.append(clean(f"{one.labels.get('alertname', '')}{{{inner}}} since {at}", 120))
     more = f" and {len(red) - SHOWN} more" if len(red) > SHOWN else ""

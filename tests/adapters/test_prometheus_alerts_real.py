@@ -24,6 +24,7 @@ groups:
   rules:
   - {alert: Hot, expr: depth > 5, labels: {severity: page}}
   - {alert: Pending, expr: depth > -1, for: 1h}
+  - {alert: Waits, expr: depth > 5, for: 2s}
   - {alert: Broken, expr: depth == on (job) two}
 """
 CONFIG = """
@@ -105,6 +106,17 @@ async def test_an_alert_is_red_from_when_it_fires_and_its_past_can_be_asked_for(
 
 
 @pytest.mark.real
+async def test_an_alert_that_waited_is_red_from_when_it_fired_now_and_in_the_past(shop: Shop) -> None:
+    await shop.until(alerts("Hot"), is_ok)
+    shop.depth = 9
+    (began,) = (await shop.until(alerts("Hot"), lambda reading: reading.value == 1)).red
+    red = await shop.until(alerts("Waits"), lambda reading: reading.value == 1)
+    assert red.red == (pytest.approx(began + 2.0, abs=0.5),)
+    (past,) = await shop.source.range([alerts("Waits")], red.data_at, red.data_at, 1.0)
+    assert past[0].red == (pytest.approx(red.red[0], abs=0.5),)
+
+
+@pytest.mark.real
 async def test_that_none_is_red_says_something_only_where_somebody_looks(shop: Shop) -> None:
     pending = await shop.until(alerts("Pending"), is_ok)
     assert pending.value == 0
@@ -158,6 +170,14 @@ async def test_an_evaluation_speaks_for_its_interval_and_then_grows_old(later: f
     assert 1700000000.0 + later - reading.data_at == pytest.approx(age, abs=0.2)
     assert reading.window_from == pytest.approx(1700000000.123, abs=0.01)
     assert reading.red == (pytest.approx(1700000000.123, abs=0.01),)
+
+
+async def test_an_alert_turned_red_when_its_rule_had_waited_and_not_when_it_began_to_wait() -> None:
+    """Pending since before the phase, red within it: `activeAt` alone would take it for an older fire."""
+    waits = GROUPS.replace('"name":"Hot"', '"name":"Hot","duration":290')
+    async with raw_server(server(told(waits), told(HOT))) as prom:
+        reading = await read(prom, 1700000400.0)
+    assert reading.red == (pytest.approx(1700000000.123 + 300, abs=0.01),)  # the fifth evaluation, one a minute
 
 
 async def test_a_rule_that_was_never_evaluated_is_no_data() -> None:
