@@ -6,10 +6,12 @@ from typing import Final
 
 from amplify_tui.playbook.model import BUILTINS
 from amplify_tui.playbook.rules import Rules, given, items, number, text, value
+from amplify_tui.playbook.values import BadValue, accept
 from amplify_tui.playbook.yaml import Map, Node
 
 _BOUNDS: Final = ("above", "below", "worse_than")
 _MOST_ALPHA: Final = 0.5
+_MOST_BAD: Final = 0.5
 
 
 def condition(rules: Rules, node: Map, signal: Map) -> None:
@@ -25,9 +27,31 @@ def condition(rules: Rules, node: Map, signal: Map) -> None:
     if alpha is not None and not 0.0 < alpha <= _MOST_ALPHA:
         message = f"alpha is {alpha:g}: the chance of a false fail is above 0 and at most {_MOST_ALPHA:g}"
         rules.report(node.items["alpha"], "limit-shape", message, "like 0.01")
-    if "worse_than" not in bounds and "total" not in signal.items:
+    if "worse_than" in bounds:
+        return
+    if "total" in signal.items:
+        _provable(rules, node)
+    else:
         message = "alpha needs a signal of bad and total: it counts requests"
         rules.report(node.keys["alpha"], "limit-shape", message, "leave alpha out, or measure a share")
+
+
+def _provable(rules: Rules, node: Map) -> None:
+    """A limit that most requests may break: one bet a block then wins next to nothing, and never shows anything."""
+    for key, share in (("above", _share(node.items.get("above"))), ("below", _share(node.items.get("below")))):
+        allowed = None if share is None else share if key == "above" else 1.0 - share
+        if allowed is not None and allowed > _MOST_BAD:
+            message = f"alpha cannot show it where {allowed * 100:g} % of requests may be bad"
+            rules.report(
+                node.keys["alpha"], "limit-shape", message, "leave alpha out: the limit fails within its `for`"
+            )
+
+
+def _share(node: Node | None) -> float | None:
+    try:
+        return None if node is None else float(accept(value(node), "bound"))
+    except BadValue:
+        return None
 
 
 def _comparable(rules: Rules, node: Map, signal: Map) -> None:

@@ -149,8 +149,13 @@ def residual(share: float, q: float, events: float = 1.0) -> float:
 
 
 def capped(limit: float, stakes: tuple[float, ...] = WORSE) -> tuple[float, ...]:
-    """The stakes against a *limit* (0 to 1, both excluded), none of which bets on more than 95 % of bad requests."""
-    most = 0.95 * (1.0 - limit) / (0.05 * limit)
+    """The stakes against a *limit* (0 to 1, both excluded), none of which bets on more than 95 % of bad requests.
+
+    Where the limit itself is near that, on more than halfway from it to all of them: a stake of 1 or less would bet
+    that it is kept.
+    """
+    share = max(0.95, (1.0 + limit) / 2.0)
+    most = share * (1.0 - limit) / ((1.0 - share) * limit)
     return tuple(min(k, most) for k in stakes)
 
 

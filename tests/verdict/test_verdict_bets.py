@@ -68,6 +68,16 @@ def test_the_evidence_against_a_limit_is_the_golden_one() -> None:
     assert seen == pytest.approx([0.644049, 1.091210, 0.978372, 2.081283], abs=1e-6)
 
 
+@pytest.mark.parametrize("limit", [0.001, 0.01, 0.5, 0.9, 0.95, 0.97, 0.999])
+def test_every_stake_against_a_limit_bets_that_it_is_broken(limit: float) -> None:
+    stakes = capped(limit)
+    assert all(stake > 1.0 for stake in stakes)
+    bet, kept = Bet.of(stakes, late=False), Bet.of(stakes, late=False)
+    for _ in range(400):
+        bet, kept = bet.on(1.0, limit, stakes, 1.0), kept.on(limit / 2.0, limit, stakes, 1.0)
+    assert kept.log_e() < 0.0 < bet.log_e()
+
+
 def test_the_margin_is_the_golden_one() -> None:
     assert margin(0.5, 0.02, 19, 1900) == pytest.approx(2.949744, abs=1e-6)
     assert margin(0.5, 0.0, 19, 1900) == 1.5
