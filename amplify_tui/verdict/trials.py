@@ -60,9 +60,10 @@ def advance(trials: Mapping[str, Trial], askings: Sequence[Asking], evidence: Ev
     changed: dict[str, Trial] = {}
     for key, (promise, mine) in asked.items():
         trial = trials.get(key, Trial())
-        for block in _closed(
-            promise, trial, readings[promise.rule.signal], everybody=any(one.everybody for one in mine)
-        ):
+        everybody = any(one.everybody for one in mine)
+        # The board has polled since the draft: what burnt before anybody asked is not this release's doing.
+        since = 0.0 if trial.blocks else min(one.since for one in mine)
+        for block in _closed(promise, trial, readings[promise.rule.signal], since, everybody=everybody):
             trial = added(trial, promise, block, mine)
             changed[key] = trial
     return changed
@@ -135,11 +136,13 @@ def _over(part: float, whole: float) -> float | None:
 # --- one block more -------------------------------------------------------------------------------------------------
 
 
-def _closed(promise: Promise, trial: Trial, readings: Sequence[Reading], *, everybody: bool) -> list[Block]:
-    mine = windows(readings, promise.rule, trial.until[0])
+def _closed(
+    promise: Promise, trial: Trial, readings: Sequence[Reading], since: float, *, everybody: bool
+) -> list[Block]:
+    mine = windows(readings, promise.rule, max(trial.until[0], since))
     if promise.control is None:
         return single(mine, promise.block)
-    other: list[Window] = windows(readings, promise.control, trial.until[1])
+    other: list[Window] = windows(readings, promise.control, max(trial.until[1], since))
     if everybody and not other:
         return single(mine, promise.block)
     return paired(mine, other, promise.block, promise.rule.every, promise.enough)

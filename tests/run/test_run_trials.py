@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from amplify_tui.playbook.model import Cohorts, Condition, Signal
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
+from amplify_tui.run.decide.observe import _worse
 from amplify_tui.run.envelope import decode
 from amplify_tui.run.evolve import fold
 from amplify_tui.run.shapes import TriggerSpec
-from amplify_tui.verdict.model import Evidence, Reading, Term
+from amplify_tui.verdict.model import Evidence, Reading, Term, TermVerdict
 from amplify_tui.verdict.promises import Promise, promise_of
 from amplify_tui.verdict.trial import Trial
 from tests.run.world import ERRORS, T0, WATCH, Run
@@ -197,6 +198,17 @@ def test_an_override_starts_the_test_anew_and_sets_the_condition_aside() -> None
     assert ramp.run.step("ramp").status == "observing"
     ramp.ticks(3, BAD)
     assert ramp.run.step("ramp").status == "observing"
+
+
+def test_an_override_of_a_limit_from_below_with_a_promise_ends_when_it_falls_further() -> None:
+    """What is worse is lower there, also where the limit is a sequential test."""
+    conversion = Signal(golden="errors", source="prom", bad="b", total="t")
+    for alpha in (None, 0.01):
+        term = Term(id="bought", condition=Condition(signal="bought", below=0.9, alpha=alpha), signal=conversion)
+        step = replace(Ramp(term).run.step("ramp"), overridden=("bought",), overridden_at={"bought": 0.8})
+        seen = TermVerdict(id="bought", answer="fail", reason="", value=0.3)
+        assert _worse(seen, step)
+        assert not _worse(replace(seen, value=0.79), step)
 
 
 def test_trying_a_stuck_gate_again_starts_its_test_anew() -> None:

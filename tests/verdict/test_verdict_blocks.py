@@ -186,9 +186,10 @@ def test_after_a_crash_the_open_block_is_skipped_and_nothing_is_counted_twice() 
     assert counted(later) == (42.0, 4200.0, 42.0, 4200.0)
 
 
-def test_only_what_began_within_the_phase_counts_for_its_pass() -> None:
+def test_only_what_began_within_the_first_phase_counts_at_all() -> None:
+    """The board has polled since the draft: a fire from before the release is no evidence against it."""
     trial = go_on([one for at in range(0, 125, 30) for one in both(float(at))], since=40.0)
-    assert trial.blocks == 5
+    assert trial.blocks == 2
     assert counted(trial) == (2.0, 200.0, 2.0, 200.0)
 
 

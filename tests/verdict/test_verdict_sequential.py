@@ -67,6 +67,27 @@ class Story:
         return judge_term(term or self.terms[0], evidence(self.readings), self.expected, T0 + self.now + after)
 
 
+def test_a_service_without_a_single_error_is_proven_once_enough_requests_would_have_shown_one() -> None:
+    """No error in either cohort is no evidence for a ratio; it must not wait for ever."""
+    few = Story(PROVEN, requests=40).blocks(3, 0.0, 0.0).judged()
+    assert (few.answer, "not proven yet" in few.reason or "too few" in few.reason) == ("undecided", True)
+    many = Story(PROVEN).blocks(10, 0.0, 0.0).judged()
+    assert (many.answer, "no bad request in either" in many.reason) == ("pass", True)
+    assert "no bad request" not in Story(PROVEN).blocks(10, 0.0, 0.01).judged().reason
+
+
+def test_a_fire_from_before_the_release_is_no_evidence_against_it() -> None:
+    story = Story(LIMITED)
+    story.readings = [reading(30.0 * n, bad=50.0) for n in range(20)]
+    story.now = 600.0
+    story.phase().advance()
+    assert story.trials == {}
+    story.readings += [reading(600.0 + 30.0 * n, bad=0.0) for n in range(1, 12)]
+    story.now = 600.0 + 330.0
+    story.advance()
+    assert story.judged().answer == "pass"
+
+
 # --- a fail -----------------------------------------------------------------------------------------------------------
 
 
