@@ -6,8 +6,6 @@ clock and journals it. A new conductor starts from what was journaled: the time 
 
 from __future__ import annotations
 
-from typing import Final
-
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.scribe import Scribe, new_id
 from amplify_tui.run import commands as c
@@ -19,10 +17,8 @@ from amplify_tui.run.state import StepState
 from amplify_tui.steps.registry import verb
 from amplify_tui.steps.verb import watched
 from amplify_tui.verdict.bake import accrue
-from amplify_tui.verdict.conditions import looks_back
+from amplify_tui.verdict.conditions import COUNTED_S, looks_back
 from amplify_tui.verdict.model import Evidence
-
-LONGEST_COUNT_S: Final = 900.0  # all of it is folded at each tick
 
 
 class Ticks:
@@ -50,8 +46,8 @@ class Ticks:
         current = self._scribe.state.steps[step.ref]
         if current.watch is None or current.phase_at is None or current.status not in ("observing", "stuck"):
             return
-        # A bake is also how long requests are counted for: a slow service needs all of it for its number of samples.
-        self._board.keep(max([min(current.need, LONGEST_COUNT_S), *map(looks_back, current.watch.gate)]))
+        # While a phase waits, requests are counted: a slow service needs all of it for its number of samples.
+        self._board.keep(max([min(current.watch.max_wait, COUNTED_S), *map(looks_back, current.watch.gate)]))
         evidence = self._board.evidence()
         accrued, broken_by = self._accrued(current, evidence, now)
         verdict = current.verdict

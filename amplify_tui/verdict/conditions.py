@@ -16,6 +16,7 @@ from amplify_tui.verdict.model import Cohort, Evidence, Reading, Status, Term
 from amplify_tui.verdict.words import Unit
 
 _LATE_S: Final = 60.0
+COUNTED_S: Final = 900.0  # requests are counted over the readings of so long at most
 
 # A value below zero by less than this part of the total is rounding of `total - bucket`, not nonsense.
 _ROUNDING: Final = 1e-6

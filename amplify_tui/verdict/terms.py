@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amplify_tui.verdict import alerts, words
-from amplify_tui.verdict.conditions import Rule, rule_of, select
+from amplify_tui.verdict.conditions import COUNTED_S, Rule, rule_of, select
 from amplify_tui.verdict.evidence import bad_needed
 from amplify_tui.verdict.model import Answer, Evidence, Expected, Reading, Term, TermVerdict
 from amplify_tui.verdict.silence import silence
@@ -148,6 +148,10 @@ class _Case:
         pace = sum(mark.total_rate for mark in marks) / len(marks)
         if pace <= 0.0:
             return f"{need}, none is counted"
+        if pace * COUNTED_S < self.rule.min_samples:
+            most = words.count(pace * COUNTED_S)
+            within = f"at {words.rate(pace)} there are only {most} in {words.duration(COUNTED_S)}"
+            return f"needs {words.count(self.rule.min_samples)} requests, and {within}: lower min_samples, or override"
         return f"{need}, about {words.duration(more / pace)} at {words.rate(pace)}"
 
     def _recovery(self) -> str:

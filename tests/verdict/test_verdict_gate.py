@@ -324,6 +324,13 @@ def test_a_condition_without_a_limit_takes_the_signals() -> None:
     assert ask(own, pairs("G" * 7), at(6)).answer != "pass"
 
 
+def test_a_service_too_slow_to_ever_reach_its_samples_is_told_so() -> None:
+    slow = [pair(poll, 0.0, total=0.3) for poll in range(180)]
+    verdict = ask(errors(), slow, at(179))
+    assert verdict.answer == "undecided"
+    assert verdict.need == "needs 300 requests, and at 0.3/s there are only 270 in 15m: lower min_samples, or override"
+
+
 def test_without_any_for_three_polls_stand_in() -> None:
     assert ask(errors(for_=None), pairs("G" * 4), at(3)).answer == "pass"
     assert ask(errors(for_=None), pairs("G" * 3), at(2)).answer == "undecided"
