@@ -60,7 +60,8 @@ def reading_of(
 ) -> Reading:
     """The reading of one query from its numbers `value`, `count`, `bad`, `total` (those it does not ask for: absent).
 
-    per: what turns `count` and `total` into a number of requests: the window in seconds for rates, 1 for counts.
+    per: what turns `count` and `total` into a number of requests: the window in seconds for rates, 1 for counts. A
+    total of 0 is kept beside its `nodata`: that nobody came is known then, and is not the same as not to know.
     """
     parts = dict(numbers)
     note = ""
@@ -70,9 +71,10 @@ def reading_of(
     used = [parts[name] for name in ("value", "count", "bad", "total") if getattr(query, name) is not None]
     status: Status = next((worst for worst in _WORST if any(one.status == worst for one in used)), "ok")
     note = _join(*(one.note for one in used))
+    idle = status == "ok" and total.value is not None and total.value <= 0
     value, n = parts["value"].value, None
     if status == "ok" and query.total is not None and total.value is not None:
-        if total.value <= 0:
+        if idle:
             status, note = "nodata", _join(note, "no requests")
         else:
             value, n = max(bad.value or 0.0, 0.0) / total.value, total.value * per
@@ -92,7 +94,7 @@ def reading_of(
         value=value if ok else None,
         n=n if ok else None,
         bad=max(bad.value or 0.0, 0.0) if ok and query.bad is not None else None,
-        total=total.value if ok else None,
+        total=total.value if ok else 0.0 if idle else None,
         note=note or ("" if ok else "the query answered nothing"),
     )
 

@@ -108,11 +108,11 @@ class Board:
         _keep(self._exposures.setdefault(key, deque()), reading, EXPOSURES_S)
         self.post(f"seen:{key}", msgspec.to_builtins(reading))
 
-    def budget(self, reading: BudgetReading) -> None:
-        """How fast an error budget burns, over one pair of windows."""
+    def budget(self, reading: BudgetReading, keep: float = 0.0) -> None:
+        """How fast an error budget burns, over one pair of windows. keep: seconds that a judge looks back at least."""
         long, short = reading.windows
         key = f"{reading.slo}:{long:.0f}/{short:.0f}"
-        _keep(self._budgets.setdefault(key, deque()), reading, BUDGETS_S)
+        _keep(self._budgets.setdefault(key, deque()), reading, max(keep, BUDGETS_S))
         self.post(f"budget:{key}", msgspec.to_builtins(reading))
 
     def unexposed(self, flag: str) -> None:

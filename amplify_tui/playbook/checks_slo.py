@@ -6,9 +6,10 @@ from typing import Final
 
 from amplify_tui.playbook.rules import METRIC_KINDS, Rules, items, keys, number, text
 from amplify_tui.playbook.templates import has_expr
-from amplify_tui.playbook.values import BadValue, parse_duration
+from amplify_tui.playbook.values import BadValue, format_duration, parse_duration
 from amplify_tui.playbook.yaml import Map, Node
 
+SHORTEST: Final = 180.0  # seconds: two whole minutes, whenever they begin
 _PAST: Final = ("prometheus", "use")  # the kinds that can be asked about their past
 
 
@@ -64,6 +65,11 @@ def _windows(rules: Rules, node: Node) -> None:
         rules.report(node, "slo-windows", message, "like [6h, 30m]")
     elif None not in spans and spans[0] == spans[1]:
         rules.report(node, "slo-windows", "the two windows are the same", "like [6h, 30m]")
+    elif any(span is not None and span < SHORTEST for span in spans):
+        message = (
+            f"a window of a burn is shorter than {format_duration(SHORTEST)}: bad requests must come in two minutes"
+        )
+        rules.report(node, "slo-windows", message, "like [1h, 5m]")
 
 
 def _seconds(node: Node) -> float | None:

@@ -13,6 +13,7 @@ mean after Garwood 1936).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -34,6 +35,7 @@ class Spent(Struct, frozen=True, kw_only=True):
     minutes: int = 0
 
 
+@lru_cache(maxsize=4096)
 def poisson_lower(events: int, doubt: float = _DOUBT) -> float:
     """The smallest mean that *events* are compatible with, at one look: under it, as many have a chance of *doubt*."""
     if events <= 0:

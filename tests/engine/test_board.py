@@ -6,7 +6,7 @@ from amplify_tui.engine.board import Board
 from amplify_tui.playbook.model import Cohorts, Condition, Signal
 from amplify_tui.verdict.conditions import looks_back
 from amplify_tui.verdict.gate import judge
-from amplify_tui.verdict.model import Expected, Reading, Term, Verdict
+from amplify_tui.verdict.model import BudgetReading, Expected, Reading, Term, Verdict
 
 ERRORS = Signal(golden="errors", source="prom", bad="b", total="t")
 START = 1_000.0
@@ -44,3 +44,13 @@ def test_what_nobody_asks_for_is_forgotten() -> None:
     board = Board()
     assert watched(board, 1200).answer == "undecided"
     assert len(board.evidence().signals) == 61
+
+
+def test_a_burn_that_asks_for_two_hours_is_judged_by_two_hours() -> None:
+    board = Board()
+    for minute in range(150):
+        at = START + 60.0 * minute
+        windows = (3600.0, 300.0)
+        reading = BudgetReading(source="prom", slo="shop", status="ok", data_at=at, received_at=at, windows=windows)
+        board.budget(reading, keep=7200.0)
+    assert 120 <= len(board.evidence().budgets) <= 122

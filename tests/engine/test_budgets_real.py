@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -34,23 +35,34 @@ SLO = Slo(
 WINDOWS = (3600.0, 300.0)
 
 
-def history(now: int, every: int) -> str:
-    """Two hours of 10 requests a second; in the last ten minutes half of them fail."""
+def history(now: int, every: int, *, failing: bool = True) -> str:
+    """Two hours of 10 requests a second; in the last ten minutes half of them fail, or nobody calls any more."""
     good: list[str] = []
     bad: list[str] = []
     failed = 0
     for at in range(now - 7200, now + 1, every):
-        failed += 5 * every if at > now - 600 else 0
-        good.append(f'hits_total{{code="200"}} {(at - now + 7200) * 10 - failed} {at}')
+        failed += 5 * every if at > now - 600 and failing else 0
+        called = (at if failing else min(at, now - 600)) - now + 7200
+        good.append(f'hits_total{{code="200"}} {called * 10 - failed} {at}')
         bad.append(f'hits_total{{code="500"}} {failed} {at}')
     return "\n".join(["# TYPE hits counter", *good, *bad, "# EOF\n"])
 
 
-@pytest.fixture(scope="module", params=[15, 60], ids=["each 15 s", "once a minute"])
+@pytest.fixture(scope="module", params=[15, 50, 60], ids=["each 15 s", "each 50 s", "once a minute"])
 def server(request: pytest.FixtureRequest) -> Iterator[services.Prometheus]:
     try:
         with services.prometheus("global: {}\n", openmetrics=history(int(time.time()), request.param)) as running:
             yield running
+    except Unavailable as why:
+        unavailable(why)
+
+
+@contextmanager
+def serving(past: str) -> Iterator[Prometheus]:
+    """A source whose server knows *past*."""
+    try:
+        with services.prometheus("global: {}\n", openmetrics=past) as running:
+            yield Prometheus(running.url, source="prom")
     except Unavailable as why:
         unavailable(why)
 
@@ -94,6 +106,25 @@ async def test_what_was_spent_is_told_by_windows_and_minutes_and_a_trigger_fires
     now = reading.received_at
     for burn, answer in ((5.0, "fail"), (14.4, "pass")):  # half of ten minutes is 8.3 times the budget of an hour
         assert judge_term(burning(burn), board.evidence(), Expected(since=now - 60), now).answer == answer
+
+
+async def test_too_few_scrapes_for_the_short_window_are_said_and_longer_windows_serve() -> None:
+    with serving(history(int(time.time()), 240)) as source:
+        _, blind = await told(source, burning(14.4))
+        _, reading = await told(source, burning(6, windows=(6 * 3600.0, 1800.0)))
+        await source.aclose()
+    assert blind.status != "ok"
+    assert reading.status == "ok"
+    assert reading.short.bad > 2000
+
+
+async def test_a_service_that_nobody_calls_any_more_burns_nothing_and_is_not_blind() -> None:
+    with serving(history(int(time.time()), 15, failing=False)) as source:
+        board, reading = await told(source, burning(14.4))
+        await source.aclose()
+    assert (reading.status, reading.short.total) == ("ok", 0.0)
+    now = reading.received_at
+    assert judge_term(burning(14.4), board.evidence(), Expected(since=now - 60), now).answer == "pass"
 
 
 async def test_what_is_not_due_is_not_asked_again(server: services.Prometheus) -> None:
