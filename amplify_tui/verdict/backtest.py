@@ -15,13 +15,12 @@ from msgspec.structs import replace
 
 from amplify_tui.playbook.model import Condition
 from amplify_tui.verdict.bake import accrue
-from amplify_tui.verdict.conditions import looks_back
+from amplify_tui.verdict.conditions import COUNTED_S, looks_back
 from amplify_tui.verdict.gate import judge
 from amplify_tui.verdict.model import Answer, Evidence, Expected, Reading, Term, Verdict
 from amplify_tui.verdict.trial import Trial
 from amplify_tui.verdict.trials import Asking, advance
 
-HISTORY_S: Final = 900.0
 _REF: Final = "backtest"
 
 
@@ -56,7 +55,7 @@ def replay(terms: Sequence[Term], readings: Sequence[Reading], *, bake: float = 
     ordered = sorted(readings, key=lambda reading: reading.received_at)
     if not ordered:
         return
-    kept = max([HISTORY_S, *map(looks_back, terms)])
+    kept = max([COUNTED_S, *map(looks_back, terms)])
     since = min(reading.window_from for reading in ordered)
     asking = Asking(ref=_REF, since=since, terms=tuple(terms))
     trials: dict[str, Trial] = {}
@@ -114,5 +113,16 @@ def _own(term: Term) -> Condition | None:
     if condition is None or limit is None:
         return condition
     if (condition.above, condition.below, condition.worse_than) == (None, None, None):
-        condition = replace(condition, above=limit.above, below=limit.below, worse_than=limit.worse_than, by=limit.by)
-    return replace(condition, for_=limit.for_ if condition.for_ is None else condition.for_)
+        condition = replace(
+            condition,
+            above=limit.above,
+            below=limit.below,
+            worse_than=limit.worse_than,
+            by=limit.by if condition.by is None else condition.by,
+            alpha=limit.alpha if condition.alpha is None else condition.alpha,
+        )
+    return replace(
+        condition,
+        for_=limit.for_ if condition.for_ is None else condition.for_,
+        min_samples=limit.min_samples if condition.min_samples is None else condition.min_samples,
+    )

@@ -9,6 +9,7 @@ from amplify_tui.playbook.model import Condition, Limit, Signal
 from amplify_tui.verdict.backtest import outcome, replay, varied
 from amplify_tui.verdict.gate import judge
 from amplify_tui.verdict.model import Evidence, Expected, Reading, Term
+from amplify_tui.verdict.promises import is_sequential
 
 GOOD, BAD = 0.002, 0.2
 
@@ -56,6 +57,15 @@ def test_a_variation_changes_the_limit_that_counts_wherever_it_is_written() -> N
     (changed,) = varied([inherited], limit=0.1)
     assert changed.condition is not None
     assert (changed.condition.above, changed.condition.below, changed.condition.for_) == (None, 0.1, 60.0)
+
+
+def test_a_variation_of_a_limit_with_a_promise_is_still_judged_by_its_test() -> None:
+    limit = Limit(above=0.01, alpha=0.001, min_samples=77)
+    signal = Signal(golden="errors", source="prom", bad="b", total="t", limit=limit)
+    (changed,) = varied([Term(id="errors", condition=Condition(signal="errors"), signal=signal)], for_=30.0)
+    assert changed.condition is not None
+    assert (changed.condition.alpha, changed.condition.min_samples) == (0.001, 77)
+    assert is_sequential(changed)
 
 
 def test_without_readings_there_is_nothing_to_say() -> None:
