@@ -18,9 +18,9 @@ from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import State, StepState, TriggerState
 from amplify_tui.run.trials import advanced
-from amplify_tui.verdict.conditions import Rule, rule_of
 from amplify_tui.verdict.gate import is_good_again, judge
 from amplify_tui.verdict.model import Answer, Evidence, TermVerdict, Verdict
+from amplify_tui.verdict.promises import shown_rule
 from amplify_tui.verdict.triggers import fires
 
 JOURNAL_EVERY_S = 30.0
@@ -61,8 +61,8 @@ def _worse(term: TermVerdict, step: StepState) -> bool:
 def _wants_more(step: StepState, term: str) -> bool:
     """Whether low is bad: a condition with `below`."""
     asked = next((t for t in step.watch.gate if t.id == term), None) if step.watch else None
-    rule = rule_of(asked) if asked is not None else ""
-    return isinstance(rule, Rule) and rule.below
+    rule = shown_rule(asked) if asked is not None else None
+    return rule is not None and rule.below
 
 
 def next_phase(step: StepState, why: str) -> tuple[EventData, ...]:
