@@ -6,6 +6,7 @@ The newest 16 to 32 MiB are kept, some days of a dozen signals.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -55,7 +56,8 @@ class Readings:
         """Close the file; the next reading opens it again."""
         if self._file is not None:
             file, self._file = self._file, None
-            file.close()
+            with contextlib.suppress(OSError):  # what a full disk did not take is lost; nobody waits for it
+                file.close()
 
 
 def older(path: Path) -> Path:

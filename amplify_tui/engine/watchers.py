@@ -97,6 +97,9 @@ class Watchers:
                 await chore()
             except AdapterError as error:
                 self._board.post(f"poll:{name}", {"status": "error", "note": str(error), "at": time.time()})
+            except Exception as error:  # noqa: BLE001  # a bug in one poller must not blind the run for good
+                _log.exception("polling %s", name)
+                self._board.post(f"poll:{name}", {"status": "error", "note": f"a bug: {error!r}", "at": time.time()})
             due = max(due + every, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
 

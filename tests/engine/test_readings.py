@@ -52,6 +52,13 @@ def test_of_very_many_the_newest_stay(tmp_path: Path) -> None:
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 2 * 2_000 + 200
 
 
+def test_a_full_disk_stops_nobody_also_where_the_file_is_closed() -> None:
+    readings = Readings(Path("/dev/full"))
+    readings.add(reading(1))
+    readings.add(reading(2))
+    readings.close()
+
+
 def test_a_disk_that_takes_nothing_stops_nobody(tmp_path: Path) -> None:
     readings = Readings(tmp_path / "there is no such folder" / "readings.jsonl")
     readings.add(reading(1))
