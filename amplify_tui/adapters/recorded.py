@@ -26,6 +26,7 @@ from amplify_tui.playbook.model import Signal
 from amplify_tui.verdict.model import Cohort, Reading, Status
 
 _NUMBERS: Final = ("value", "n", "bad", "total")
+LATEST: Final = 32_503_680_000.0  # the year 3000; milliseconds of today are later
 _COHORTS: Final[dict[str, Cohort]] = {"treatment": "treatment", "control": "control"}
 
 
@@ -76,7 +77,7 @@ def _reading(row: Mapping[str, Any], signals: Mapping[str, Signal], where: str) 
     if signal is None:
         known = ", ".join(signals) or "none"
         raise Invalid(f"the playbook has no signal {name!r}", where=where, fix=f"it has {known}")
-    at = _time(row.get("at"), where)
+    at = moment(row.get("at"), where)
     given = {key: _number(row.get(key), at, key, where) for key in _NUMBERS}
     pair = signal.total is not None
     query = Query(
@@ -118,11 +119,17 @@ def _cohort(given: Any, signal: Signal, name: str, where: str) -> Cohort | None:
     return _COHORTS[str(given)]
 
 
-def _time(given: Any, where: str) -> float:
+def moment(given: Any, where: str) -> float:
+    """Unix seconds of a time as people and programs write it. Raises Invalid with *where*."""
     try:
-        return float(given)
+        seconds = float(given)
     except (TypeError, ValueError):
-        pass
+        seconds = None
+    if seconds is not None:
+        if not 0.0 <= seconds < LATEST:  # NaN is neither
+            fix = "write seconds, not milliseconds, or like 2026-11-28T14:02:11Z"
+            raise Invalid(f"{str(given)[:40]!r} is no time in Unix seconds", where=where, fix=fix)
+        return seconds
     try:
         found = datetime.fromisoformat(str(given))
     except ValueError:

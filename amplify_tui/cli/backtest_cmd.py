@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from amplify_tui.adapters.ports import Invalid
+from amplify_tui.adapters.recorded import moment as moment_of
 from amplify_tui.adapters.recorded import recorded
 from amplify_tui.cli.common import good_playbook, input_values
 from amplify_tui.cli.errors import Failure
@@ -146,14 +147,6 @@ def _clock(at: float) -> str:
 
 def _time(text: str, option: str) -> float:
     try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        next_ = "write Unix seconds, or 2026-11-28T14:02:11Z"
-        raise Failure(f"{option} {text} is no time with a zone", next_=next_, code=2)
-    return found.timestamp()
+        return moment_of(text, option)
+    except Invalid as error:
+        raise Failure(error.what, where=error.where, next_=error.fix, code=2) from error

@@ -68,6 +68,8 @@ def test_an_answer_without_a_sample_is_no_number(line: str, status: str) -> None
         (["at,signal", "1,absent"], "data:2", "no signal 'absent'"),
         (["at,signal,value", "soon,latency,1"], "data:2", "'soon' is no time"),
         (["at,signal,value", "2023-11-14T22:13:20,latency,1"], "data:2", "is no time with a zone"),
+        (["at,signal,value", "1700000000000,latency,1"], "data:2", "no time in Unix seconds"),
+        (["at,signal,value", "nan,latency,1"], "data:2", "no time in Unix seconds"),
         (["at,signal,value", "1,latency,fast"], "data:2", "'fast' is no number"),
         (["at,signal,cohort", "1,errors,"], "data:2", "has cohorts, and this line none"),
         (["at,signal,cohort", "1,latency,control"], "data:2", "has no cohort 'control'"),
