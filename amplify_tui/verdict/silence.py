@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from amplify_tui.verdict import words
 from amplify_tui.verdict.conditions import Rule, grade
+from amplify_tui.verdict.memo import Memo
 from amplify_tui.verdict.model import Answer, Reading
+
+Heard: TypeAlias = tuple[float | None, tuple[float, bool, str] | None]
+_heard: Memo[Heard] = Memo()
+
+
+def _newest(readings: Sequence[Reading], rule: Rule) -> Heard:
+    """The time of the newest fresh data; of the newest reading when it came, whether it is an error, and its note."""
+    graded = [(reading, grade(reading, rule)[0]) for reading in readings]
+    fresh = (min(reading.data_at, reading.received_at) for reading, status in graded if status == "ok")
+    heard = ((reading.received_at, status == "error", reading.note) for reading, status in graded)
+    return max(fresh, default=None), max(heard, default=None)
 
 
 def silence(readings: Sequence[Reading], rule: Rule, since: float, now: float) -> tuple[Answer, str, str] | None:
@@ -14,12 +27,10 @@ def silence(readings: Sequence[Reading], rule: Rule, since: float, now: float) -
 
     readings: of the rule's signal and cohort, arrived by *now*. A phase starts at *since* with that much patience.
     """
-    fresh = [min(r.data_at, r.received_at) for r in readings if grade(r, rule)[0] == "ok"]
-    last = max(fresh, default=None)
+    last, heard = _heard.get(rule, readings, lambda: _newest(readings, rule))
     begun = since if since <= now else 0.0
     if now - max(last or 0.0, begun) <= rule.max_age:
         return None
-    heard = max(((r.received_at, grade(r, rule)[0] == "error", r.note) for r in readings), default=None)
     ago = "never" if last is None else f"last {words.duration(now - last)} ago"
     limit = words.duration(rule.max_age)
     if heard is not None and heard[1]:

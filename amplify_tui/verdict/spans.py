@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from amplify_tui.verdict.conditions import Rule, grade
 from amplify_tui.verdict.evidence import BLOCK_SECONDS, Dispersion
+from amplify_tui.verdict.memo import Memo
 from amplify_tui.verdict.model import Reading
 
 GOOD_IN_A_ROW: Final = 3
@@ -76,11 +77,18 @@ class History:
         return 0.0 if self.good is None else self.time_since(self.good)
 
 
+_folds: Memo[History] = Memo()
+
+
 def fold(readings: Sequence[Reading], rule: Rule, since: float) -> History:
     """Fold the readings of one condition, in any order, to its history; a pure function of the set of readings.
 
     Readings whose window began before *since* belong to the phase before: they only teach the dispersion.
     """
+    return _folds.get((rule, since), readings, lambda: _fold(readings, rule, since))
+
+
+def _fold(readings: Sequence[Reading], rule: Rule, since: float) -> History:
     marks = marks_of(readings, rule, since)
     dispersion = Dispersion(1.0 - rule.limit if rule.below else rule.limit)
     block = _Block(max(BLOCK_SECONDS, rule.window), dispersion)
