@@ -29,7 +29,7 @@ def step(rules: Rules, visit: Visit) -> None:
         rules.not_yet(node.keys["use"], "use", "write the fragment's steps into the playbook")
     verb = next((key for key in node.items if key in rules.registry), "")
     fields = node.items.get(verb)
-    if not isinstance(fields, Map):
+    if not verb or not isinstance(fields, Map):
         return
     checks_reserved.fields(rules, verb, fields)
     if value(fields.items.get("allow_dash")) is not True:
