@@ -61,7 +61,7 @@ def verb(name: str) -> Verb:
 def specs() -> Registry:
     """What the playbook's checker needs of every verb, and of the kinds of source that other packages bring."""
     verbs = {name: _spec(found) for name, found in VERBS.items()}
-    return Registry(verbs, flags=flags.foreign_fields(), numbers=metrics.foreign_fields())
+    return Registry(verbs, flags=flags.KINDS.fields(), numbers=metrics.KINDS.fields())
 
 
 def _spec(found: Verb) -> VerbSpec:

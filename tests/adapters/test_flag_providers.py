@@ -37,7 +37,7 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def in_git(tmp_path: Path, identity: None) -> Seat:
-    kind = flag_kinds.kind_called("flagfile")
+    kind = flag_kinds.KINDS.called("flagfile")
     one = with_remote(tmp_path / "one", tmp_path / "remote.git")
     (one / "flags").mkdir()
     (one / "flags" / "production.json").write_text('{\n  "flags": {}\n}\n')
@@ -57,11 +57,10 @@ def in_git(tmp_path: Path, identity: None) -> Seat:
 @pytest.fixture
 def third_party() -> Iterator[FlagKind]:
     sys.path.insert(0, str(THIRD_PARTY))
-    flag_kinds.foreign.cache_clear()
-    yield flag_kinds.kind_called("sample")
+    flag_kinds.KINDS.forget()
+    yield flag_kinds.KINDS.called("sample")
     sys.path.remove(str(THIRD_PARTY))
-    flag_kinds.foreign.cache_clear()
-    flag_kinds.kind_called.cache_clear()
+    flag_kinds.KINDS.forget()
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ async def test_a_provider_of_another_package_promises(check: Check, of_another_p
 
 
 def on_unleash(url: str, admin: str, client: str, environment: str, base: Path) -> Seat:
-    kind = flag_kinds.kind_called("unleash")
+    kind = flag_kinds.KINDS.called("unleash")
     live = Source(unleash=url, token=admin, client_token=client)
     by_hand = Source(unleash=url, token=secret_marker("UNLEASH_TOKEN"))
     dead = Source(unleash=NOBODY, token=admin, client_token=client)

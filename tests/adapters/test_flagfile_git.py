@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from amplify_tui.adapters.flagfile.provider import FlagfileProvider
-from amplify_tui.adapters.flags.kinds import kind_called
+from amplify_tui.adapters.flags.kinds import KINDS
 from amplify_tui.adapters.flags.port import Expose, FlagSpec, StrategySpec
 from amplify_tui.adapters.git.branch import RemoteFile
 from amplify_tui.adapters.ports import Absent, Done, FlagWrite, NotFound, Unknown
 from tests.adapters.git_world import ENV, commit, git, hook, with_remote
 
 PATH = "ops/flags/production.json"
-RULES = kind_called("flagfile").rules
+RULES = KINDS.called("flagfile").rules
 CREATE = FlagSpec(create="release", enabled=True, strategies=(StrategySpec(title="ramp", rollout=25),))
 
 

@@ -22,9 +22,7 @@ from amplify_tui.verdict.model import InstanceReading
 from tests.adapters.front import BROKEN, HALF, SILENT, TOO_MANY, WEB_PAGE, Front, front
 from tests.adapters.raw_server import Raw, raw_server, reply
 from tests.adapters.source_contract import CHECKS, Check, Seat, until_ok
-from tests.conftest import unavailable
-from tests.real import services
-from tests.real.install import Unavailable
+from tests.conftest import real_prometheus
 
 THIRD_PARTY = Path(__file__).parents[1] / "third_party"
 NOBODY = "http://127.0.0.1:9"
@@ -200,11 +198,10 @@ async def probed(stack: AsyncExitStack, target: Raw, tmp_path: Path) -> Seat:
 @pytest.fixture
 def third_party() -> Iterator[None]:
     sys.path.insert(0, str(THIRD_PARTY))
-    kinds.foreign.cache_clear()
+    kinds.KINDS.forget()
     yield
     sys.path.remove(str(THIRD_PARTY))
-    kinds.foreign.cache_clear()
-    kinds.kind_called.cache_clear()
+    kinds.KINDS.forget()
 
 
 @pytest.fixture
@@ -237,11 +234,8 @@ async def prometheus(stack: AsyncExitStack, target: Raw, shop: Shop, tmp_path: P
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
 scrape_configs: [{{job_name: shop, static_configs: [{{targets: ["{target.url.removeprefix("http://")}"]}}]}}]
 """
-    running = services.prometheus(config)
-    try:
-        server = await asyncio.to_thread(running.__enter__)
-    except Unavailable as why:
-        unavailable(why)
+    running = real_prometheus(config)
+    server = await asyncio.to_thread(running.__enter__)
     stack.callback(running.__exit__, None, None, None)
     door = await stack.enter_async_context(front(server.url))
     alive, dead = (opened(Source(prometheus=url), tmp_path, [], nobody) for url in (door.url, NOBODY))
@@ -323,4 +317,4 @@ async def test_a_target_that_restarts_makes_no_rate_negative_and_one_that_is_gon
 
 def test_a_kind_that_nobody_brings_is_named_with_those_there_are() -> None:
     with pytest.raises(NotFound, match="numbers of kind datadog"):
-        kinds.kind_called("datadog")
+        kinds.KINDS.called("datadog")

@@ -26,9 +26,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from msgspec import UNSET, Struct, UnsetType, ValidationError, convert
+from msgspec import UNSET, Struct, UnsetType
 
-from amplify_tui.adapters.ports import FlagProvider, FlagState, FlagWrite, Invalid
+from amplify_tui.adapters.plugins import fields_of
+from amplify_tui.adapters.ports import FlagProvider, FlagState, FlagWrite
 from amplify_tui.playbook.model import Source
 from amplify_tui.verdict.model import FlagReading, FlagUse
 
@@ -259,10 +260,7 @@ class Opening(Struct, frozen=True, kw_only=True):
 
     def fields(self, of: type[Fields]) -> Fields:
         """What `with:` of the source holds, as *of*. Raises Invalid where it is none."""
-        try:
-            return convert(self.source.with_, of)
-        except ValidationError as error:
-            raise Invalid(f"`with:` of sources.{self.name}: {error}", fix="see what its package documents") from error
+        return fields_of(self.source, self.name, of)
 
 
 class FlagKind(Protocol):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from msgspec import Struct
 
-from amplify_tui.adapters.metrics.port import MetricKind, MetricOpening
+from amplify_tui.adapters.metrics.port import MetricOpening
 from amplify_tui.adapters.ports import MetricAbilities, MetricSource
 from amplify_tui.playbook.model import Base
 
@@ -90,11 +89,3 @@ class HttpKind:
             lag=spec.lag,
             every=spec.every or opening.every,
         )
-
-
-KINDS: Final[dict[str, Callable[[], MetricKind]]] = {
-    "prometheus": PrometheusKind,
-    "scrape": ScrapeKind,
-    "probes": ProbesKind,
-    "http": HttpKind,
-}

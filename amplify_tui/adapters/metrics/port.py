@@ -17,10 +17,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct
 
+from amplify_tui.adapters.plugins import fields_of
 from amplify_tui.adapters.poll import Target
-from amplify_tui.adapters.ports import Invalid, MetricAbilities, MetricSource
+from amplify_tui.adapters.ports import MetricAbilities, MetricSource
 from amplify_tui.playbook.model import Source
 from amplify_tui.verdict.model import InstanceReading
 
@@ -46,10 +47,7 @@ class MetricOpening(Struct, frozen=True, kw_only=True):
 
     def fields(self, of: type[Fields]) -> Fields:
         """What `with:` of the source holds, as *of*. Raises Invalid where it is none."""
-        try:
-            return convert(self.source.with_, of)
-        except ValidationError as error:
-            raise Invalid(f"`with:` of sources.{self.name}: {error}", fix="see what its package documents") from error
+        return fields_of(self.source, self.name, of)
 
 
 class MetricKind(Protocol):
