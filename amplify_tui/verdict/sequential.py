@@ -118,8 +118,8 @@ class _Case:
             return self._verdict("undecided", f"{said}: too few requests to tell", needs, baseline)
         if promise.proven and baseline and self.trial.best_proof < promise.proven_at:
             return self._verdict("undecided", f"{said}: was never proven", "needs a phase with a control", baseline)
-        if promise.proven and not baseline and self._is_spotless(tally):
-            most = words.quantity(self._at_most_bad(tally), promise.rule.unit)
+        if promise.proven and not baseline and _is_spotless(promise, tally):
+            most = words.quantity(_at_most_bad(tally), promise.rule.unit)
             return self._verdict(
                 "pass", f"{said}: no bad request in either, so at most {most} are bad at odds of 20 to 1"
             )
@@ -134,18 +134,6 @@ class _Case:
         wait = self._forecast(tally, forecast.proof_from_scratch(self._proof_odds))
         shown = f"not shown worse; to prove {self._at_most(tally)} would take {wait}"
         return self._verdict("pass", f"{said}: {'not shown worse' if baseline else shown}", "", baseline)
-
-    def _is_spotless(self, tally: Tally) -> bool:
-        """Whether nothing was bad in either cohort, of so many requests that what matters would have shown.
-
-        Such blocks are no evidence for a ratio, and would keep a service without a single error waiting for ever. For
-        independent requests (judge.md 7).
-        """
-        is_clean = self.promise.kind == "ratio" and tally.bad <= 0.0 and tally.control_bad <= 0.0
-        return is_clean and self._at_most_bad(tally) <= floor_of(self.promise, tally)
-
-    def _at_most_bad(self, tally: Tally) -> float:
-        return bounds.upper(tally.bad, tally.total, 1.0 / PROOF)
 
     def _doubt(self, baseline: str) -> str:
         """Why an estimate that is over what is allowed is no fail."""
@@ -301,3 +289,17 @@ class _Case:
 
 def _odds(odds: float) -> str:
     return f"{words.decimal(max(odds, 0.01), 2)} to 1"
+
+
+def _is_spotless(promise: Promise, tally: Tally) -> bool:
+    """Whether nothing was bad in either cohort, of so many requests that what matters would have shown.
+
+    Such blocks are no evidence for a ratio, and would keep a service without a single error waiting for ever. For
+    independent requests (judge.md 7).
+    """
+    is_clean = promise.kind == "ratio" and tally.bad <= 0.0 and tally.control_bad <= 0.0
+    return is_clean and _at_most_bad(tally) <= floor_of(promise, tally)
+
+
+def _at_most_bad(tally: Tally) -> float:
+    return bounds.upper(tally.bad, tally.total, 1.0 / PROOF)
