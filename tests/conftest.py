@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from hypothesis import settings
@@ -26,6 +26,16 @@ def unavailable(why: Unavailable) -> None:
     if os.environ.get("AMPLIFY_TEST_REAL") == "1":
         pytest.fail(f"AMPLIFY_TEST_REAL=1, but: {why}", pytrace=False)
     pytest.skip(str(why))
+
+
+@contextmanager
+def real_prometheus(config: str = "global: {}\n", **more: str) -> Iterator[services.Prometheus]:
+    """As services.prometheus; where it cannot be had, the test that asks is skipped, or fails."""
+    try:
+        with services.prometheus(config, **more) as running:
+            yield running
+    except Unavailable as why:
+        unavailable(why)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

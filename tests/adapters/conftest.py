@@ -1,4 +1,4 @@
-"""Fixtures of the adapters' tests: a provider on the real Unleash, somebody else beside it, a fresh flag name."""
+"""Fixtures of the adapters' tests: a source and a provider on real servers, somebody else beside it, a fresh flag name."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from amplify_tui.adapters.prometheus import Prometheus
 from amplify_tui.adapters.unleash.provider import UnleashProvider
 from tests.adapters.unleash_world import provide
+from tests.real import services
 from tests.real.services import Unleash
 
 _numbers = itertools.count(1)
@@ -27,6 +29,14 @@ async def flags(unleash: Unleash) -> AsyncIterator[UnleashProvider]:
     provider = provide(unleash)
     yield provider
     await provider.aclose()
+
+
+@pytest.fixture
+async def prometheus(server: services.Prometheus) -> AsyncIterator[Prometheus]:
+    """A source on the Prometheus that a module calls `server`."""
+    source = Prometheus(server.url, source="prom")
+    yield source
+    await source.aclose()
 
 
 @pytest.fixture

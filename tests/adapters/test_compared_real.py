@@ -16,9 +16,8 @@ from amplify_tui.verdict.gate import judge_term
 from amplify_tui.verdict.model import Evidence, Expected, Reading, Term, TermVerdict
 from amplify_tui.verdict.trial import Trial
 from amplify_tui.verdict.trials import Asking, advance
-from tests.conftest import unavailable
+from tests.conftest import real_prometheus
 from tests.real import services
-from tests.real.install import Unavailable
 
 pytestmark = pytest.mark.real
 
@@ -49,11 +48,8 @@ def base() -> int:
 
 @pytest.fixture(scope="module")
 def server(base: int) -> Iterator[services.Prometheus]:
-    try:
-        with services.prometheus(CONFIG, openmetrics=history(base)) as running:
-            yield running
-    except Unavailable as why:
-        unavailable(why)
+    with real_prometheus(CONFIG, openmetrics=history(base)) as running:
+        yield running
 
 
 SIGNAL = Signal(

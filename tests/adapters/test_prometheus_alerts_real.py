@@ -13,9 +13,7 @@ from amplify_tui.adapters.ports import Problem, Query
 from amplify_tui.adapters.prometheus import Prometheus
 from amplify_tui.verdict.model import Reading
 from tests.adapters.raw_server import Raw, raw_server, reply
-from tests.conftest import unavailable
-from tests.real import services
-from tests.real.install import Unavailable
+from tests.conftest import real_prometheus
 
 RULES = """
 groups:
@@ -63,11 +61,8 @@ class Shop:
 async def shop() -> AsyncIterator[Shop]:
     made = Shop(Prometheus("http://127.0.0.1:9", source="prom"))
     async with raw_server(made.answer) as target:
-        running = services.prometheus(CONFIG.replace("TARGET", target.url.removeprefix("http://")), rules=RULES)
-        try:
-            server = await asyncio.to_thread(running.__enter__)
-        except Unavailable as why:
-            unavailable(why)
+        running = real_prometheus(CONFIG.replace("TARGET", target.url.removeprefix("http://")), rules=RULES)
+        server = await asyncio.to_thread(running.__enter__)
         made.source = Prometheus(server.url, source="prom")
         yield made
         await made.source.aclose()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from amplify_tui.adapters.ports import Problem, Query
 from amplify_tui.adapters.prometheus import Prometheus
 from tests.adapters.raw_server import raw_server, reply
-from tests.conftest import unavailable
+from tests.conftest import real_prometheus
 from tests.real import services
-from tests.real.install import Unavailable
 
 pytestmark = pytest.mark.real
 
@@ -29,19 +28,9 @@ def history(base: int) -> str:
 @pytest.fixture(scope="module")
 def server() -> Iterator[services.Prometheus]:
     """Ten minutes of traffic up to now, without an error; it keeps two days."""
-    try:
-        config = "global: {scrape_interval: 1s}\n"
-        with services.prometheus(config, openmetrics=history(int(time.time()) - 600), retention="2d") as running:
-            yield running
-    except Unavailable as why:
-        unavailable(why)
-
-
-@pytest.fixture
-async def prometheus(server: services.Prometheus) -> AsyncIterator[Prometheus]:
-    source = Prometheus(server.url, source="prom")
-    yield source
-    await source.aclose()
+    config = "global: {scrape_interval: 1s}\n"
+    with real_prometheus(config, openmetrics=history(int(time.time()) - 600), retention="2d") as running:
+        yield running
 
 
 async def told(prometheus: Prometheus, **query: str) -> list[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,9 +13,8 @@ from amplify_tui.adapters.ports import Invalid, Query
 from amplify_tui.adapters.prometheus import Prometheus
 from amplify_tui.adapters.scrape import ScrapeSource
 from tests.adapters.raw_server import raw_server, reply
-from tests.conftest import unavailable
+from tests.conftest import real_prometheus
 from tests.real import services
-from tests.real.install import Unavailable
 
 pytestmark = pytest.mark.real
 
@@ -45,18 +44,8 @@ def base() -> int:
 
 @pytest.fixture(scope="module")
 def server(base: int) -> Iterator[services.Prometheus]:
-    try:
-        with services.prometheus(CONFIG, openmetrics=history(base)) as running:
-            yield running
-    except Unavailable as why:
-        unavailable(why)
-
-
-@pytest.fixture
-async def prometheus(server: services.Prometheus) -> AsyncIterator[Prometheus]:
-    source = Prometheus(server.url, source="prom")
-    yield source
-    await source.aclose()
+    with real_prometheus(CONFIG, openmetrics=history(base)) as running:
+        yield running
 
 
 TOTAL = "sum(rate(hits_total[1m]))"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,9 +15,8 @@ from amplify_tui.adapters.promtext import quantile
 from amplify_tui.adapters.scrape import ScrapeSource
 from amplify_tui.verdict.model import Reading
 from tests.adapters.raw_server import raw_server, reply
-from tests.conftest import unavailable
+from tests.conftest import real_prometheus
 from tests.real import services
-from tests.real.install import Unavailable
 
 pytestmark = pytest.mark.real
 
@@ -56,19 +55,8 @@ def base() -> int:
 
 @pytest.fixture(scope="module")
 def server(base: int) -> Iterator[services.Prometheus]:
-    try:
-        context = services.prometheus(CONFIG, openmetrics=history(base))
-        with context as running:
-            yield running
-    except Unavailable as why:
-        unavailable(why)
-
-
-@pytest.fixture
-async def prometheus(server: services.Prometheus) -> AsyncIterator[Prometheus]:
-    source = Prometheus(server.url, source="prom")
-    yield source
-    await source.aclose()
+    with real_prometheus(CONFIG, openmetrics=history(base)) as running:
+        yield running
 
 
 async def one(prometheus: Prometheus, query: Query, at: float) -> Reading:

@@ -13,9 +13,8 @@ from amplify_tui.adapters.ports import Query
 from amplify_tui.adapters.prometheus import Prometheus
 from amplify_tui.verdict.model import Reading
 from tests.adapters.raw_server import raw_server, reply
-from tests.conftest import unavailable
+from tests.conftest import real_prometheus
 from tests.real import services
-from tests.real.install import Unavailable
 
 pytestmark = pytest.mark.real
 
@@ -39,11 +38,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(certificate: Path) -> Iterator[services.Prometheus]:
     key = certificate.with_name("key.pem")
     web = f"tls_server_config: {{cert_file: {certificate}, key_file: {key}}}\n{USERS}\n"
-    try:
-        with services.prometheus(CONFIG, web=web) as running:
-            yield running
-    except Unavailable as why:
-        unavailable(why)
+    with real_prometheus(CONFIG, web=web) as running:
+        yield running
 
 
 @pytest.fixture

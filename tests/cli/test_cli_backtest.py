@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import unavailable
+from tests.conftest import real_prometheus
 from tests.engine.crash_world import amplify
-from tests.real import services
-from tests.real.install import Unavailable
 
 PLAYBOOK = """
 apiVersion: amplify/v1
@@ -142,13 +140,10 @@ def test_it_asks_a_prometheus_about_its_past_where_nothing_was_recorded(home: Pa
     playbook = tmp_path / "checkout.yaml"
     playbook.write_text(written.replace("gate: [health, errors, latency]", "gate: [health, errors]"), encoding="utf-8")
     now = int(time.time())
-    try:
-        with services.prometheus("global: {}\n", openmetrics=history(now)) as server:
-            asked = ["backtest", str(playbook), "--step", "deploy", "--last", "15m", "--until", str(now)]
-            said = amplify(*asked, "--set", f"url={server.url}", "--onset", str(now - 300))
-            wrong = amplify(*asked, "--set", f"url={server.url}", "--data", "x.csv")
-    except Unavailable as why:
-        unavailable(why)
+    with real_prometheus(openmetrics=history(now)) as server:
+        asked = ["backtest", str(playbook), "--step", "deploy", "--last", "15m", "--until", str(now)]
+        said = amplify(*asked, "--set", f"url={server.url}", "--onset", str(now - 300))
+        wrong = amplify(*asked, "--set", f"url={server.url}", "--data", "x.csv")
     assert said.returncode == 1, said.stdout + said.stderr
     assert "0 false before" in said.stdout
     assert "noticed after" in said.stdout

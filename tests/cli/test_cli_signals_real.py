@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import unavailable
+from tests.conftest import real_prometheus
 from tests.engine.crash_world import amplify, plain_playbook, step
 from tests.real import services
-from tests.real.install import Unavailable
 
 pytestmark = pytest.mark.real
 
@@ -22,11 +21,8 @@ GO = step("go", "confirm", {"ask": "Go?"})
 
 @pytest.fixture
 def server() -> Iterator[services.Prometheus]:
-    try:
-        with services.prometheus("global: {scrape_interval: 1s}\n") as running:
-            yield running
-    except Unavailable as why:
-        unavailable(why)
+    with real_prometheus("global: {scrape_interval: 1s}\n") as running:
+        yield running
 
 
 def test_each_query_of_a_signal_is_asked_once_and_named_by_its_place(
@@ -83,20 +79,15 @@ groups:
 
 def test_a_release_passes_an_alert_that_was_red_before_it_began(home: Path, tmp_path: Path, repo: Path) -> None:
     file = tmp_path / "playbook.yaml"
-    try:
-        with services.prometheus("rule_files: [RULES]\n", rules=RULES) as server:
-            signals = {
-                name.lower(): {"golden": "errors", "source": "prom", "every": "500ms", "state": {"alert": name}}
-                for name in ("Quiet", "Burning")
-            }
-            verify = step("look", "verify", {"conditions": list(signals), "max_wait": "60s"})
-            burns = alight(server)
-            file.write_text(
-                plain_playbook(repo, [verify], sources={"prom": {"prometheus": server.url}}, signals=signals)
-            )
-            said = amplify("run", str(file), "--headless")
-    except Unavailable as why:
-        unavailable(why)
+    with real_prometheus("rule_files: [RULES]\n", rules=RULES) as server:
+        signals = {
+            name.lower(): {"golden": "errors", "source": "prom", "every": "500ms", "state": {"alert": name}}
+            for name in ("Quiet", "Burning")
+        }
+        verify = step("look", "verify", {"conditions": list(signals), "max_wait": "60s"})
+        burns = alight(server)
+        file.write_text(plain_playbook(repo, [verify], sources={"prom": {"prometheus": server.url}}, signals=signals))
+        said = amplify("run", str(file), "--headless")
     assert burns
     assert said.returncode == 0, said.stdout + said.stderr
 

@@ -20,9 +20,8 @@ from amplify_tui.run.shapes import TriggerSpec
 from amplify_tui.run.state import State, TriggerState
 from amplify_tui.verdict.gate import judge_term
 from amplify_tui.verdict.model import BudgetReading, Expected, Term
-from tests.conftest import unavailable
+from tests.conftest import real_prometheus
 from tests.real import services
-from tests.real.install import Unavailable
 
 pytestmark = pytest.mark.real
 SLO = Slo(
@@ -50,21 +49,15 @@ def history(now: int, every: int, *, failing: bool = True) -> str:
 
 @pytest.fixture(scope="module", params=[15, 50, 60], ids=["each 15 s", "each 50 s", "once a minute"])
 def server(request: pytest.FixtureRequest) -> Iterator[services.Prometheus]:
-    try:
-        with services.prometheus("global: {}\n", openmetrics=history(int(time.time()), request.param)) as running:
-            yield running
-    except Unavailable as why:
-        unavailable(why)
+    with real_prometheus(openmetrics=history(int(time.time()), request.param)) as running:
+        yield running
 
 
 @contextmanager
 def serving(past: str) -> Iterator[Prometheus]:
     """A source whose server knows *past*."""
-    try:
-        with services.prometheus("global: {}\n", openmetrics=past) as running:
-            yield Prometheus(running.url, source="prom")
-    except Unavailable as why:
-        unavailable(why)
+    with real_prometheus(openmetrics=past) as running:
+        yield Prometheus(running.url, source="prom")
 
 
 def only(source: MetricSource | None) -> Callable[[str], MetricSource]:

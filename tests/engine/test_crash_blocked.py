@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -28,30 +26,10 @@ from tests.engine.crash_world import (
     pid_of,
     playbook,
     resume,
-    small_world,
     step,
     switch_on,
     versions,
 )
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with small_world() as running:
-        yield running
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "bench")
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
-    made = Runs(tmp_path / "home")
-    yield made
-    made.sweep()
 
 
 @pytest.mark.slow

@@ -39,14 +39,6 @@ from tests.engine.engine_helpers import event
 TEXT = "support is staffed until midnight"
 
 
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
-    made = Runs(tmp_path / "home")
-    yield made
-    made.sweep()
-
-
 def draft(runs: Runs, folder: Path) -> RunDir:
     """A run that asks, then acts."""
     if not (folder / "repo").exists():

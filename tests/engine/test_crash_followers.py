@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
@@ -27,19 +26,6 @@ from tests.engine.crash_world import (
 )
 
 GO = step("go", "confirm", {"ask": "Go?"})
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "bench")
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
-    made = Runs(tmp_path / "home")
-    yield made
-    made.sweep()
 
 
 @pytest.fixture

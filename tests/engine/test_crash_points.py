@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -33,30 +31,10 @@ from tests.engine.crash_world import (
     playbook,
     remote_tags,
     resume,
-    small_world,
     step,
     tag_step,
     versions,
 )
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with small_world() as running:
-        yield running
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "bench")
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
-    made = Runs(tmp_path / "home")
-    yield made
-    made.sweep()
 
 
 def assert_nothing_twice(watched: Watched, bench: Bench, *names: str) -> None:

@@ -22,7 +22,6 @@ from tests.engine.crash_world import (
     kill_commands,
     kill_conductor,
     playbook,
-    small_world,
     step,
 )
 
@@ -42,12 +41,6 @@ for form in (value, base64.b64encode(value.encode()).decode(), urllib.parse.quot
     print("failed with", form, file=sys.stderr, flush=True)
 sys.exit(int(sys.argv[1]))
 """
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with small_world() as running:
-        yield running
 
 
 @pytest.fixture

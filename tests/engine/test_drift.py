@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,31 +22,11 @@ from tests.engine.crash_world import (
     kill_conductor,
     playbook,
     resume,
-    small_world,
     step,
 )
 
 pytestmark = pytest.mark.slow
 FLAG = "flags/checkout-v3"
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with small_world() as running:
-        yield running
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "bench")
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
-    made = Runs(tmp_path / "home")
-    yield made
-    made.sweep()
 
 
 def outsider(world: World, path: str, method: str = "POST", body: Any = None) -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,32 +16,13 @@ from amplify_tui.playbook.document import Document
 from amplify_tui.playbook.model import Playbook
 from amplify_tui.playbook.resolve import resolve
 from amplify_tui.verdict.model import ExposureReading
-from tests.engine.crash_world import Bench, Runs, Watched, checked, flag_steps, playbook, small_world
+from tests.engine.crash_world import Bench, Runs, Watched, checked, flag_steps, playbook
 
 pytestmark = pytest.mark.slow
 USAGE = "seen:flags/checkout-v3:usage"
 COUNTED = "seen:flags/checkout-v3:errors"
 REQUESTS = 'http_requests_total{job="checkout",%svariant="$cohort"}'
 COHORTS = {"treatment": "on", "control": "off"}
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with small_world() as running:
-        yield running
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "bench")
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
-    made = Runs(tmp_path / "home")
-    yield made
-    made.sweep()
 
 
 def document(bench: Bench, facts: dict[str, Any]) -> Document:

@@ -33,14 +33,6 @@ def world(unleash: Unleash, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield running
 
 
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
-    made = Runs(tmp_path / "home")
-    yield made
-    made.sweep()
-
-
 def fail(proxy: Proxy, how: str) -> None:
     match how:
         case "down":

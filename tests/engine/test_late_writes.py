@@ -23,14 +23,6 @@ def world(unleash: Unleash, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield running
 
 
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
-    made = Runs(tmp_path / "home")
-    yield made
-    made.sweep()
-
-
 async def test_the_switch_that_lands_late_is_found_done_and_is_not_made_again(
     world: World, unleash: Unleash, runs: Runs, tmp_path: Path
 ) -> None:
