@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
+from amplify_tui.run.select.signals import KEPT, key_of, point_of
 from amplify_tui.run.shapes import GateNow, StepRef
 from amplify_tui.verdict.flags import FlagStory
 from amplify_tui.verdict.model import (
@@ -23,7 +25,6 @@ from amplify_tui.verdict.model import (
     Reading,
 )
 
-SPARK: Final = 60
 MIN_HISTORY_S: Final = 300.0
 RECENT_S: Final = 30.0
 FLAGS_S: Final = 5.0  # a bake is measured from tick to tick
@@ -94,7 +95,8 @@ class Board:
         while history and history[0].received_at < reading.received_at - self.history_s:
             history.popleft()
         self.post(f"signal:{key}", msgspec.to_builtins(reading))
-        self.post(f"signals:{key}:spark", [r.value for r in list(history)[-SPARK:]])
+        course = [point_of(one) for one in islice(history, max(0, len(history) - KEPT), None)]
+        self.post(key_of(reading.signal, reading.cohort), msgspec.to_builtins(course))
 
     def flag(self, reading: FlagReading) -> None:
         key = f"{reading.source}/{reading.flag}"

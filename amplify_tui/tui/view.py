@@ -14,6 +14,7 @@ from amplify_tui.engine.client import Board, Lost, NewEvents, Update
 from amplify_tui.run.envelope import UnreadableEvent, decode
 from amplify_tui.run.evolve import evolve
 from amplify_tui.run.select.log_lines import LogLine, log_line
+from amplify_tui.run.select.signals import COURSE
 from amplify_tui.run.state import State
 
 KEPT_LINES: Final = 2000
@@ -77,7 +78,9 @@ class Feed:
     def _is_news(self, values: Mapping[str, Any]) -> bool:
         """Whether anything but the times of readings is another than on the board; always after a silence."""
         return bool(self._lost) or any(
-            _undated(value) != _undated(self._board.get(key)) for key, value in values.items()
+            _undated(value) != _undated(self._board.get(key))
+            for key, value in values.items()
+            if not key.startswith(COURSE)  # its newest reading has a key of its own
         )
 
     def stop(self, reason: str, at: float) -> None:

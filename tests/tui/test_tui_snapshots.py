@@ -64,6 +64,26 @@ async def test_each_screen_is_whole_in_each_state(screen: str, state: str, size:
             snapshot(f"{screen}-{state}-{size}", world.text)
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_evidence_of_a_condition_is_its_readings_poll_by_poll(size: str, snapshot: Compare) -> None:
+    known = STATES["held"]
+    story = known.story()
+    async with cockpit(story, board(known, story), SIZES[size]) as world:
+        await world.press("g", "e")
+        whole(world, SIZES[size])
+        for words in ("412 ms", "of 02:00", "treatment", "14:22:31  494 ms    378 ms"):
+            assert words in world.text, world.text
+        snapshot(f"evidence-held-{size}", world.text)
+
+
+async def test_the_evidence_of_a_built_in_is_what_it_looks_at() -> None:
+    known = STATES["held"]
+    story = known.story()
+    async with cockpit(story, board(known, story)) as world:
+        await world.press("g", "down", "down", "e")
+        assert "checkout-1  3.0.0" in world.text, world.text
+
+
 async def test_no_color_leaves_every_word_and_sign(monkeypatch: pytest.MonkeyPatch, snapshot: Compare) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     known = STATES["held"]

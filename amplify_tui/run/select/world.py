@@ -1,4 +1,4 @@
-"""The live world beside the run, as panels say it: health, git, signals, people; flags.py has the flags.
+"""The live world beside the run, as panels say it: health, git, people; flags.py has the flags, signals.py the signals.
 
 The board holds plain JSON that the conductor posts. What is not there reads as a dash, what is old says how old, what
 cannot be read says so: healthy is never the default.
@@ -14,16 +14,13 @@ from msgspec import Struct
 
 from amplify_tui.run.select.words import NO_VALUE, Sign, age, safe
 from amplify_tui.run.state import State
-from amplify_tui.verdict.model import InstanceReading, Reading
-from amplify_tui.verdict.promises import shown_rule
-from amplify_tui.verdict.words import Unit, quantity
+from amplify_tui.verdict.model import InstanceReading
 
 T = TypeVar("T")
 Board = Mapping[str, Any]
 
 STALE_GIT: Final = 120.0  # origin is asked every 30 s
 STATUS_WORDS: Final = {"nodata": "no data", "stale": "old", "foreign": "not of this run"}
-SPARKS: Final = "▁▂▃▄▅▆▇█"
 
 
 class Row(Struct, frozen=True):
@@ -156,63 +153,6 @@ def _distance(git: dict[str, Any]) -> str:
     if git.get("dirty"):
         parts.append("DIRTY")
     return ", ".join(parts)
-
-
-def unit_of(reading: Reading, known: Mapping[str, Unit]) -> Unit:
-    """The unit in which a gate reads the signal; before there is a gate (in a draft) what the reading itself tells."""
-    if reading.signal in known:
-        return known[reading.signal]
-    if reading.total is not None:
-        return "share"
-    return "latency" if "latency" in reading.signal.lower() else "number"
-
-
-def units_of(state: State) -> dict[str, Unit]:
-    """The unit of each signal that some gate reads: a share, a latency, or just a number."""
-    terms = [term for step in state.steps.values() if step.watch is not None for term in step.watch.gate]
-    rules = [rule for term in terms if (rule := shown_rule(term)) is not None]
-    return {rule.signal: rule.unit for rule in rules}
-
-
-def signals_panel(state: State, board: Board, now: float) -> Panel:
-    """The golden signals as last read, each cohort on its own line with its course."""
-    units = units_of(state)
-    rows, words = [], []
-    oldest: float | None = None
-    for key in sorted(k for k in board if k.startswith("signal:")):
-        reading = read(board, key, Reading)
-        if reading is None:
-            rows.append(Row("unknown", safe(key.removeprefix("signal:"), 30), NO_VALUE, "unreadable"))
-            continue
-        mark = fresh(reading.status, reading.data_at, now, 60.0)
-        words.append(mark)
-        oldest = reading.data_at if oldest is None else min(oldest, reading.data_at)
-        name = safe(f"{reading.signal} {reading.cohort}" if reading.cohort else reading.signal, 30)
-        known = reading.value is not None and reading.status == "ok"
-        value = quantity(reading.value or 0.0, unit_of(reading, units)) if known else NO_VALUE
-        course = spark(board.get(f"signals:{key.removeprefix('signal:')}:spark"))
-        note = "" if mark[1] == "done" else f"{mark[0]} {age(reading.data_at, now)}"
-        rows.append(Row(mark[1], name, value, note, course))
-    word, sign = worst(words)
-    return Panel("SIGNALS", "", age(oldest, now), word, sign, tuple(rows))
-
-
-def spark(values: object, width: int = 12) -> str:
-    """The last *width* values as a line of bars; what was no number is a gap."""
-    if not isinstance(values, list):
-        return ""
-    last = values[-width:]
-    known = [float(v) for v in last if isinstance(v, (int, float)) and v == v and abs(v) != float("inf")]
-    if not known:
-        return ""
-    low, high = min(known), max(known)
-    span = (high - low) or 1.0
-    return "".join(
-        SPARKS[int((float(v) - low) / span * (len(SPARKS) - 1))]
-        if isinstance(v, (int, float)) and low <= v <= high
-        else " "
-        for v in last
-    )
 
 
 def people_panel(state: State) -> Panel:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from amplify_tui.run.select.gate import observed
 from amplify_tui.tui.client import Door
 from amplify_tui.tui.draw import detail
+from amplify_tui.tui.draw.evidence import evidence as evidence_of
 from amplify_tui.tui.draw.scene import Draw, Scene
 from amplify_tui.tui.draw.side import PANELS, panel_in_full
 from amplify_tui.tui.modals.form import Choice, Filled, Form
@@ -88,13 +89,13 @@ def evidence(app: Cockpit) -> None:
     """The evidence of the chosen condition; of a step that is not watched, everything that is known of it."""
     screen = app.screen
     if isinstance(screen, GateScreen):
-        read(app, f"Evidence {screen.selected()}", detail.evidence, screen.ref, screen.selected())
+        read(app, f"Evidence {screen.selected()}", evidence_of, screen.ref, screen.selected())
         return
     step = app.step()
     if step is None:
         app.say(no("there is no evidence", "no step is selected"))
     elif step.watch is not None:
-        read(app, f"Evidence {step.ref}", detail.evidence, step.ref)
+        read(app, f"Evidence {step.ref}", evidence_of, step.ref)
     else:
         show_step(app, step.ref)
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 from amplify_tui.run.select.stages import step_note, step_sign, step_title
 from amplify_tui.run.select.words import NO_VALUE, Sign, age, clock, safe, short
 from amplify_tui.run.state import StepState
-from amplify_tui.tui.draw.gate import evidence as gate_evidence
 from amplify_tui.tui.draw.scene import Scene
 from amplify_tui.tui.text import BAD, DIM, PLAIN, STRONG, WARN, Line, sign, text
 
@@ -196,11 +195,6 @@ def git(scene: Scene) -> list[Line]:
         if isinstance(tag, dict):
             lines.append([text(f"tag {tag.get('name', NO_VALUE)}  {str(tag.get('sha', ''))[:7]}")])
     return lines
-
-
-def evidence(scene: Scene) -> list[Line]:
-    """The evidence of the chosen condition, with all the room there is."""
-    return gate_evidence(scene)
 
 
 def instances(scene: Scene) -> list[Line]:

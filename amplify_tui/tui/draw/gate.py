@@ -1,4 +1,4 @@
-"""The gate screen: each condition with its sentence and need, what could be done, and the evidence of one."""
+"""The gate screen: each condition with its sentence and need, what could be done, and what it said before."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from amplify_tui.run.select.gate import (
     observed,
     phase_progress,
 )
-from amplify_tui.run.select.words import NO_VALUE, age, clock, percent, safe, since
-from amplify_tui.run.select.world import STATUS_WORDS, read, spark, unit_of, units_of
+from amplify_tui.run.select.words import NO_VALUE, age, clock, percent, safe
 from amplify_tui.run.state import StepState
 from amplify_tui.tui.draw.scene import Scene, window
 from amplify_tui.tui.text import CURSOR, DIM, PLAIN, SIGN_STYLES, STRONG, WARN, Line, fit, sign, text, wrap
-from amplify_tui.verdict.model import Reading
-from amplify_tui.verdict.words import duration, quantity
+from amplify_tui.verdict.words import duration
 
 
 def gate_step(scene: Scene) -> StepState | None:
@@ -101,42 +99,3 @@ def history(scene: Scene) -> list[Line]:
         [(f" {clock(line.at, scene.view.tz)} ", DIM), sign(line.sign), (f" {line.text}", PLAIN)]
         for line in lines[: scene.height]
     ]
-
-
-def evidence(scene: Scene) -> list[Line]:
-    """The chosen condition in numbers: spans, samples, ages, and the course of its signal."""
-    step, row = gate_step(scene), chosen_row(scene)
-    if step is None or row is None:
-        return [[("no condition", DIM)]]
-    said = next((t for t in step.verdict.terms if t.id == row.id), None) if step.verdict else None
-    lines: list[Line] = [[("CONDITION ", STRONG), (row.id, STRONG)], [sign(row.sign), (f" {row.word}", PLAIN)]]
-    facts = [("value", row.value), ("control", row.control), ("limit", row.limit or NO_VALUE), ("samples", row.n)]
-    if said is not None:
-        facts += [("bad for", since(said.bad_for)), ("good for", since(said.good_for))]
-        facts.append(("age", duration(said.age) if said.age is not None else NO_VALUE))
-    lines += [[(fit(name, 10), DIM), (value, PLAIN)] for name, value in facts]
-    lines += [[(part, PLAIN)] for part in wrap(row.reason, scene.width, 4)]
-    lines += [[(part, PLAIN)] for part in wrap(f"who: {row.who}", scene.width, 2)] if row.who else []
-    lines += _course(scene, step, row)
-    return lines[: scene.height]
-
-
-def _course(scene: Scene, step: StepState, row: ConditionRow) -> list[Line]:
-    """The signal as the board has it, each cohort with its last value, age and course."""
-    term = next((t for t in step.watch.gate if t.id == row.id), None) if step.watch else None
-    name = term.condition.signal if term is not None and term.condition is not None else None
-    if not name:
-        return []
-    lines: list[Line] = [[]]
-    units = units_of(scene.state)
-    for cohort in ("", ":treatment", ":control"):
-        reading = read(scene.view.board, f"signal:{name}{cohort}", Reading)
-        if reading is None:
-            continue
-        course = spark(scene.view.board.get(f"signals:{name}{cohort}:spark"), max(8, scene.width - 22))
-        known = reading.value is not None and reading.status == "ok"
-        value = quantity(reading.value or 0.0, unit_of(reading, units)) if known else NO_VALUE
-        lines.append([text(fit(cohort[1:] or name, 10), DIM), (f"{value}  ", PLAIN), (course, PLAIN)])
-        old = f"{STATUS_WORDS.get(reading.status, reading.status)}, {age(reading.data_at, scene.view.at)} old"
-        lines.append([(f"{' ' * 10}{old}  ", DIM), text(reading.note)])
-    return lines if len(lines) > 1 else [[], [(f"no reading of {safe(name, 30)} on the board", DIM)]]

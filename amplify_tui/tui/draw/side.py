@@ -8,13 +8,13 @@ from typing import Final
 from rich.cells import cell_len
 
 from amplify_tui.run.select.flags import flags_panel
+from amplify_tui.run.select.signals import signals_panel
 from amplify_tui.run.select.world import (
     Panel,
     Row,
     git_panel,
     health_panel,
     people_panel,
-    signals_panel,
 )
 from amplify_tui.tui.draw.scene import Scene
 from amplify_tui.tui.text import DIM, PLAIN, SIGN_STYLES, STRONG, WARN, Line, fit, sign, spread, width, wrap

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from amplify_tui.run.select.signals import Point
 from amplify_tui.run.shapes import GateNow
 from amplify_tui.tui.example.script import FLAG, FLAG_ID, SHA, Story
 from amplify_tui.verdict.flag_words import sentence
@@ -95,7 +96,10 @@ def _signals(board: dict[str, Any], at: float, *, slow: bool, lost: bool) -> Non
         }  # fmt: skip
         if name == "errors":  # a pair: its share is a percentage, whoever reads it
             board[f"signal:{key}"] |= {"bad": value * 87, "total": 87.0}
-        board[f"signals:{key}:spark"] = [value * (1 + (i % 5) / 20) for i in range(60)]
+        course = [
+            Point(read - 5 * (59 - i), read - 5 * (59 - i), value * (1 + (i % 5) / 20), 5210, "ok") for i in range(60)
+        ]
+        board[f"course:{key}"] = msgspec.to_builtins(course)
 
 
 def _steps(board: dict[str, Any], at: float) -> None:

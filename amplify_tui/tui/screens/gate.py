@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 from textual.reactive import var
 
 from amplify_tui.run.select.gate import condition_rows, observed
-from amplify_tui.tui.draw import frame
+from amplify_tui.tui.draw import evidence, frame
 from amplify_tui.tui.draw import gate as draw
 from amplify_tui.tui.draw.scene import Scene
 from amplify_tui.tui.keys import bindings
@@ -39,7 +39,7 @@ class GateScreen(CockpitScreen):
         yield Panel(frame.separator, id="rule1").add_class("rule")
         with Horizontal(id="columns"):
             yield Panel(draw.conditions, id="conditions").data_bind(*bound, extra=GateScreen.ref)
-            yield Panel(draw.evidence, id="evidence").data_bind(*bound, extra=GateScreen.ref)
+            yield Panel(evidence.evidence, id="evidence").data_bind(*bound, extra=GateScreen.ref)
         yield Panel(frame.separator, id="rule2").add_class("rule")
         yield Panel(draw.history, id="history").data_bind(*bound, extra=GateScreen.ref)
 
@@ -53,4 +53,4 @@ class GateScreen(CockpitScreen):
 
     def to_copy(self) -> str:
         scene = Scene(self.view, 100, 40, self.cursor, self.ref)
-        return "\n".join("".join(part for part, _ in line) for line in draw.evidence(scene))
+        return "\n".join("".join(part for part, _ in line) for line in evidence.evidence(scene))

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from amplify_tui.playbook.model import Condition
 from amplify_tui.run.select.gate import condition_rows, failing, limit_of
-from amplify_tui.run.select.world import units_of
+from amplify_tui.run.select.signals import units_of
 from amplify_tui.verdict.model import Term
 from tests.run.test_run_trials import BAD, COMPARED, Ramp
 

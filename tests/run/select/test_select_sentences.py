@@ -17,10 +17,11 @@ from amplify_tui.run.select.flags import flags_panel
 from amplify_tui.run.select.gate import condition_rows, live, live_state, lower_phases, observed
 from amplify_tui.run.select.headline import headline
 from amplify_tui.run.select.log_lines import SAYERS
+from amplify_tui.run.select.signals import points, samples, signals_panel, spark
 from amplify_tui.run.select.stages import current, stage_rows, undo_ready
 from amplify_tui.run.select.undo_lines import mitigation_preview, undo_rows
 from amplify_tui.run.select.words import ascii_twin, clock, safe, since
-from amplify_tui.run.select.world import git_panel, health_panel, signals_panel, spark
+from amplify_tui.run.select.world import git_panel, health_panel
 from amplify_tui.run.shapes import GateNow
 from amplify_tui.run.state import State
 from amplify_tui.tui.example import stories
@@ -208,7 +209,17 @@ def test_the_ascii_twin_is_ascii(text: str) -> None:
 
 @given(st.lists(st.one_of(st.floats(), st.none(), st.text(max_size=2)), max_size=80))
 def test_a_course_is_drawn_of_whatever_the_board_holds(values: list[Any]) -> None:
-    assert len(spark(values)) <= 12
+    board = {"course:errors": [[1.0 * at, 1.0 * at, value, 7.0, "ok"] for at, value in enumerate(values)]}
+    assert len(spark(points(board, "errors", None))) <= 12
+
+
+def test_the_cohorts_of_one_poll_stand_together_and_who_did_not_answer_is_missing() -> None:
+    board = {
+        "course:errors:treatment": [[9.0, 10.0, 0.1, 7.0, "ok"], [14.0, 15.0, None, None, "error"]],
+        "course:errors:control": [[9.0, 10.1, 0.2, 70.0, "ok"], [19.0, 20.0, 0.3, 70.0, "ok"]],
+    }
+    said = [(one.mine and one.mine.value, one.control and one.control.value) for one in samples(board, "errors")]
+    assert said == [(None, 0.3), (None, None), (0.1, 0.2)]
 
 
 def test_times() -> None:
