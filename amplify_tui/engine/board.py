@@ -92,8 +92,10 @@ class Board:
         history.append(reading)
         if self._record is not None:
             self._record(reading)
-        while history and history[0].received_at < reading.received_at - self.history_s:
-            history.popleft()
+        # A quarter at once: judging goes on from the last tick for as long as nothing but new readings came.
+        if history[0].received_at < reading.received_at - 1.25 * self.history_s:
+            while history[0].received_at < reading.received_at - self.history_s:
+                history.popleft()
         self.post(f"signal:{key}", msgspec.to_builtins(reading))
         course = [point_of(one) for one in islice(history, max(0, len(history) - KEPT), None)]
         self.post(key_of(reading.signal, reading.cohort), msgspec.to_builtins(course))
@@ -158,13 +160,13 @@ class Board:
         return history[-1] if history else None
 
     def evidence(self) -> Evidence:
-        """Everything there is, oldest first."""
-        signals = sorted((r for h in self._signals.values() for r in h), key=lambda r: r.received_at)
+        """Everything there is, each series with its oldest first."""
+        series = {(h[-1].signal, h[-1].cohort): list(h) for h in self._signals.values()}
         fleet = sorted((r for h in self._fleet.values() for r in h), key=lambda r: r.received_at)
         flags = tuple(r for h in self._flags.values() for r in h)
         exposures = tuple(r for h in self._exposures.values() for r in h)
         budgets = tuple(r for h in self._budgets.values() for r in h)
-        return Evidence(signals=tuple(signals), fleet=tuple(fleet), flags=flags, exposures=exposures, budgets=budgets)
+        return Evidence.of(series, fleet=tuple(fleet), flags=flags, exposures=exposures, budgets=budgets)
 
     def now_only(self) -> Evidence:
         """The latest reading of each source: what a command carries when it asks about this moment."""

@@ -18,6 +18,8 @@ from amplify_tui.verdict.words import Unit
 _LATE_S: Final = 60.0
 COUNTED_S: Final = 900.0  # requests are counted over the readings of so long at most
 
+_MOST_RULES: Final = 4096
+
 # A value below zero by less than this part of the total is rounding of `total - bucket`, not nonsense.
 _ROUNDING: Final = 1e-6
 
@@ -52,6 +54,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     def tolerance(self) -> float:
         """The longest time between two polls that is still jitter and not a lost reading."""
         return 1.5 * self.every
+
+
+_rules: dict[int, tuple[Term, Rule | str]] = {}  # the term is kept, so that no other can have its id
 
 
 def rule_of(term: Term) -> Rule | str:
@@ -96,6 +101,18 @@ def rule_of(term: Term) -> Rule | str:
         unit=_unit(signal),
         alerts=of_alerts,
     )
+
+
+def cached_rule(term: Term) -> Rule | str:
+    """`rule_of`, remembered: the same terms are asked about at each tick. By identity, for some have no hash."""
+    known = _rules.get(id(term))
+    if known is not None and known[0] is term:
+        return known[1]
+    if len(_rules) >= _MOST_RULES:
+        _rules.clear()
+    rule = rule_of(term)
+    _rules[id(term)] = (term, rule)
+    return rule
 
 
 def looks_back(term: Term) -> float:

@@ -1,6 +1,6 @@
-"""The last result of a pure function for each key, made anew only where the readings that it was made of are others.
+"""What a pure function made of some readings, gone on with where only new ones came.
 
-Hundreds of conditions are judged several times a second, and their readings change once in five.
+Hundreds of conditions are judged several times a second, and most of their readings were there a moment before.
 """
 
 from __future__ import annotations
@@ -10,25 +10,39 @@ from typing import Generic, TypeVar
 
 from amplify_tui.verdict.model import Reading
 
-T = TypeVar("T")
+S = TypeVar("S")
 
 
-class Memo(Generic[T]):
-    """Remembers at most *most* keys; the one that was made first goes first. What it gives must not be changed."""
+class Running(Generic[S]):
+    """Remembers at most *most* keys; the one that was made first goes first."""
 
     def __init__(self, most: int = 2048) -> None:
         self._most = most
-        self._made: dict[Hashable, tuple[list[Reading], T]] = {}
+        self._made: dict[Hashable, tuple[list[Reading], S]] = {}
 
-    def get(self, key: Hashable, readings: Sequence[Reading], make: Callable[[], T]) -> T:
-        """What *make* gives for *key* and *readings*."""
-        known = self._made.get(key)
+    def get(
+        self,
+        key: Hashable,
+        readings: Sequence[Reading],
+        start: Callable[[Sequence[Reading]], S],
+        more: Callable[[S, Reading], bool],
+    ) -> S:
+        """What *start* makes of *readings*; where those of the last call are their head, *more* adds the rest to that.
+
+        more: False where it cannot, because the reading belongs before another; all of it is then made anew. Both have
+        to come to the same. What is given holds until the next call with *key*.
+        """
+        known = self._made.pop(key, None)
         asked = list(readings)
-        # Lists of the same objects are compared by identity, so that this costs a tenth of a reading's judgement.
-        if known is not None and known[0] == asked:
-            return known[1]
-        made = make()
-        if known is None and len(self._made) >= self._most:
+        if known is not None:
+            # Lists of the same objects are compared by identity: next to nothing beside a reading's judgement.
+            before, made = known
+            head = len(before)
+            if asked[:head] == before and all(more(made, one) for one in asked[head:]):
+                self._made[key] = (asked, made)
+                return made
+        if len(self._made) >= self._most:
             del self._made[next(iter(self._made))]
+        made = start(asked)
         self._made[key] = (asked, made)
         return made

@@ -7,7 +7,8 @@ Times are Unix seconds (UTC). A share is a fraction (0.01 is 1 %). Unknown is ne
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from itertools import chain
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -173,7 +174,7 @@ class BudgetReading(Struct, frozen=True, kw_only=True):
 
 
 class Evidence(Struct, frozen=True, kw_only=True, dict=True):
-    """Everything a judgement may look at: the history of readings that it spans, oldest first, and the fleet now.
+    """Everything a judgement may look at: the history of readings that it spans, and the fleet now.
 
     `fleet` holds the latest reading of every instance, and for `health` the earlier ones since `since` too.
     """
@@ -183,6 +184,13 @@ class Evidence(Struct, frozen=True, kw_only=True, dict=True):
     flags: tuple[FlagReading, ...] = ()
     exposures: tuple[ExposureReading, ...] = ()
     budgets: tuple[BudgetReading, ...] = ()
+
+    @classmethod
+    def of(cls, series: dict[tuple[str, Cohort | None], list[Reading]], **rest: Any) -> Evidence:
+        """As it is made of readings that stand together by signal and cohort already."""
+        made = cls(signals=tuple(chain.from_iterable(series.values())), **rest)
+        made.__dict__["series"] = series
+        return made
 
     @cached_property
     def series(self) -> dict[tuple[str, Cohort | None], list[Reading]]:

@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from amplify_tui.verdict import words
 from amplify_tui.verdict.conditions import Rule, grade
-from amplify_tui.verdict.memo import Memo
-from amplify_tui.verdict.model import Answer, Reading
-
-Heard: TypeAlias = tuple[float | None, tuple[float, bool, str] | None]
-_heard: Memo[Heard] = Memo()
+from amplify_tui.verdict.memo import Running
+from amplify_tui.verdict.model import Answer, Part, Reading
 
 
-def _newest(readings: Sequence[Reading], rule: Rule) -> Heard:
-    """The time of the newest fresh data; of the newest reading when it came, whether it is an error, and its note."""
-    graded = [(reading, grade(reading, rule)[0]) for reading in readings]
-    fresh = (min(reading.data_at, reading.received_at) for reading, status in graded if status == "ok")
-    heard = ((reading.received_at, status == "error", reading.note) for reading, status in graded)
-    return max(fresh, default=None), max(heard, default=None)
+@dataclass(slots=True)
+class Heard:
+    """fresh: time of the newest fresh data. newest: when the last reading came, whether it is an error, its note.
+
+    parts: of the newest reading that tells of its instances, with when it came.
+    """
+
+    rule: Rule
+    fresh: float | None = None
+    newest: tuple[float, bool, str] | None = None
+    parts: tuple[float, tuple[Part, ...]] = (0.0, ())
+
+    def more(self, reading: Reading) -> bool:
+        status, _ = grade(reading, self.rule)
+        if status == "ok":
+            at = min(reading.data_at, reading.received_at)
+            self.fresh = at if self.fresh is None else max(self.fresh, at)
+        said = (reading.received_at, status == "error", reading.note)
+        self.newest = said if self.newest is None else max(self.newest, said)
+        if reading.status == "ok" and reading.parts:
+            self.parts = max(self.parts, (reading.received_at, reading.parts), key=lambda one: one[0])
+        return True
+
+
+_heard: Running[Heard] = Running()
+
+
+def heard_of(readings: Sequence[Reading], rule: Rule) -> Heard:
+    """What *readings* tell of their source; it holds until the next call for the same rule."""
+
+    def start(all_: Sequence[Reading]) -> Heard:
+        heard = Heard(rule)
+        for reading in all_:
+            heard.more(reading)
+        return heard
+
+    return _heard.get(rule, readings, start, Heard.more)
 
 
 def silence(readings: Sequence[Reading], rule: Rule, since: float, now: float) -> tuple[Answer, str, str] | None:
@@ -27,7 +55,9 @@ def silence(readings: Sequence[Reading], rule: Rule, since: float, now: float) -
 
     readings: of the rule's signal and cohort, arrived by *now*. A phase starts at *since* with that much patience.
     """
-    last, heard = _heard.get(rule, readings, lambda: _newest(readings, rule))
+
+    known = heard_of(readings, rule)
+    last, heard = known.fresh, known.newest
     begun = since if since <= now else 0.0
     if now - max(last or 0.0, begun) <= rule.max_age:
         return None

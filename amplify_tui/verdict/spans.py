@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from amplify_tui.verdict.conditions import Rule, grade
 from amplify_tui.verdict.evidence import BLOCK_SECONDS, Dispersion
-from amplify_tui.verdict.memo import Memo
+from amplify_tui.verdict.memo import Running
 from amplify_tui.verdict.model import Reading
 
 GOOD_IN_A_ROW: Final = 3
@@ -55,7 +55,7 @@ class History:
 
     span: index in `marks` of the first bad reading of the open bad span, None when none is open. good: index of the
     first reading of the unbroken good run, None when the last fresh reading is bad. seen: a lower bound of the
-    requests that the counted readings saw.
+    requests that the counted readings saw. bads: how many were bad, repeats aside. heard: when the last one arrived.
     """
 
     marks: list[Mark]
@@ -63,90 +63,114 @@ class History:
     good: int | None = None
     seen: float = 0.0
     dispersion: float = 1.0
+    bads: int = 0
+    heard: float = 0.0
+    bad_for: float = 0.0
+    good_for: float = 0.0
 
     def time_since(self, start: int) -> float:
         """Covered seconds from the mark *start* to the last one."""
         return sum(mark.gain for mark in self.marks[start + 1 :])
 
-    @property
-    def bad_for(self) -> float:
-        return 0.0 if self.span is None else self.time_since(self.span)
 
-    @property
-    def good_for(self) -> float:
-        return 0.0 if self.good is None else self.time_since(self.good)
+class _Folding:
+    """A fold under way: marks go in by the order of their data, and a mark that belongs before another does not."""
+
+    def __init__(self, rule: Rule, since: float) -> None:
+        self._rule = rule
+        self._since = since
+        self._dispersion = Dispersion(1.0 - rule.limit if rule.below else rule.limit)
+        self._block = _Block(max(BLOCK_SECONDS, rule.window), self._dispersion)
+        self._watched = 0.0
+        self._goods = 0
+        self._last: Mark | None = None
+        self._before = History(marks=[])
+        self.history = History(marks=[], dispersion=self._dispersion.value())
+
+    @classmethod
+    def of(cls, readings: Sequence[Reading], rule: Rule, since: float) -> _Folding:
+        """All of *readings*, which may be in any order."""
+        folding = cls(rule, since)
+        marks = (_mark(reading, rule, since) for reading in readings)
+        for mark in sorted((mark for mark in marks if mark is not None), key=_order):
+            folding._add(mark)
+        return folding
+
+    def more(self, reading: Reading) -> bool:
+        """One more reading; False, and nothing is changed, where it belongs before another."""
+        mark = _mark(reading, self._rule, self._since)
+        if mark is None:
+            return True
+        if self._last is not None and _order(mark) < _order(self._last):
+            return False
+        self._add(mark)
+        return True
+
+    def _add(self, mark: Mark) -> None:
+        placed = self._placed(mark)
+        if placed.counted and (self._last is None or not self._last.counted):
+            self._goods = 0  # the phase begins: what was before it only taught the dispersion
+        self._last = placed
+        self._walk(self.history if placed.counted else self._before, placed)
+
+    def _placed(self, mark: Mark) -> Mark:
+        """The mark with the time it covers since the one before it."""
+        before = self._last
+        if before is None:
+            return mark
+        waited = max(0.0, mark.received_at - before.received_at)
+        self._watched += _seen_of(waited, self._rule)
+        progress = mark.data_at - before.data_at
+        gain = 0.0
+        if progress > 0.0:
+            gain, self._watched = min(progress, self._watched), 0.0
+        repeat = progress <= 0.0 and mark.bad == before.bad
+        return replace(mark, gain=gain, repeat=repeat, lost_before=waited > self._rule.tolerance)
+
+    def _walk(self, history: History, mark: Mark) -> None:
+        index = len(history.marks)
+        history.marks.append(mark)
+        history.heard = max(history.heard, mark.received_at)
+        history.bad_for += mark.gain if history.span is not None else 0.0
+        history.good_for += mark.gain if history.good is not None else 0.0
+        if mark.repeat:
+            return
+        asked = mark.total_rate
+        # Any window alone held this many requests: losing the readings before it must not raise the count.
+        history.seen = max(history.seen + asked * mark.gain, asked * mark.width)
+        if mark.bad:
+            self._goods = 0
+            history.bads += 1
+            history.span = index if history.span is None else history.span
+            history.good, history.good_for = None, 0.0
+        else:
+            self._goods += 1
+            if self._goods >= GOOD_IN_A_ROW:
+                history.span, history.bad_for = None, 0.0
+            history.good = index if history.good is None else history.good
+        if self._block.add(mark, is_open=history.span is not None):
+            self.history.dispersion = self._dispersion.value()
 
 
-_folds: Memo[History] = Memo()
+_folds: Running[_Folding] = Running()
 
 
 def fold(readings: Sequence[Reading], rule: Rule, since: float) -> History:
     """Fold the readings of one condition, in any order, to its history; a pure function of the set of readings.
 
-    Readings whose window began before *since* belong to the phase before: they only teach the dispersion.
+    Readings whose window began before *since* belong to the phase before: they only teach the dispersion. The history
+    holds until the next call for the same rule and phase.
     """
-    return _folds.get((rule, since), readings, lambda: _fold(readings, rule, since))
+
+    def start(all_: Sequence[Reading]) -> _Folding:
+        return _Folding.of(all_, rule, since)
+
+    return _folds.get((rule, since), readings, start, _Folding.more).history
 
 
-def _fold(readings: Sequence[Reading], rule: Rule, since: float) -> History:
-    marks = marks_of(readings, rule, since)
-    dispersion = Dispersion(1.0 - rule.limit if rule.below else rule.limit)
-    block = _Block(max(BLOCK_SECONDS, rule.window), dispersion)
-    _walk([mark for mark in marks if not mark.counted], block)
-    history = _walk([mark for mark in marks if mark.counted], block)
-    history.dispersion = dispersion.value()
-    return history
-
-
-def _walk(marks: list[Mark], block: _Block) -> History:
-    history = History(marks=marks)
-    goods = 0
-    for index, mark in enumerate(marks):
-        if mark.repeat:
-            continue
-        asked = mark.total_rate
-        # Any window alone held this many requests: losing the readings before it must not raise the count.
-        history.seen = max(history.seen + asked * mark.gain, asked * mark.width)
-        if mark.bad:
-            goods = 0
-            history.span = index if history.span is None else history.span
-            history.good = None
-        else:
-            goods += 1
-            history.span = None if goods >= GOOD_IN_A_ROW else history.span
-            history.good = index if history.good is None else history.good
-        block.add(mark, is_open=history.span is not None)
-    return history
-
-
-def marks_of(readings: Sequence[Reading], rule: Rule, since: float) -> list[Mark]:
-    """The fresh readings in the order of their data, with the time each covers.
-
-    Of two readings of the same instant the worse one stands last, so the order of arrival decides nothing.
-    """
-    fresh = [_mark(r, rule, value, since) for r in readings for status, value in [grade(r, rule)] if status == "ok"]
-    fresh.sort(key=lambda m: (m.counted, m.data_at, m.bad, m.received_at, m.value, m.total_rate))
-    marks: list[Mark] = []
-    watched = 0.0
-    for mark in fresh:
-        if not marks:
-            marks.append(mark)
-            continue
-        before = marks[-1]
-        waited = max(0.0, mark.received_at - before.received_at)
-        watched += _seen_of(waited, rule)
-        progress = mark.data_at - before.data_at
-        gain = min(progress, watched) if progress > 0.0 else 0.0
-        watched = 0.0 if progress > 0.0 else watched
-        marks.append(
-            replace(
-                mark,
-                gain=gain,
-                repeat=progress <= 0.0 and mark.bad == before.bad,
-                lost_before=waited > rule.tolerance,
-            )
-        )
-    return marks
+def _order(mark: Mark) -> tuple[bool, float, bool, float, float, float]:
+    """By the data's own time. Of two of one instant the worse stands last: the order of arrival decides nothing."""
+    return (mark.counted, mark.data_at, mark.bad, mark.received_at, mark.value, mark.total_rate)
 
 
 def lost_since(history: History, start: int) -> float:
@@ -157,7 +181,7 @@ def lost_since(history: History, start: int) -> float:
 
 def overdue(history: History, rule: Rule, now: float) -> float:
     """Seconds for which an answer has been missing at *now*, by arrival: a source with latency still answers polls."""
-    waited = max(0.0, now - max(mark.received_at for mark in history.marks))
+    waited = max(0.0, now - history.heard)
     return waited - _seen_of(waited, rule)
 
 
@@ -188,6 +212,8 @@ def is_flapping(history: History, rule: Rule, now: float) -> bool:
     Twice bad and good again is four changes. The change that lost readings or the edge of the window hide is counted
     as one: a missing reading between two bad ones may have been good, and must not make the pair look steady.
     """
+    if history.bads < 2:
+        return False
     edge = now - max(5.0 * rule.for_, 120.0)
     marks = [mark for mark in history.marks if mark.data_at >= edge and not mark.repeat]
     runs = 0
@@ -208,20 +234,27 @@ class _Block:
         self._dispersion = dispersion
         self._age = self._bad = self._total = 0.0
 
-    def add(self, mark: Mark, *, is_open: bool) -> None:
+    def add(self, mark: Mark, *, is_open: bool) -> bool:
+        """Whether a block closed with it."""
         if is_open:
             # Frozen: an open span must not teach the judge that its own effect is usual.
             self._age = self._bad = self._total = 0.0
-            return
+            return False
         self._age += mark.gain
         self._bad += mark.bad_rate * mark.gain
         self._total += mark.total_rate * mark.gain
-        if reached(self._age, self._seconds):
-            self._dispersion.add(self._bad, self._total)
-            self._age = self._bad = self._total = 0.0
+        if not reached(self._age, self._seconds):
+            return False
+        self._dispersion.add(self._bad, self._total)
+        self._age = self._bad = self._total = 0.0
+        return True
 
 
-def _mark(reading: Reading, rule: Rule, value: float, since: float) -> Mark:
+def _mark(reading: Reading, rule: Rule, since: float) -> Mark | None:
+    """The mark of one reading by itself; None where it is no evidence."""
+    status, value = grade(reading, rule)
+    if status != "ok":
+        return None
     window = reading.window_to - reading.window_from
     width = rule.every if rule.increase else (window if window > 0.0 else rule.window)
     per = rule.every if rule.increase else 1.0

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amplify_tui.verdict import alerts, words
-from amplify_tui.verdict.conditions import COUNTED_S, Rule, rule_of, select
+from amplify_tui.verdict.conditions import COUNTED_S, Rule, cached_rule, select
 from amplify_tui.verdict.evidence import bad_needed
 from amplify_tui.verdict.model import Answer, Evidence, Expected, Reading, Term, TermVerdict
-from amplify_tui.verdict.silence import silence
+from amplify_tui.verdict.silence import heard_of, silence
 from amplify_tui.verdict.spans import (
     ENOUGH,
     GOOD_IN_A_ROW,
@@ -35,7 +35,7 @@ def judge_condition(term: Term, evidence: Evidence, expected: Expected, now: flo
     What this version does not judge (burn) and what is malformed answers `error` with the reason. Sequential conditions
     (worse_than, alpha) are judged in sequential.py.
     """
-    rule = rule_of(term)
+    rule = cached_rule(term)
     if isinstance(rule, str):
         return TermVerdict(id=term.id, answer="error", reason=f"{_name(term)}: {rule}")
     readings = select(evidence, rule, now)
@@ -173,10 +173,7 @@ class _Case:
 
     def _who(self) -> str:
         """Who stands out in the newest reading that counts."""
-        parts = max(
-            ((r.received_at, r.parts) for r in self.readings if r.status == "ok" and r.parts), default=(0.0, ())
-        )[1]
-        return who(parts, self.rule.unit, below=self.rule.below)
+        return who(heard_of(self.readings, self.rule).parts[1], self.rule.unit, below=self.rule.below)
 
     def _verdict(self, answer: Answer, said: str, need: str = "") -> TermVerdict:
         rule, history = self.rule, self.history

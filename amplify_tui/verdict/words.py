@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 Unit: TypeAlias = Literal["share", "latency", "number"]
@@ -15,6 +16,7 @@ Unit: TypeAlias = Literal["share", "latency", "number"]
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
 
 
+@lru_cache(maxsize=4096)  # a verdict says the same numbers again at each tick
 def duration(seconds: float) -> str:
     """`2m10s`, `45s`, `1h5m`, `0s`: at most two units, rounded to the smaller of them; below a second `0.4s`."""
     if not math.isfinite(seconds):
@@ -39,6 +41,7 @@ def count(value: float) -> str:
     return f"{value:,.0f}".replace(",", " ")
 
 
+@lru_cache(maxsize=4096)
 def decimal(value: float, digits: int = 2) -> str:
     """*value* with about *digits* significant digits and no needless zeros: 0.11, 1, 2.9, 412, 15 800."""
     if not math.isfinite(value):

@@ -151,6 +151,27 @@ def test_the_order_of_readings_changes_nothing(pattern: str, for_: float, seed: 
     assert gate(mixed, terms, now) == gate(readings, terms, now)
 
 
+@settings(max_examples=200, deadline=None)
+@given(pattern=RUNS, since=st.integers(0, 40), seed=st.integers(0, 1000), losses=LOSSES)
+def test_a_fold_that_goes_on_with_new_readings_is_the_fold_of_all_of_them(
+    pattern: str, since: int, seed: int, losses: dict[int, Harm]
+) -> None:
+    rule = rule_of(errors())
+    assert isinstance(rule, Rule)
+    readings: list[Reading] = []
+    for place, reading in enumerate(pairs(pattern)):
+        harm = losses.get(place)
+        before = readings[-1] if readings else None
+        readings += [reading] if harm is None else harmed(reading, harm, before, reading.received_at)
+    chance = random.Random(seed)
+    first = 0
+    for end in range(1, len(readings) + 1):
+        first += chance.random() < 0.1 and first < end  # what the board forgets
+        given = readings[first:end]
+        anew = replace(rule, name=f"{seed} {end}")
+        assert fold(given, rule, at(since)) == fold(given, anew, at(since))
+
+
 @settings(max_examples=100, deadline=None)
 @given(pattern=RUNS)
 def test_covered_time_is_never_more_than_the_time_between_the_readings(pattern: str) -> None:
