@@ -264,7 +264,8 @@ class Surveys(Protocol):
 class Query(Struct, frozen=True, kw_only=True):
     """What a signal asks of its source, for one cohort; `$cohort` is already filled in, with `cohort_value`.
 
-    state: the name (`alert`) and the labels of alerts, in place of expressions.
+    state: the name (`alert`) and the labels of alerts, in place of expressions. by_instance: an expression with a
+    number for each instance, in the unit of the value, for a source that does not know them by itself.
     """
 
     signal: str
@@ -274,6 +275,7 @@ class Query(Struct, frozen=True, kw_only=True):
     count: str | None = None
     bad: str | None = None
     total: str | None = None
+    by_instance: str | None = None
     state: dict[str, str] | None = None
     as_increase: bool = False
     window: float = 30.0

@@ -21,6 +21,7 @@ from time import time
 from typing import Final, TypeVar
 
 import httpx
+from msgspec.structs import replace
 
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.http import Answer, Http, skew
@@ -34,15 +35,16 @@ from amplify_tui.adapters.prometheus_alerts import (
     past_reading,
     wait_of,
 )
-from amplify_tui.adapters.prometheus_answers import SKEW_TOLD, Scalar, columns, matrix, scalar
+from amplify_tui.adapters.prometheus_answers import SKEW_TOLD, Scalar, by_label, columns, matrix, scalar
 from amplify_tui.adapters.promql import lookback, seconds
 from amplify_tui.adapters.samples import Number, failed, reading_of
-from amplify_tui.verdict.model import Reading
+from amplify_tui.verdict.model import Part, Reading
 
 Seen = TypeVar("Seen")
 AT_ONCE: Final = 8
 MOST_POINTS: Final = 11_000  # of one series in one answer: Prometheus' own limit
 RANGE_TIMEOUT_S: Final = 30.0  # the past is asked for by people, and much of it at once
+INSTANCES_S: Final = 1.0
 LONG_QUERY: Final = 2000  # characters; longer ones go as a form, for a URL has limits on its way
 
 
@@ -86,14 +88,27 @@ class Prometheus:
         wanted = {text for query in queries for text in expressions(query)}
         order = sorted(wanted)
         told = await self._alerts() if any(query.state is not None for query in queries) else None
-        answers = dict(zip(order, await asyncio.gather(*(self._ask(text, at) for text in order)), strict=True))
+        instances = sorted({query.by_instance for query in queries if query.by_instance is not None})
+        asked = await asyncio.gather(
+            asyncio.gather(*(self._ask(text, at) for text in order)),
+            asyncio.gather(*(self._ask_instances(text, at) for text in instances)),
+        )
+        answers, each = dict(zip(order, asked[0], strict=True)), dict(zip(instances, asked[1], strict=True))
         received = time()
         return [
-            self._reading(query, answers, at, received)
+            replace(self._reading(query, answers, at, received), parts=each.get(query.by_instance or "", ()))
             if told is None or query.state is None
             else alert_reading(query, told, source=self.source, at=at, received=received)
             for query in queries
         ]
+
+    async def _ask_instances(self, text: str, at: float) -> tuple[Part, ...]:
+        """Who had what; nobody where it cannot be told: nothing is judged by it, and `check` says what is wrong."""
+        try:
+            async with asyncio.timeout(INSTANCES_S):  # a judge waits for the reading
+                return by_label(await self._answer(self._http, "/api/v1/query", self._question(text, at)))
+        except (AdapterError, TimeoutError):
+            return ()
 
     async def _alerts(self) -> Board | AdapterError:
         """What is red, and who says so: asked once for all signals of alerts."""
@@ -110,12 +125,14 @@ class Prometheus:
         return board(await ask("/api/v1/alerts"), rules)
 
     async def _ask(self, text: str, at: float) -> Scalar | AdapterError:
-        # In milliseconds: Prometheus knows no fractions of a second.
-        question = {"query": text, "time": f"{at:.3f}", "timeout": f"{self._timeout * 1000:.0f}ms"}
         try:
-            return scalar(await self._answer(self._http, "/api/v1/query", question), at)
+            return scalar(await self._answer(self._http, "/api/v1/query", self._question(text, at)), at)
         except AdapterError as error:
             return error
+
+    def _question(self, text: str, at: float) -> dict[str, str]:
+        # In milliseconds: Prometheus knows no fractions of a second.
+        return {"query": text, "time": f"{at:.3f}", "timeout": f"{self._timeout * 1000:.0f}ms"}
 
     async def range(self, queries: Sequence[Query], start: float, end: float, step: float) -> list[list[Reading]]:
         """Per query one reading a moment, as a poll at that moment would have had it: it arrived when it was asked.
@@ -183,6 +200,19 @@ class Prometheus:
             per=1.0 if query.as_increase else held,
         )  # fmt: skip
 
+    async def _instance_problems(self, query: Query) -> list[Problem]:
+        if query.by_instance is None:
+            return []
+        place = f"signals.{query.signal}.by_instance"
+        try:
+            parts = by_label(await self._answer(self._http, "/api/v1/query", self._question(query.by_instance, time())))
+        except AdapterError as error:
+            return [Problem(what=error.what, where=place, fix=error.fix or "correct the query")]
+        if len(parts) > 1:
+            return []
+        what = f"the query answers {len(parts)} series: nobody stands out among so few"
+        return [Problem(what=what, where=place, fix="keep a label, as in sum by (instance) (...)", severity="warning")]
+
     async def check(self, queries: Sequence[Query] = ()) -> list[Problem]:
         """Ready, a Prometheus, and answering queries; how far its clock is from ours; then what each query finds."""
         where = self._http.name
@@ -210,6 +240,7 @@ class Prometheus:
 
             looking = QueryCheck(self._ask, self._label_values, time(), await self._retention())
             found += await looking.problems(queries)
+            found += [problem for query in queries for problem in await self._instance_problems(query)]
         if any(query.state is not None for query in queries):
             told = await self._alerts()
             found += [p for query in queries if query.state is not None for p in alert_problems(query, told)]

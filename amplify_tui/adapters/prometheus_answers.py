@@ -10,6 +10,7 @@ from msgspec import Struct
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.http import Answer, skew
 from amplify_tui.adapters.ports import Invalid
+from amplify_tui.verdict.model import Part
 
 SKEW_TOLD: Final = 5.0
 
@@ -38,6 +39,20 @@ def scalar(answer: Answer, asked_at: float) -> Scalar:
         raise _not_its(answer, error) from error
     notes, apart = _notes(answer, data)
     return Scalar(value, at, notes, apart)
+
+
+def by_label(answer: Answer) -> tuple[Part, ...]:
+    """What each series of an answer has, the highest first; it is called by its labels. Raises Invalid as `scalar`."""
+    data = answer.json()
+    try:
+        if (kind := data["data"]["resultType"]) != "vector":
+            raise Invalid(f"the query answers a {clean(str(kind), 20)}, not a number each", where=answer.where)
+        return Part.worst(
+            Part(clean(",".join(str(value) for _, value in sorted(one["metric"].items())), 60), float(one["value"][1]))
+            for one in data["data"]["result"]
+        )
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+        raise _not_its(answer, error) from error
 
 
 def matrix(answer: Answer, moments: Sequence[float], step: float) -> list[Scalar | Invalid]:

@@ -14,7 +14,6 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from math import isfinite
 from time import time
 from typing import Final, assert_never
 
@@ -39,7 +38,6 @@ from amplify_tui.adapters.wire import Wire
 from amplify_tui.verdict.model import Part, Reading
 
 START: Final = "process_start_time_seconds"
-MOST_PARTS: Final = 50  # a reading goes to every cockpit
 BIG_PAGE: Final = 256 * 1024  # parsed in a thread, not to stop the loop
 
 
@@ -220,8 +218,7 @@ class _View:
             }
         else:
             shares = self._by["value"]
-        found = [Part(name, value, n) for name, (value, n) in shares.items() if isfinite(value)]
-        return tuple(sorted(found, key=lambda part: (-part.value, part.instance))[:MOST_PARTS])
+        return Part.worst(Part(name, value, n) for name, (value, n) in shares.items())
 
     def number(self, name: str, parsed: Selector | ValueQuery | FormatError | None, query: Query) -> Number:
         match parsed:

@@ -27,6 +27,7 @@ def _query(name: str, signal: Signal, cohort: Cohort | None) -> Query:
         count=fill(signal.count),
         bad=fill(signal.bad),
         total=fill(signal.total),
+        by_instance=fill(signal.by_instance),
         state={key: fill(text) or "" for key, text in signal.state.items()} if signal.state is not None else None,
         as_increase=signal.as_ == "increase",
         window=signal.window,

@@ -70,8 +70,11 @@ def signal(rules: Rules, visit: Visit) -> None:
         at = node.items["source"]
         rules.report(at, "wrong-source", f'source "{text(at)}" measures nothing', "flags have no signals")
     if of is not None and "prometheus" in of.items:
-        for key in found:
+        for key in (*found, *given(node, "by_instance")):
             _bare(rules, node.items[key], key)
+    elif of is not None and "by_instance" in node.items and "use" not in of.items:
+        hint = "take it out: a scrape tells instances apart itself"
+        rules.report(node.keys["by_instance"], "signal-shape", "by_instance is a query to a Prometheus", hint)
     if isinstance(limit := node.items.get("limit"), Map):
         checks_units.bounds(rules, limit, node)
         checks_compare.condition(rules, limit, node)

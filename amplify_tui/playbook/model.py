@@ -187,6 +187,7 @@ class Signal(Base, frozen=True):
     count: str | None = None
     bad: str | None = None
     total: str | None = None
+    by_instance: str | None = None
     state: dict[str, str] | None = None
     as_: Literal["rate", "increase"] = field(name="as", default="rate")
     cohorts: Cohorts | None = None

@@ -6,9 +6,11 @@ Times are Unix seconds (UTC). A share is a fraction (0.01 is 1 %). Unknown is ne
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from itertools import chain
-from typing import Any, Literal
+from math import isfinite
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
@@ -17,6 +19,8 @@ from amplify_tui.verdict.burn import Spent
 from amplify_tui.verdict.trial import Trial
 
 Answer = Literal["pass", "fail", "undecided", "blind", "error"]
+MOST_PARTS: Final = 50  # a reading goes to every cockpit
+
 Status = Literal["ok", "nodata", "stale", "error", "foreign"]
 Cohort = Literal["treatment", "control"]
 
@@ -27,6 +31,12 @@ class Part(Struct, frozen=True):
     instance: str
     value: float
     n: float | None = None
+
+    @staticmethod
+    def worst(parts: Iterable[Part]) -> tuple[Part, ...]:
+        """Those that are numbers, the highest values first; no more than a reading may hold."""
+        known = (part for part in parts if isfinite(part.value))
+        return tuple(sorted(known, key=lambda part: (-part.value, part.instance))[:MOST_PARTS])
 
 
 class Reading(Struct, frozen=True, kw_only=True):

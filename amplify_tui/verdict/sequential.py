@@ -17,7 +17,8 @@ from amplify_tui.verdict import bounds, forecast, words
 from amplify_tui.verdict.conditions import Rule, select
 from amplify_tui.verdict.model import Evidence, Expected, Reading, Term, TermVerdict
 from amplify_tui.verdict.promises import PROOF, Promise
-from amplify_tui.verdict.silence import silence
+from amplify_tui.verdict.silence import heard_of, silence
+from amplify_tui.verdict.standout import who
 from amplify_tui.verdict.trial import Tally, Trial
 from amplify_tui.verdict.trials import (
     allowed,
@@ -283,8 +284,14 @@ class _Case:
             n_needed=float(needed(promise, tally)) if tally.total > 0.0 else None,
             age=None if newest is None else max(0.0, self.now - newest),
             baseline=baseline,
+            who=self._who(),
             **more,
         )
+
+    def _who(self) -> str:
+        """Who stands out among the treatment's instances."""
+        rule, readings = self.heard[0]
+        return who(heard_of(readings, rule).parts[1], rule.unit, below=rule.below)
 
 
 def _odds(odds: float) -> str:

@@ -51,6 +51,14 @@ async def test_a_syntax_error_is_told_in_the_servers_words_at_the_signals_place(
     assert "parse error: unclosed left parenthesis" in problem.what
 
 
+async def test_a_query_by_instance_is_looked_at_too(prometheus: Prometheus) -> None:
+    assert await told(prometheus, bad=BAD, total=GOOD, by_instance="sum by (variant) (rate(hits_total[5m]))") == []
+    (alone,) = await told(prometheus, bad=BAD, total=GOOD, by_instance="sum(rate(hits_total[5m]))")
+    assert (alone.severity, alone.where) == ("warning", "signals.errors.by_instance")
+    (broken,) = await told(prometheus, bad=BAD, total=GOOD, by_instance="sum by (variant) (rate(")
+    assert (broken.severity, "parse error" in broken.what) == ("error", True)
+
+
 async def test_several_series_are_an_error_that_says_to_aggregate(prometheus: Prometheus) -> None:
     (problem,) = await told(prometheus, bad=BAD, total="rate(hits_total[5m])")
     assert (problem.severity, problem.where) == ("error", "signals.errors.total")

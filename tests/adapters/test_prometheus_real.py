@@ -81,6 +81,16 @@ async def test_a_pair_is_a_share_with_the_number_of_requests_in_its_window(prome
     assert (reading.data_at, reading.window_from, reading.window_to) == (at, at - 60, at)
 
 
+async def test_an_instance_each_says_who_stands_out_and_is_no_part_of_the_judgement(
+    prometheus: Prometheus, base: int
+) -> None:
+    each = "sum by (code) (rate(hits_total[1m]))"
+    told = await one(prometheus, pair("vector(0)", TOTAL, by_instance=each), base + 300.0)
+    assert [(part.instance, round(part.value)) for part in told.parts] == [("200", 19), ("500", 1)]
+    broken = await one(prometheus, pair("vector(0)", TOTAL, by_instance="sum by (code) (rate("), base + 300.0)
+    assert (broken.status, broken.value, broken.parts) == (told.status, told.value, ())
+
+
 async def test_counts_are_taken_as_they_are(prometheus: Prometheus, base: int) -> None:
     query = pair('sum(increase(hits_total{code="500"}[1m]))', "sum(increase(hits_total[1m]))", as_increase=True)
     reading = await one(prometheus, query, base + 300.0)

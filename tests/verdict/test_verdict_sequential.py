@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from amplify_tui.playbook.model import Condition, Limit, Signal
 from amplify_tui.verdict.bake import accrue
 from amplify_tui.verdict.gate import judge, judge_term
-from amplify_tui.verdict.model import Expected, Reading, Term, TermVerdict
+from amplify_tui.verdict.model import Expected, Part, Reading, Term, TermVerdict
 from amplify_tui.verdict.promises import Promise, promise_of
 from amplify_tui.verdict.trial import Trial, started_anew
 from amplify_tui.verdict.trials import Asking, advance
@@ -100,6 +100,14 @@ def test_a_treatment_that_is_much_worse_fails_on_evidence() -> None:
     assert verdict.value == pytest.approx(0.05, rel=0.2)
     assert verdict.control == pytest.approx(0.01, rel=0.2)
     assert verdict.limit == pytest.approx(0.014, rel=0.2)
+
+
+def test_a_comparison_says_which_instance_of_the_treatment_stands_out() -> None:
+    story = Story(TERM).blocks(20, 0.05, 0.01)
+    last = story.readings.index(next(one for one in reversed(story.readings) if one.cohort == "treatment"))
+    parts = (Part("checkout-4", 0.4, 90.0), Part("checkout-1", 0.01, 90.0), Part("checkout-2", 0.012, 90.0))
+    story.readings[last] = replace(story.readings[last], parts=parts)
+    assert story.judged().who.startswith("checkout-4 40 %, others 1 %")
 
 
 def test_the_chance_of_a_false_fail_is_shared_among_the_conditions_of_a_release() -> None:

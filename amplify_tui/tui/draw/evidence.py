@@ -64,7 +64,8 @@ def behind(scene: Scene, term: Term, rule: Rule | None) -> list[Line]:
         return _budgets(scene, term, condition.slo)
     if condition is not None and condition.signal:
         limited = "" if rule is None or compares(term) else rule.cohort or "value"
-        return _course(scene, condition.signal) + _readings(scene, condition.signal, rule, limited)
+        course = _course(scene, condition.signal)
+        return course + _by_instance(scene, condition.signal, rule) + _readings(scene, condition.signal, rule, limited)
     match term.builtin:
         case "dependencies":
             return [[], *detail.tree(scene)]
@@ -92,6 +93,20 @@ def _course(scene: Scene, name: str) -> list[Line]:
         old = f"{STATUS_WORDS.get(reading.status, reading.status)}, {age(reading.data_at, scene.view.at)} old"
         lines.append([(f"{' ' * 10}{old}  ", DIM), text(reading.note)])
     return lines if len(lines) > 1 else [[], [(f"no reading of {safe(name, 30)} on the board", DIM)]]
+
+
+def _by_instance(scene: Scene, name: str, rule: Rule | None) -> list[Line]:
+    """What each instance of the treatment had in the newest reading, the highest first, as many in a line as fit."""
+    cohort = (rule.cohort if rule is not None else None) or ""
+    reading = read(scene.view.board, f"signal:{name}:{cohort}" if cohort else f"signal:{name}", Reading)
+    if reading is None or not reading.parts:
+        return []
+    unit = unit_of(reading, units_of(scene.state))
+    cells = [f"{safe(part.instance, 30)} {quantity(part.value, unit)}" for part in reading.parts]
+    width = max(map(len, cells)) + 2
+    row = max(1, scene.width // width)
+    rows = [cells[at : at + row] for at in range(0, len(cells), row)]
+    return [[], *([("".join(fit(cell, width) for cell in part), PLAIN)] for part in rows)]
 
 
 def _readings(scene: Scene, name: str, rule: Rule | None, limited: str) -> list[Line]:

@@ -94,6 +94,10 @@ def _signals(board: dict[str, Any], at: float, *, slow: bool, lost: bool) -> Non
             "signal": name, "source": "prom", "status": status, "cohort": cohort, "value": value, "n": 5210,
             "data_at": read, "received_at": read, "window_from": read - 60, "window_to": read,
         }  # fmt: skip
+        if key == "latency:treatment":  # one instance is slow, or none is
+            rest = {"checkout-1": 0.312, "checkout-2": 0.305, "checkout-3": 0.33}
+            parts = {"checkout-4": 0.69 if slow else 0.32, **rest}
+            board[f"signal:{key}"]["parts"] = [{"instance": who, "value": one, "n": 1300} for who, one in parts.items()]
         if name == "errors":  # a pair: its share is a percentage, whoever reads it
             board[f"signal:{key}"] |= {"bad": value * 87, "total": 87.0}
         course = [
