@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.http import Answer, Http, skew
+from amplify_tui.adapters.patience import Patience
 from amplify_tui.adapters.ports import AdapterError, Invalid, MetricAbilities, Problem, Query
 from amplify_tui.adapters.samples import Number, failed, no_past, reading_of
 from amplify_tui.verdict.model import Reading
@@ -62,6 +63,7 @@ class EndpointSource:
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
         told = {"Accept": "application/json", **(headers or {}), **bearer}
         self._http = Http(url, headers=told, timeout=timeout)
+        self._patience = Patience(self._http.name)
         self._path = path
         self._at = at
         self._every = every
@@ -114,7 +116,8 @@ class EndpointSource:
 
     async def _ask(self) -> Told | AdapterError:
         try:
-            answer = await self._http.read("GET", self._path)
+            async with self._patience.call():
+                answer = await self._http.read("GET", self._path)
             data = answer.json()
             age = _age(answer)
             apart = (skew(answer) or 0.0) + age

@@ -260,7 +260,9 @@ def status_error(answer: Answer) -> AdapterError:
         case 409:
             return Conflict(said, where=where)
         case 429:
-            return RateLimited(said, retry_after=retry_after(answer), where=where)
+            wait = retry_after(answer)
+            after = RETRY_AFTER if wait is None else wait
+            return RateLimited(said, retry_after=after, is_told=wait is not None, where=where)
         case status if 300 <= status < 400:
             target = clean(answer.headers.get("location", "elsewhere"), 120)
             return Invalid(f"redirects to {target}", where=where, fix="write the final URL; none is followed")
@@ -284,13 +286,13 @@ def server_words(answer: Answer) -> str:
     return clean(str(data.get("message") or data.get("error") or ""), 200)
 
 
-def retry_after(answer: Answer) -> float:
-    """Seconds to wait, from a Retry-After in seconds or as a date; a minute where it is missing or unreadable."""
+def retry_after(answer: Answer) -> float | None:
+    """Seconds to wait, from a Retry-After in seconds or as a date; None where it is missing or unreadable."""
     given = answer.headers.get("retry-after", "").strip()
     if given.isdecimal():
         return float(given)
     moment = date_of(given)
-    return RETRY_AFTER if moment is None else max(moment - answer.at, 0.0)
+    return None if moment is None else max(moment - answer.at, 0.0)
 
 
 def date_of(text: str) -> float | None:

@@ -65,11 +65,14 @@ class Conflict(AdapterError):
 
 
 class RateLimited(AdapterError):
+    """retry_after: seconds; is_told: the server said so itself."""
+
     retryable = True
 
-    def __init__(self, what: str, *, retry_after: float, where: str = "", fix: str = "") -> None:
+    def __init__(self, what: str, *, retry_after: float, is_told: bool = False, where: str = "", fix: str = "") -> None:
         super().__init__(what, where=where, fix=fix)
         self.retry_after = retry_after
+        self.is_told = is_told
 
 
 class Invalid(AdapterError):

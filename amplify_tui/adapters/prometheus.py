@@ -25,6 +25,7 @@ from msgspec.structs import replace
 
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.http import Answer, Http, skew
+from amplify_tui.adapters.patience import Patience
 from amplify_tui.adapters.ports import AdapterError, Invalid, MetricAbilities, NotFound, Problem, Query
 from amplify_tui.adapters.prometheus_alerts import (
     Board,
@@ -74,6 +75,7 @@ class Prometheus:
         self._past = Http(url, headers={**(headers or {}), **bearer}, timeout=patience, client=client)
         self._timeout = timeout
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._patience = Patience(self._http.name)
 
     @property
     def abilities(self) -> MetricAbilities:
@@ -115,7 +117,7 @@ class Prometheus:
 
         async def ask(path: str, **params: str) -> Answer | AdapterError:
             try:
-                async with self._slots:
+                async with self._slots, self._patience.call():
                     return await self._http.read("GET", path, params=params or None)
             except AdapterError as error:
                 return error
@@ -171,7 +173,7 @@ class Prometheus:
         return found
 
     async def _answer(self, http: Http, path: str, question: Mapping[str, str]) -> Answer:
-        async with self._slots:
+        async with self._slots, self._patience.call():
             if len(question["query"]) <= LONG_QUERY:
                 return await http.read("GET", path, params=question)
             return await http.read("POST", path, form=question)
