@@ -11,7 +11,19 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tests.bench import first_paint, flag_kill, flag_watch, fold, git_tags, journal_append, judging, key_to_paint, show
+from tests.bench import (
+    first_paint,
+    flag_kill,
+    flag_watch,
+    fold,
+    git_tags,
+    health,
+    journal_append,
+    judging,
+    key_to_paint,
+    reaction,
+    show,
+)
 from tests.bench.measure import Table
 from tests.real.install import Unavailable
 
@@ -21,6 +33,8 @@ BENCHES: Final[dict[str, Callable[[], list[Table]]]] = {
     "append": journal_append.tables,
     "fold": fold.tables,
     "judge": judging.tables,
+    "health": health.tables,
+    "reaction": reaction.tables,
     "keys": key_to_paint.tables,
     "kill": flag_kill.tables,
     "watch": flag_watch.tables,
