@@ -6,6 +6,7 @@ from typing import Any
 
 from amplify_tui.run.state import State, StepState
 from amplify_tui.run.undo import SETTLED_ITEM, rollback_items
+from amplify_tui.run.watching import condition_words, outputs_of
 from amplify_tui.verdict.words import duration
 
 
@@ -93,6 +94,33 @@ def _step(state: State, step: StepState) -> dict[str, Any]:
         "detail": step.detail,
         "phase": step.phase if step.watch else None,
         "verdict": step.verdict.answer if step.verdict else None,
+        **({"watch": _watch(step)} if step.watch is not None and step.watch.summed else {}),
+    }
+
+
+def _watch(step: StepState) -> dict[str, Any]:
+    """What a monitor has shown so far, or to its end: in words, and each condition in numbers (seconds, fractions)."""
+    said = outputs_of(step, step.verdict)
+    return {
+        **said,
+        "accrued": step.accrued,
+        "need": step.need,
+        "conditions": [
+            {
+                "id": one.id,
+                "worst": one.worst,
+                "limit": one.limit,
+                "at": one.at or None,
+                "answer": one.answer,
+                "good": one.good,
+                "bad": one.bad,
+                "blind": one.blind,
+                "undecided": one.undecided,
+                "budget_spent": one.spent,
+                "says": condition_words(step, one),
+            }
+            for one in step.seen
+        ],
     }
 
 
@@ -131,6 +159,8 @@ def run_text(shown: dict[str, Any]) -> str:
             name = f"{step['id']}[{step['key']}]" if step["key"] else step["id"]
             cause = f" ({step['cause']}: {step['detail']})" if step["cause"] else ""
             lines.append(f"    {name:20} {step['state']}{cause}")
+            if watch := step.get("watch"):
+                lines += _watch_lines(watch)
     for item in shown["undo"]["items"]:
         lines.append(f"  undo {item['band']} {item['target']:30} {item['state']}")
     if shown["rollback"]:
@@ -138,6 +168,16 @@ def run_text(shown: dict[str, Any]) -> str:
     for flag, percent in shown["exposure"].items():
         lines.append(f"  exposure {flag} {percent:g} %")
     return "\n".join(lines)
+
+
+def _watch_lines(watch: dict[str, Any]) -> list[str]:
+    """A paragraph for a monitor: its verdict, then a line per condition; none before it was judged."""
+    if not watch["conditions"]:
+        return []
+    lines = [f"      {watch['verdict']}, watched {duration(watch['accrued'])} of {duration(watch['need'])}"]
+    name = max(len(one["id"]) for one in watch["conditions"])
+    lines += [f"      {one['id']:{name}}  {one['says']}" for one in watch["conditions"]]
+    return lines
 
 
 def _took(rollback: dict[str, Any]) -> str:

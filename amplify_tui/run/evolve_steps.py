@@ -149,6 +149,7 @@ def _phase_entered(state: State, data: ev.PhaseEntered, env: Envelope) -> State:
         accrued=0.0,
         accrued_at=env.at_s,
         verdict=None,
+        seen=(),
         overridden=(),
         overridden_at={},
         gate_released=False,
@@ -202,6 +203,7 @@ def _gate_judged(state: State, data: ev.GateJudged, env: Envelope) -> State:
         verdict=data.verdict,
         verdict_at=env.at_s if changed else step.verdict_at,
         judged_at=env.at_s,
+        seen=data.seen or step.seen,
     )
     return _put(state, judged)
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from amplify_tui.playbook.model import Input
 from amplify_tui.verdict.model import Term, Verdict
+from amplify_tui.verdict.seen import Seen
 
 StepRef = NewType("StepRef", str)
 """A step instance: `ramp`, or `buy[checkout]` where the step has a matrix."""
@@ -163,7 +164,7 @@ class PhasePlan(Value, frozen=True):
 
 
 class Watch(Value, frozen=True):
-    """What an observing step is judged by."""
+    """What an observing step is judged by. `summed`: what it showed from its begin to its end is kept."""
 
     phases: tuple[PhasePlan, ...]
     gate: tuple[Term, ...]
@@ -173,6 +174,7 @@ class Watch(Value, frozen=True):
     service: str = ""
     flag: str = ""
     every: float = 1.0
+    summed: bool = False
 
 
 class GateNow(Value, frozen=True):
@@ -181,6 +183,7 @@ class GateNow(Value, frozen=True):
     verdict: Verdict
     accrued: float
     at: float
+    seen: tuple[Seen, ...] = ()
 
 
 class Target(Value, frozen=True):

@@ -34,6 +34,7 @@ from amplify_tui.run.shapes import (
     ref_of,
 )
 from amplify_tui.verdict.model import Verdict
+from amplify_tui.verdict.seen import Seen
 from amplify_tui.verdict.trial import Trial
 
 RunPhase = Literal["none", "draft", "forward", "rolling_back", "closed"]
@@ -79,6 +80,7 @@ class StepState(Struct, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     verdict_at: float = 0.0
     judged_at: float = 0.0
+    seen: tuple[Seen, ...] = ()
     overridden: tuple[str, ...] = ()
     overridden_at: dict[str, float | None] = {}
     gate_released: bool = False

@@ -251,7 +251,7 @@ def live(step: StepState, board: Mapping[str, Any]) -> StepState:
         return step
     if now.at < max(step.judged_at, step.phase_at):
         return step
-    return replace(step, verdict=now.verdict, judged_at=now.at, accrued=now.accrued)
+    return replace(step, verdict=now.verdict, judged_at=now.at, accrued=now.accrued, seen=now.seen or step.seen)
 
 
 def live_state(state: State, board: Mapping[str, Any]) -> State:
