@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from amplify_tui.playbook import checks_compare, checks_reserved
+from amplify_tui.playbook import checks_compare
 from amplify_tui.playbook.expr import ExprError
 from amplify_tui.playbook.expr.syntax import Ast, Binary, Call, Cond, Index, Lit, Name, Select
 from amplify_tui.playbook.problems import Severity, listing
@@ -31,7 +31,6 @@ def step(rules: Rules, visit: Visit) -> None:
     fields = node.items.get(verb)
     if not verb or not isinstance(fields, Map):
         return
-    checks_reserved.fields(rules, verb, fields)
     if value(fields.items.get("allow_dash")) is not True:
         _dashes(rules, fields)
     checks_compare.gate(rules, fields.items.get("gate"))
@@ -175,6 +174,8 @@ def _contract(rules: Rules, visit: Visit, fields: Map) -> None:
         if other.verb == "monitor" and other is not here and not rules.bones.is_before(other, here):
             message = f'this contract is not sure to come after monitor "{other.id}"'
             hint = "what the old version still needs goes only when the new one has been watched"
+            if other.in_background:
+                hint = f'it watches in the background: add "{other.id}" to the needs'
             rules.report(fields.items["data"], "contract-before-monitor", message, hint)
             return
 

@@ -44,6 +44,23 @@ def starts_over(step: StepState, detail: str) -> StepState:
     )
 
 
+def watches_anew(step: StepState) -> StepState:
+    """A monitor whose exposure was taken away: it waits for its turn again. What it has seen stays to be read."""
+    return replace(
+        step,
+        status="pending",
+        cause=None,
+        detail="",
+        question="",
+        phase_at=None,
+        accrued=0.0,
+        verdict=None,
+        overridden=(),
+        overridden_at={},
+        gate_released=False,
+    )
+
+
 def _awaiting(state: State, data: ev.StepAwaiting, env: Envelope) -> State:
     return _put(
         state,

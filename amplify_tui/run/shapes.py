@@ -58,13 +58,17 @@ class SignOffPlan(Value, frozen=True):
 
 
 class StepPlan(Value, frozen=True):
-    """The structure of one step. `lane` says whether it is a stage's step or stands in the rollback section."""
+    """The structure of one step. `lane` says whether it is a stage's step or stands in the rollback section.
+
+    named: those of `needs` that the playbook names, for the step or for its stage; the others only stand above it.
+    """
 
     id: str
     stage: str
     verb: str
     title: str = ""
     needs: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     keys: tuple[str, ...] = ("",)
     each: dict[str, dict[str, Any]] = {}
     max_parallel: int = 1
@@ -164,7 +168,10 @@ class PhasePlan(Value, frozen=True):
 
 
 class Watch(Value, frozen=True):
-    """What an observing step is judged by. `summed`: what it showed from its begin to its end is kept."""
+    """What an observing step is judged by.
+
+    summed: what it showed from its begin to its end is kept. background: steps that do not name it go on meanwhile.
+    """
 
     phases: tuple[PhasePlan, ...]
     gate: tuple[Term, ...]
@@ -175,6 +182,7 @@ class Watch(Value, frozen=True):
     flag: str = ""
     every: float = 1.0
     summed: bool = False
+    background: bool = False
 
 
 class GateNow(Value, frozen=True):

@@ -42,6 +42,11 @@ def summary_of(step: StepState, verdict: Verdict | None) -> str:
     return "; ".join(parts)
 
 
+def time_left(step: StepState) -> float:
+    """Seconds of evidence that a watch still wants."""
+    return max(0.0, step.need - step.accrued)
+
+
 def worst_words(step: StepState, seen: Seen) -> str:
     """`errors 0.9 %, limit 1 %, at 16:02:11 UTC`; of a condition without a number the worst that it answered."""
     if seen.worst is None:

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from amplify_tui.adapters.ports import Invalid
 from amplify_tui.playbook.model import Base, Dur, GateEntry
 from amplify_tui.run.shapes import PhasePlan, Watch
 from amplify_tui.run.state import StepState
@@ -32,8 +31,6 @@ class Monitor(Quiet):
     outputs: ClassVar[dict[str, str]] = {"verdict": "string", "summary": "string", "worst": "string"}
 
     async def prepare(self, fields: MonitorFields, ctx: Context) -> Preparation:
-        if fields.background:
-            raise Invalid("a monitor in the background is not built yet", fix="take `background` out")
         gate = terms(fields.gate, ctx.world.playbook)
         lasting = duration(fields.for_)
         watch = Watch(
@@ -43,8 +40,10 @@ class Monitor(Quiet):
             on_fail=fields.on_fail,
             every=fields.every or 1.0,
             summed=True,
+            background=fields.background,
         )
         preview = f"watches {', '.join(term.id for term in gate)} for {lasting}; on fail: {fields.on_fail}"
+        preview += "; the steps after it go on meanwhile" if fields.background else ""
         return Preparation(preview=preview, watch=watch)
 
     async def finish(self, fields: MonitorFields, ctx: Context) -> Finished:

@@ -104,6 +104,7 @@ def observed(state: State, ref: str = "") -> StepState | None:
     if named is not None:
         return named
     live = [step for step in steps if step.status in ("observing", "stuck", "running")]
+    live.sort(key=lambda step: step.status == "observing" and step.in_background)
     return live[0] if live else (steps[-1] if steps else None)
 
 

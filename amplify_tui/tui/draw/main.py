@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from amplify_tui.run.select.gate import ConditionRow, condition_rows, gate_line, limit_of, live, phase_cells
+from amplify_tui.run.select.gate import (
+    ConditionRow,
+    condition_rows,
+    gate_line,
+    limit_of,
+    live,
+    live_state,
+    phase_cells,
+)
 from amplify_tui.run.select.headline import OUTCOME_WORDS
+from amplify_tui.run.select.monitors import monitor_rows
 from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.stages import StageRow, stage_rows, step_sign, step_title, stuck_words, undo_ready
 from amplify_tui.run.select.words import NO_VALUE, age, clock, safe
@@ -36,7 +45,7 @@ def stages(scene: Scene) -> list[Line]:
     chosen = scene.step
     lines: list[Line] = []
     at = 0
-    for row in stage_rows(scene.state):
+    for row in stage_rows(live_state(scene.state, scene.view.board)):
         open_ = chosen is not None and any(step.ref == chosen.ref for step in row.steps)
         if open_:
             at = len(lines)
@@ -67,7 +76,7 @@ def _rollback_lane(scene: Scene) -> Line:
 
 def stages_line(scene: Scene) -> list[Line]:
     """80 columns: all stages on one line, then the steps of the selected one's stage."""
-    rows = stage_rows(scene.state)
+    rows = stage_rows(live_state(scene.state, scene.view.board))
     chosen = scene.step
     ready = undo_ready(scene.state)
     tail: Line = [sign("undone"), (f" {ready.ready}/{ready.total}", DIM)]
@@ -118,12 +127,22 @@ def centre(scene: Scene) -> list[Line]:
         scene.width,
     )
     body = _watched(scene, step) if step.watch is not None else _plain_step(scene, step)
-    lines = [head, *body, *_trouble(scene, step), *tests_and_output(scene, step)]
+    lines = [head, *_monitors(scene, step), *body, *_trouble(scene, step), *tests_and_output(scene, step)]
     room = scene.height - len(lines)
     if plan.guide and room > 0:
         parts = wrap(safe(plan.guide, 600), scene.width - 9, min(room, 3))
         lines += [[("guide    " if i == 0 else " " * 9, DIM), (part, PLAIN)] for i, part in enumerate(parts)]
     return lines[: scene.height]
+
+
+def _monitors(scene: Scene, step: StepState) -> list[Line]:
+    """What watches in the background while *step* is shown: they must not be forgotten."""
+    state = live_state(scene.state, scene.view.board)
+    lines: list[Line] = []
+    for row in monitor_rows(state, scene.view.at, step.ref):
+        line: Line = [sign(row.sign), (f" {row.ref} ", PLAIN), (row.word, SIGN_STYLES[row.sign])]
+        lines.append([*line, (f"  {row.progress}  ", DIM), (row.ends, PLAIN)])
+    return lines
 
 
 def _over(scene: Scene) -> list[Line]:
