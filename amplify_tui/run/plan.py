@@ -38,14 +38,21 @@ def draft_plan(name: str, structure: Structure, raw: Mapping[str, Any], inputs: 
     )
 
 
-def resolved_plan(plan: Plan, structure: Structure, playbook: Playbook, titles: Mapping[str, str]) -> Plan:
-    """The plan with the values that the start resolved. *titles*: of steps, resolved, by id."""
+def resolved_plan(
+    plan: Plan,
+    structure: Structure,
+    playbook: Playbook,
+    titles: Mapping[str, str],
+    lasting: Mapping[str, float] | None = None,
+) -> Plan:
+    """The plan with the values that the start resolved: *titles* of steps, how long monitors are *lasting*, by id."""
     typed = {step.id: step for stage in playbook.stages for step in stage.steps}
     steps = {
         step.id: _step(step, typed.get(step.id), _needs(structure, stage, step), "forward", titles.get(step.id))
         for stage, step in _all(structure)
     }
     steps = _named(structure, steps)
+    steps |= {name: replace(steps[name], lasts=seconds) for name, seconds in (lasting or {}).items() if name in steps}
     rollback = {s.id: s for s in (*playbook.rollback.before, *playbook.rollback.after)}
     return Plan(
         name=plan.name,

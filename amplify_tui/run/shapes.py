@@ -61,6 +61,7 @@ class StepPlan(Value, frozen=True):
     """The structure of one step. `lane` says whether it is a stage's step or stands in the rollback section.
 
     named: those of `needs` that the playbook names, for the step or for its stage; the others only stand above it.
+    lasts: of a monitor, for how many seconds it watches, as far as that is known before its turn.
     """
 
     id: str
@@ -81,6 +82,7 @@ class StepPlan(Value, frozen=True):
     undo_after: tuple[str, ...] = ()
     guide: str = ""
     lane: Literal["forward", "before", "after"] = "forward"
+    lasts: float | None = None
 
 
 class StagePlan(Value, frozen=True):

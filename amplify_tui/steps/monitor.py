@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from amplify_tui.playbook.model import Base, Dur, GateEntry
+from amplify_tui.run.forecast import begin_by, closing
 from amplify_tui.run.shapes import PhasePlan, Watch
 from amplify_tui.run.state import StepState
 from amplify_tui.run.watching import outputs_of
@@ -44,6 +45,9 @@ class Monitor(Quiet):
         )
         preview = f"watches {', '.join(term.id for term in gate)} for {lasting}; on fail: {fields.on_fail}"
         preview += "; the steps after it go on meanwhile" if fields.background else ""
+        # The moment by which, never the moment now: sign-offs are bound to the preview.
+        closes = closing(ctx.state, ctx.now())
+        preview += f"; {begin_by(fields.for_, closes)}" if closes is not None else ""
         return Preparation(preview=preview, watch=watch)
 
     async def finish(self, fields: MonitorFields, ctx: Context) -> Finished:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from amplify_tui.run.forecast import forecast, forecast_words
 from amplify_tui.run.inputs import missing
 from amplify_tui.run.rereads import late_writes, looks_left
 from amplify_tui.run.select.gate import gate_line, next_phase
@@ -284,7 +285,8 @@ def _observing(state: State, now: float) -> Headline | None:
         return None
     plan = step.phase_plan
     where = percent(plan.percent) if plan and plan.percent is not None else safe(plan.target if plan else step.step, 24)
-    after = next_phase(step) or "the step is done"
+    ends = forecast(state, step, now)
+    after = next_phase(step) or (forecast_words(ends) if ends is not None else "the step is done")
     if step.verdict is not None and step.verdict.answer in ("blind", "error"):
         return Headline(
             "going", "unknown", f"{where}, but without evidence: {gate_line(step, now)}",
