@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
@@ -11,22 +9,8 @@ from amplify_tui.report.show import report_text, run_json
 from amplify_tui.run import commands as c
 from amplify_tui.run.forecast import Closing, begin_by, closing, forecast, forecast_words, late_words
 from amplify_tui.run.select.headline import headline
-from amplify_tui.run.shapes import StepPlan
 from amplify_tui.run.state import State, StepRef
-from tests.run.watch_world import BACKGROUND_PLAN, BEHIND, SOAKED, Watched
-from tests.run.world import Run
-
-LASTS = {name: replace(BACKGROUND_PLAN.steps[name], lasts=SOAKED) for name in ("soak", "burn")}
-
-
-def opened(run: Run, until: float | None, freeze: str = "", name: str = "hours") -> State:
-    """The state as a window step has left it."""
-    plan = StepPlan(id=name, stage="go", verb="window")
-    step = replace(run.step("agree"), step=name, outputs={"until": until, "freeze": freeze})
-    steps: dict[StepRef, Any] = {**run.state.steps, StepRef(name): step}
-    return replace(
-        run.state, plan=replace(run.state.plan, steps=run.state.plan.steps | {name: plan} | LASTS), steps=steps
-    )
+from tests.run.watch_world import BACKGROUND_PLAN, BEHIND, SOAKED, Watched, opened
 
 
 def words(state: State, step: str, now: float) -> str:

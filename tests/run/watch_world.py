@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.shapes import PhasePlan, Plan, StagePlan, StepPlan, Watch
-from amplify_tui.run.state import StepState
+from amplify_tui.run.state import State, StepRef, StepState
 from amplify_tui.verdict.gate import judge
 from amplify_tui.verdict.model import Expected
 from amplify_tui.verdict.seen import Seen, looked
@@ -93,3 +93,16 @@ def at_purge() -> Watched:
     run.intend("purge")
     run.outcome()
     return run
+
+
+LASTS = {name: replace(BACKGROUND_PLAN.steps[name], lasts=SOAKED) for name in ("soak", "burn")}
+
+
+def opened(run: Run, until: float | None, freeze: str = "", name: str = "hours") -> State:
+    """The state as a window step has left it."""
+    plan = StepPlan(id=name, stage="go", verb="window")
+    step = replace(run.step("agree"), step=name, outputs={"until": until, "freeze": freeze})
+    steps: dict[StepRef, Any] = {**run.state.steps, StepRef(name): step}
+    return replace(
+        run.state, plan=replace(run.state.plan, steps=run.state.plan.steps | {name: plan} | LASTS), steps=steps
+    )
