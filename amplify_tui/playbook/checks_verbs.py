@@ -180,6 +180,22 @@ def _contract(rules: Rules, visit: Visit, fields: Map) -> None:
             return
 
 
+def _monitor(rules: Rules, visit: Visit, fields: Map) -> None:
+    """A restart is a failure to who watches health and fleet: it must not be one that the release makes meanwhile."""
+    here = visit.where.step
+    builtins = [entry for entry in items(fields.items.get("gate")) if text(entry) in ("health", "fleet")]
+    if here is None or not here.in_background or not builtins:
+        return
+    for other in rules.bones.steps.values():
+        if other.verb != "rollout" or "service" not in keys(other.fields):
+            continue
+        if not rules.bones.is_before(other, here) and not rules.bones.is_before(here, other):
+            message = f'"{other.id}" may restart instances while {text(builtins[0])} is watched in the background'
+            hint = f'add "{here.id}" to the needs of "{other.id}", or take health and fleet out of this gate'
+            rules.report(builtins[0], "watched-restart", message, hint)
+            return
+
+
 def _http(rules: Rules, visit: Visit, fields: Map) -> None:
     method = text(fields.items.get("method")) or "GET"
     if method not in ("GET", "HEAD", "OPTIONS") and not given(fields, "undo"):
@@ -245,6 +261,7 @@ _BY_VERB: Final[dict[str, Callable[[Rules, Visit, Map], None]]] = {
     "flag": _flag,
     "command": _command,
     "http": _http,
+    "monitor": _monitor,
     "verify": _verify,
     "notify": _notify,
     "window": _window,
