@@ -73,7 +73,10 @@ async def test_killed_while_two_monitors_watch_behind_a_command_both_watch_to_th
         assert watched.state.phase == "forward", "the command still stands, and its run does not close"
         bench.let_go("purge", "before")
         assert await watched.closed() == "completed"
+        seen = watched.state.steps["soak"].seen  # type: ignore[index]
         outputs = watched.state.steps["soak"].outputs  # type: ignore[index]
     assert outputs["verdict"] == "pass"
+    assert {one.id for one in seen} == {"health", "fleet"}
+    assert all(one.good > 0.0 for one in seen)
     assert outputs["summary"].startswith("4s: 2 of 2 conditions pass")
     assert len(bench.did("purge")) == len(bench.did("tell")) == 1

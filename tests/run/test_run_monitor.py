@@ -62,6 +62,7 @@ def test_a_monitor_that_a_person_ends_early_gives_out_the_same() -> None:
     outputs = run.step("soak").outputs
     assert (run.step("soak").status, outputs["verdict"]) == ("succeeded", "pass")
     assert outputs["worst"].startswith("errors 0.1 %")
+    assert run.step("soak").seen, "and the report still has what it saw"
 
 
 def test_a_rollback_by_the_gate_keeps_the_last_that_was_seen() -> None:
