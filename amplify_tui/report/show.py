@@ -183,7 +183,7 @@ def run_text(shown: dict[str, Any]) -> str:
                     f"      {'in the background; ' if step.get('watch', {}).get('background') else ''}{ends['says']}"
                 )
             if watch := step.get("watch"):
-                lines += _watch_lines(watch)
+                lines += _watch_lines(watch, step["state"])
     for item in shown["undo"]["items"]:
         lines.append(f"  undo {item['band']} {item['target']:30} {item['state']}")
     if shown["rollback"]:
@@ -193,11 +193,14 @@ def run_text(shown: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _watch_lines(watch: dict[str, Any]) -> list[str]:
+def _watch_lines(watch: dict[str, Any], state: str) -> list[str]:
     """A paragraph for a monitor: its verdict, then a line per condition; none before it was judged."""
     if not watch["conditions"]:
         return []
-    lines = [f"      {watch['verdict']}, watched {duration(watch['accrued'])} of {duration(watch['need'])}"]
+    said = f"{watch['verdict']}, watched {duration(watch['accrued'])} of {duration(watch['need'])}"
+    if state == "pending":
+        said = "ended, since exposure was taken away; it begins anew. It had seen:"
+    lines = [f"      {said}"]
     name = max(len(one["id"]) for one in watch["conditions"])
     lines += [f"      {one['id']:{name}}  {one['says']}" for one in watch["conditions"]]
     return lines

@@ -122,7 +122,10 @@ def _spell(said: TermVerdict) -> str:
 
 def _worse(seen: Seen, said: TermVerdict, term: Term | None, now: float) -> Seen:
     rule = shown_rule(term) if term is not None else None
+    value = said.value
+    if value is not None and said.burning is not None:
+        value = min(value, said.burning)  # both windows have to burn: an old fire in the long one alone is none
     one = replace(
-        seen, worst=said.value, limit=said.limit, below=rule is not None and rule.below, at=now - (said.age or 0.0)
+        seen, worst=value, limit=said.limit, below=rule is not None and rule.below, at=now - (said.age or 0.0)
     )
     return one if seen.worst is None or nearness(one) > nearness(seen) else seen

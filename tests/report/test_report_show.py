@@ -65,3 +65,12 @@ def test_a_monitor_stands_in_the_report_with_the_worst_of_each_condition_and_its
 
 def test_a_monitor_that_has_not_begun_says_nothing_in_the_report() -> None:
     assert "watched" not in report_text(Run(WATCHED_PLAN).deployed().state)
+
+
+def test_a_monitor_that_a_mitigation_ended_says_so_with_what_it_had_seen() -> None:
+    run = Watched()
+    run.watch("slightly")
+    run.ok(c.Mitigate, reason="it burns")
+    text = report_text(run.state)
+    assert "ended, since exposure was taken away; it begins anew. It had seen:" in text
+    assert "worst 2 %" in text

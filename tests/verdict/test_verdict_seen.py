@@ -72,6 +72,11 @@ def test_the_budget_is_spent_as_fast_as_it_burns() -> None:
     assert over(said(0.001))[0].spent is None
 
 
+def test_an_old_fire_that_only_the_long_window_still_holds_is_not_what_the_watch_saw() -> None:
+    (seen,) = over(said(16.0, id_="slo", burning=0.5), said(4.0, "fail", id_="slo", burning=3.0))
+    assert (seen.worst, seen.answer) == (3.0, "fail")
+
+
 def test_the_worst_of_all_is_the_one_nearest_to_its_own_limit() -> None:
     near = Seen(id="errors", worst=0.009, limit=0.01)
     far = Seen(id="latency", worst=300.0, limit=800.0)
