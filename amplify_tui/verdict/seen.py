@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -50,10 +50,15 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 def nearness(seen: Seen) -> float:
     """1 at the limit, more past it; of a condition without a number infinite where it failed, else 0."""
-    value, limit = seen.worst, seen.limit
-    if value is None or limit is None:
+    if seen.worst is None or seen.limit is None:
         return math.inf if seen.answer == "fail" else 0.0
-    mine, bound = (limit, value) if seen.below else (value, limit)
+    return _near(seen.worst, seen.limit, seen.below)
+
+
+def _near(value: float | None, limit: float | None, below: bool) -> float:
+    if value is None or limit is None:
+        return 0.0
+    mine, bound = (limit, value) if below else (value, limit)
     if bound > 0.0:
         return max(0.0, mine / bound)
     return math.inf if mine > bound else 1.0 if mine == bound and mine else 0.0
@@ -97,15 +102,17 @@ def _on(seen: Seen, said: TermVerdict, term: Term | None, seconds: float, now: f
     if not said.applies:
         return seen
     spell = _spell(said)
-    seen = replace(seen, **{spell: getattr(seen, spell) + seconds})
+    changes: dict[str, Any] = {spell: getattr(seen, spell) + seconds}
     if RANK.index(said.answer) < RANK.index(seen.answer):
-        seen = replace(seen, answer=said.answer)
-    if spell != "blind" and said.value is not None and math.isfinite(said.value):
-        seen = _worse(seen, said, term, now)
-    if term is not None and term.slo is not None and term.slo.window > 0.0 and spell != "blind":
+        changes["answer"] = said.answer
+    if spell == "blind":
+        return replace(seen, **changes)
+    if said.value is not None and math.isfinite(said.value):
+        changes |= _worse(seen, said, term, now)
+    if term is not None and term.slo is not None and term.slo.window > 0.0:
         spent = (said.burning or 0.0) * seconds / term.slo.window
-        seen = replace(seen, spent=(seen.spent or 0.0) + spent)
-    return seen
+        changes["spent"] = (seen.spent or 0.0) + spent
+    return replace(seen, **changes)
 
 
 def _spell(said: TermVerdict) -> str:
@@ -120,12 +127,15 @@ def _spell(said: TermVerdict) -> str:
             return "bad" if said.bad_for > 0.0 else "undecided"
 
 
-def _worse(seen: Seen, said: TermVerdict, term: Term | None, now: float) -> Seen:
-    rule = shown_rule(term) if term is not None else None
+def _worse(seen: Seen, said: TermVerdict, term: Term | None, now: float) -> dict[str, Any]:
+    """What changes where the value is the worst so far; nothing where it is not."""
+    below = seen.below
+    if seen.worst is None and term is not None:  # asked once: it costs more than all the rest of a look
+        rule = shown_rule(term)
+        below = rule is not None and rule.below
     value = said.value
     if value is not None and said.burning is not None:
         value = min(value, said.burning)  # both windows have to burn: an old fire in the long one alone is none
-    one = replace(
-        seen, worst=value, limit=said.limit, below=rule is not None and rule.below, at=now - (said.age or 0.0)
-    )
-    return one if seen.worst is None or nearness(one) > nearness(seen) else seen
+    if seen.worst is not None and _near(value, said.limit, below) <= nearness(seen):
+        return {}
+    return {"worst": value, "limit": said.limit, "below": below, "at": now - (said.age or 0.0)}
