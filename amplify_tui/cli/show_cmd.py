@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import click
 
@@ -34,7 +35,7 @@ def command(run: str, verify: bool, at: int | None, readings: bool, as_json: boo
         return
     state = replay(folder, at)
     head = _head(folder)
-    shown = run_json(state, _conductor(folder, state), head)
+    shown = run_json(state, _conductor(folder, state), head, None if at is not None else time.time())
     click.echo(json.dumps(shown) if as_json else run_text(shown))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from amplify_tui.adapters.ports import Invalid
-from amplify_tui.engine.facts import Facts, locks_of, plan_problems, service_facts, titles_of
+from amplify_tui.engine.facts import Facts, lasting, locks_of, plan_problems, service_facts, titles_of
 from amplify_tui.engine.journal import Fenced, Journal, JournalError
 from amplify_tui.engine.wire import Answer, Refusal
 from amplify_tui.engine.wire import encode as encode_wire
@@ -102,7 +102,11 @@ class Desk:
             environment=playbook.release.environment,
             subject=facts.subject,
             plan=resolved_plan(
-                self._run.state.plan, facts.document.structure(), playbook, titles_of(playbook, facts.names)
+                self._run.state.plan,
+                facts.document.structure(),
+                playbook,
+                titles_of(playbook, facts.names),
+                lasting(playbook, facts.names),
             ),
             baseline=baseline,
             services=services,

@@ -21,6 +21,7 @@ from amplify_tui.playbook.context import Context
 from amplify_tui.playbook.document import Document, load
 from amplify_tui.playbook.model import Playbook
 from amplify_tui.playbook.resolve import Unresolved, resolve, resolve_value
+from amplify_tui.playbook.values import BadValue, accept
 from amplify_tui.run.shapes import Plan, ServiceFacts, Subject
 from amplify_tui.run.state import State
 from amplify_tui.steps.registry import specs
@@ -173,6 +174,18 @@ def titles_of(playbook: Playbook, names: Mapping[str, Any]) -> dict[str, str]:
             except Unresolved:
                 continue
     return titles
+
+
+def lasting(playbook: Playbook, names: Mapping[str, Any]) -> dict[str, float]:
+    """For how many seconds each monitor watches; one whose time depends on what has not run yet stays out."""
+    found = {}
+    for step in (step for stage in playbook.stages for step in stage.steps if step.verb == "monitor"):
+        try:
+            value = resolve_value(step.fields["for"], Context(names)) if isinstance(step.fields, Mapping) else None
+            found[step.id] = float(accept(value, "dur"))
+        except (Unresolved, BadValue, KeyError):
+            continue
+    return found
 
 
 class Secrets:

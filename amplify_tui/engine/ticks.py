@@ -6,6 +6,8 @@ clock and journals it. A new conductor starts from what was journaled: the time 
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.scribe import Scribe, new_id
 from amplify_tui.run import commands as c
@@ -18,17 +20,19 @@ from amplify_tui.steps.registry import verb
 from amplify_tui.steps.verb import watched
 from amplify_tui.verdict.bake import accrue
 from amplify_tui.verdict.conditions import COUNTED_S, looks_back
-from amplify_tui.verdict.model import Evidence
+from amplify_tui.verdict.model import Evidence, Verdict
+from amplify_tui.verdict.seen import Seen, looked
 
 
 class Ticks:
-    """Remembers, per open phase, up to when it has looked and how much the bake has accrued."""
+    """Remembers, per open phase, up to when it has looked, how much the bake has accrued and what it has shown."""
 
     def __init__(self, scribe: Scribe, board: Board) -> None:
         self._scribe = scribe
         self._board = board
         self._last: dict[str, float] = {}
         self._bakes: dict[str, tuple[float, float, float]] = {}
+        self._seen: dict[str, tuple[float, float, tuple[Seen, ...]]] = {}
 
     def tick(self, todo: Todo, now: float, every: float) -> None:
         """One observation or sense, if the last is at least *every* seconds ago."""
@@ -50,10 +54,11 @@ class Ticks:
         self._board.keep(max([min(current.watch.max_wait, COUNTED_S), *map(looks_back, current.watch.gate)]))
         evidence = self._board.evidence()
         accrued, broken_by = self._accrued(current, evidence, now)
-        verdict = current.verdict
+        verdict, seen = current.verdict, current.seen
         if now >= current.settle_until:
             verdict = judge_step(self._scribe.state, current, evidence, now)
-            self._board.gate(current.ref, GateNow(verdict=verdict, accrued=accrued, at=now))
+            seen = self._looked(current, verdict, now)
+            self._board.gate(current.ref, GateNow(verdict=verdict, accrued=accrued, at=now, seen=seen))
         self._scribe.submit(
             c.Observe(
                 id=new_id(),
@@ -64,9 +69,22 @@ class Ticks:
                 evidence=evidence,
                 accrued=accrued,
                 broken_by=broken_by,
-                outputs=watched(verb(self._scribe.state.plan_of(current).verb), current, verdict),
+                outputs=watched(verb(self._scribe.state.plan_of(current).verb), replace(current, seen=seen), verdict),
+                seen=seen,
             )
         )
+
+    def _looked(self, step: StepState, verdict: Verdict, now: float) -> tuple[Seen, ...]:
+        """What a watch has shown so far, this look included. A new conductor goes on from what was journaled."""
+        if step.watch is None or not step.watch.summed:
+            return ()
+        begun = step.phase_at or now
+        phase_at, upto, seen = self._seen.get(step.ref, (-1.0, 0.0, ()))
+        if phase_at != begun:
+            upto, seen = max(step.settle_until, step.accrued_at), step.seen
+        seen = looked(seen, verdict, step.watch.gate, now - upto, now)
+        self._seen[step.ref] = (begun, now, seen)
+        return seen
 
     def _accrued(self, step: StepState, evidence: Evidence, now: float) -> tuple[float, str]:
         """The bake of the open phase so far. A failing gate starts it over: good time has to be in one piece."""

@@ -30,19 +30,11 @@ _KEYS: Final[dict[Any, dict[str, Reserved]]] = {
     Stakeholder: {"locale": Reserved(("en",), "messages are sent as you write them")},
     Rollback: {"reconcile": Reserved((), "tell people in `after` what they have to reconcile")},
 }
-_FIELDS: Final[dict[str, dict[str, Reserved]]] = {
-    "monitor": {"background": Reserved((False,), "take it out: the steps after it wait for it")},
-}
 
 
 def struct(rules: Rules, visit: Visit) -> None:
     """The reserved keys of one part of the document."""
     _refuse(rules, visit.node, _KEYS[visit.cls])
-
-
-def fields(rules: Rules, verb: str, node: Map) -> None:
-    """The reserved keys of one verb."""
-    _refuse(rules, node, _FIELDS.get(verb, {}))
 
 
 def _refuse(rules: Rules, node: Node, reserved: dict[str, Reserved]) -> None:

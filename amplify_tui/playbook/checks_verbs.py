@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from amplify_tui.playbook import checks_compare, checks_reserved
+from amplify_tui.playbook import checks_compare
 from amplify_tui.playbook.expr import ExprError
 from amplify_tui.playbook.expr.syntax import Ast, Binary, Call, Cond, Index, Lit, Name, Select
 from amplify_tui.playbook.problems import Severity, listing
@@ -31,7 +31,6 @@ def step(rules: Rules, visit: Visit) -> None:
     fields = node.items.get(verb)
     if not verb or not isinstance(fields, Map):
         return
-    checks_reserved.fields(rules, verb, fields)
     if value(fields.items.get("allow_dash")) is not True:
         _dashes(rules, fields)
     checks_compare.gate(rules, fields.items.get("gate"))
@@ -175,7 +174,25 @@ def _contract(rules: Rules, visit: Visit, fields: Map) -> None:
         if other.verb == "monitor" and other is not here and not rules.bones.is_before(other, here):
             message = f'this contract is not sure to come after monitor "{other.id}"'
             hint = "what the old version still needs goes only when the new one has been watched"
+            if other.in_background:
+                hint = f'it watches in the background: add "{other.id}" to the needs'
             rules.report(fields.items["data"], "contract-before-monitor", message, hint)
+            return
+
+
+def _monitor(rules: Rules, visit: Visit, fields: Map) -> None:
+    """A restart is a failure to who watches health and fleet: it must not be one that the release makes meanwhile."""
+    here = visit.where.step
+    builtins = [entry for entry in items(fields.items.get("gate")) if text(entry) in ("health", "fleet")]
+    if here is None or not here.in_background or not builtins:
+        return
+    for other in rules.bones.steps.values():
+        if other.verb != "rollout" or "service" not in keys(other.fields):
+            continue
+        if not rules.bones.is_before(other, here) and not rules.bones.is_before(here, other):
+            message = f'"{other.id}" may restart instances while {text(builtins[0])} is watched in the background'
+            hint = f'add "{here.id}" to the needs of "{other.id}", or take health and fleet out of this gate'
+            rules.report(builtins[0], "watched-restart", message, hint)
             return
 
 
@@ -244,6 +261,7 @@ _BY_VERB: Final[dict[str, Callable[[Rules, Visit, Map], None]]] = {
     "flag": _flag,
     "command": _command,
     "http": _http,
+    "monitor": _monitor,
     "verify": _verify,
     "notify": _notify,
     "window": _window,

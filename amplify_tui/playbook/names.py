@@ -141,6 +141,9 @@ class _Steps(Mapping[str, Type]):
 def _forward(step: StepBone, here: StepBone) -> tuple[str, str, str]:
     if step is here:
         return ("forward-reference", f'step "{step.id}" asks for its own outputs', "")
+    if step.in_background:
+        hint = f'it watches in the background: add "{step.id}" to the needs'
+        return ("forward-reference", f'step "{step.id}" may not be over when "{here.id}" begins', hint)
     hint = f'steps with a list of needs run side by side; add "{step.id}" to the needs, or move this step behind it'
     return ("forward-reference", f'step "{step.id}" is not sure to have run before "{here.id}"', hint)
 

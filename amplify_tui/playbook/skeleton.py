@@ -34,6 +34,14 @@ class StepBone:
         return self.node.items.get(self.verb) if self.verb else None
 
     @property
+    def in_background(self) -> bool:
+        """A monitor that is not over when the step below it begins; also one of which only the run will know."""
+        fields = self.fields
+        if self.verb != "monitor" or not isinstance(fields, Map) or "background" not in fields.items:
+            return False
+        return plain(fields.items["background"]) is not False
+
+    @property
     def each(self) -> dict[str, list[Any] | None]:
         """The names of `each` and their values; None where the values are not written out."""
         node = self.node.items.get("each")
@@ -142,15 +150,30 @@ def stage_waits_for(bones: Skeleton, stage: StageBone) -> tuple[str, ...]:
     return tuple(dict.fromkeys(need.value for need in stage.needs if need.value in bones.stages))
 
 
+def _passed(step: StepBone) -> tuple[str, str]:
+    """The point at which the step below *step* may begin."""
+    return ("began" if step.in_background else "step", step.id)
+
+
 def _order(bones: Skeleton) -> None:
-    """Fills `before`, or `cycle` where there is no order. A stage is two points: its start and its end."""
+    """Fills `before`, or `cycle` where there is no order.
+
+    A stage is three points: its start, its end, and where the stage below it may begin. They differ by its monitors in
+    the background, each of which is two: it watches, and it is over. Who names one in `needs` waits for the second.
+    """
     graph: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for stage in bones.stages.values():
-        graph["start", stage.id] = [("end", name) for name in stage_waits_for(bones, stage)]
+        last = "end" if stage.needs is not None else "passed"
+        graph["start", stage.id] = [(last, name) for name in stage_waits_for(bones, stage)]
         graph["end", stage.id] = [("start", stage.id), *(("step", step.id) for step in stage.steps)]
+        graph["passed", stage.id] = [("start", stage.id), *(_passed(step) for step in stage.steps)]
         for step in stage.steps:
-            waits = [("step", name) for name in waits_for(bones, step)]
-            graph["step", step.id] = [("start", stage.id), *waits]
+            found = [bones.steps[name] for name in waits_for(bones, step)]
+            waits = [("step", one.id) if step.needs is not None else _passed(one) for one in found]
+            begins = [("start", stage.id), *waits]
+            graph["step", step.id] = [("began", step.id), *begins] if step.in_background else begins
+            if step.in_background:
+                graph["began", step.id] = begins
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:

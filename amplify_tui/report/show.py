@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from amplify_tui.run.forecast import Forecast, forecast, forecast_words
 from amplify_tui.run.state import State, StepState
 from amplify_tui.run.undo import SETTLED_ITEM, rollback_items
+from amplify_tui.run.watching import condition_words, outputs_of
 from amplify_tui.verdict.words import duration
 
 
-def run_json(state: State, conductor: dict[str, object], head: str) -> dict[str, Any]:
-    """The stable shape: additive changes only."""
+def run_json(state: State, conductor: dict[str, object], head: str, now: float | None = None) -> dict[str, Any]:
+    """The stable shape: additive changes only. *now*: what a forecast counts from; by default the last event."""
+    now = state.last_at if now is None else now
     items = rollback_items(state)
     return {
         "run": state.run,
@@ -28,7 +31,7 @@ def run_json(state: State, conductor: dict[str, object], head: str) -> dict[str,
             {
                 "id": stage.id,
                 "state": stage_state(state, stage.steps),
-                "steps": [_step(state, s) for s in _of(state, stage.steps)],
+                "steps": [_step(state, s, now) for s in _of(state, stage.steps)],
             }
             for stage in state.plan.stages
         ],
@@ -83,7 +86,8 @@ def _of(state: State, steps: tuple[str, ...]) -> list[StepState]:
     return [instance for step in steps for instance in state.steps_of(step)]
 
 
-def _step(state: State, step: StepState) -> dict[str, Any]:
+def _step(state: State, step: StepState, now: float) -> dict[str, Any]:
+    ends = forecast(state, step, now)
     return {
         "id": step.step,
         "key": step.key,
@@ -93,6 +97,49 @@ def _step(state: State, step: StepState) -> dict[str, Any]:
         "detail": step.detail,
         "phase": step.phase if step.watch else None,
         "verdict": step.verdict.answer if step.verdict else None,
+        **({"watch": _watch(step)} if step.watch is not None and step.watch.summed else {}),
+        **({"forecast": _forecast(ends)} if ends is not None else {}),
+    }
+
+
+def _forecast(ends: Forecast) -> dict[str, Any]:
+    """When a monitor ends at the earliest (begun: False where it only would, begun now), and how late (seconds)."""
+    closing = ends.closing
+    return {
+        "ends_at": ends.ends,
+        "begun": ends.begun,
+        "clock_stands": ends.stands,
+        "window_closes_at": closing.at if closing else None,
+        "freeze": closing.freeze or None if closing else None,
+        "late_by": ends.late,
+        "says": forecast_words(ends),
+    }
+
+
+def _watch(step: StepState) -> dict[str, Any]:
+    """What a monitor has shown so far, or to its end: in words, and each condition in numbers (seconds, fractions)."""
+    said = outputs_of(step, step.verdict)
+    return {
+        **said,
+        "background": step.watch is not None and step.watch.background,
+        "accrued": step.accrued,
+        "need": step.need,
+        "conditions": [
+            {
+                "id": one.id,
+                "worst": one.worst,
+                "limit": one.limit,
+                "at": one.at or None,
+                "answer": one.answer,
+                "good": one.good,
+                "bad": one.bad,
+                "blind": one.blind,
+                "undecided": one.undecided,
+                "budget_spent": one.spent,
+                "says": condition_words(step, one),
+            }
+            for one in step.seen
+        ],
     }
 
 
@@ -131,6 +178,12 @@ def run_text(shown: dict[str, Any]) -> str:
             name = f"{step['id']}[{step['key']}]" if step["key"] else step["id"]
             cause = f" ({step['cause']}: {step['detail']})" if step["cause"] else ""
             lines.append(f"    {name:20} {step['state']}{cause}")
+            if (ends := step.get("forecast")) and (ends["begun"] or ends["late_by"] >= 60.0):
+                lines.append(
+                    f"      {'in the background; ' if step.get('watch', {}).get('background') else ''}{ends['says']}"
+                )
+            if watch := step.get("watch"):
+                lines += _watch_lines(watch, step["state"])
     for item in shown["undo"]["items"]:
         lines.append(f"  undo {item['band']} {item['target']:30} {item['state']}")
     if shown["rollback"]:
@@ -138,6 +191,19 @@ def run_text(shown: dict[str, Any]) -> str:
     for flag, percent in shown["exposure"].items():
         lines.append(f"  exposure {flag} {percent:g} %")
     return "\n".join(lines)
+
+
+def _watch_lines(watch: dict[str, Any], state: str) -> list[str]:
+    """A paragraph for a monitor: its verdict, then a line per condition; none before it was judged."""
+    if not watch["conditions"]:
+        return []
+    said = f"{watch['verdict']}, watched {duration(watch['accrued'])} of {duration(watch['need'])}"
+    if state == "pending":
+        said = "ended, since exposure was taken away; it begins anew. It had seen:"
+    lines = [f"      {said}"]
+    name = max(len(one["id"]) for one in watch["conditions"])
+    lines += [f"      {one['id']:{name}}  {one['says']}" for one in watch["conditions"]]
+    return lines
 
 
 def _took(rollback: dict[str, Any]) -> str:

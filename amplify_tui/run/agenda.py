@@ -75,10 +75,10 @@ def probe_due(effect: EffectState, now: float) -> bool:
 
 
 def preds_over(state: State, step: StepState) -> bool:
-    """All that *step* needs has succeeded or was skipped."""
+    """All that *step* needs has succeeded or was skipped; or watches in the background, where it is not named."""
     plan = state.plan_of(step)
     return all(
-        other.status in ("succeeded", "skipped")
+        other.status in ("succeeded", "skipped") or (other.in_background and need not in plan.named)
         for need in plan.needs
         if need in state.plan.steps
         for other in state.steps_of(need)

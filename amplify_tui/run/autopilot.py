@@ -159,7 +159,8 @@ def _moves(state: State, now: float) -> bool:
             return True
         if step is None:
             continue
-        if todo.kind == "observe" and step.status == "observing" and not state.is_held:
+        # What watches in the background goes on whatever people do; it is no reason not to ask them.
+        if todo.kind == "observe" and step.status == "observing" and not state.is_held and not step.in_background:
             return True
         if todo.kind == "drive" and not state.holds_on(step.ref):
             return True

@@ -14,6 +14,7 @@ from msgspec import Struct
 from amplify_tui.run.events import RunStarted, Via
 from amplify_tui.run.shapes import Await, Drift, Exposure, OnRollback, Target, Undo, Watch
 from amplify_tui.verdict.model import Evidence
+from amplify_tui.verdict.seen import Seen
 
 
 class Order(Struct, frozen=True, kw_only=True, tag_field="command"):
@@ -250,7 +251,10 @@ class Enter(Order, frozen=True, tag=True):
 
 
 class Observe(Order, frozen=True, tag=True):
-    """One tick of an observing step: raw readings, judged here. `accrued` is the bake so far, as measured."""
+    """One tick of an observing step: raw readings, judged here. `accrued` is the bake so far, as measured.
+
+    `seen`: of a watch that is summed up, what its conditions have shown so far, this tick included.
+    """
 
     step: str
     evidence: Evidence
@@ -258,6 +262,7 @@ class Observe(Order, frozen=True, tag=True):
     accrued: float = 0.0
     broken_by: str = ""
     outputs: dict[str, Any] = {}
+    seen: tuple[Seen, ...] = ()
 
 
 class Sense(Order, frozen=True, tag=True):

@@ -30,6 +30,7 @@ from amplify_tui.run.shapes import (
     Watch,
 )
 from amplify_tui.verdict.model import Verdict
+from amplify_tui.verdict.seen import Seen
 from amplify_tui.verdict.trial import Trial
 
 Via = Literal["key", "cli", "timer", "trigger", "engine"]
@@ -229,10 +230,13 @@ class PhaseRetreated(Data, frozen=True):
 
 
 class GateJudged(Data, frozen=True):
+    """`seen`: of a watch that is summed up, what its conditions have shown since it began; else empty."""
+
     step: str
     i: int
     verdict: Verdict
     key: str = ""
+    seen: tuple[Seen, ...] = ()
 
 
 class TrialsAdvanced(Data, frozen=True):

@@ -13,10 +13,11 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
+from amplify_tui.run.background import is_behind
 from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.evolve_effects import EFFECT_FOLDS, drift_over, drift_seen
-from amplify_tui.run.evolve_steps import STEP_FOLDS, starts_over
-from amplify_tui.run.shapes import Hold, ref_of
+from amplify_tui.run.evolve_steps import STEP_FOLDS, starts_over, watches_anew
+from amplify_tui.run.shapes import Hold, StepRef, ref_of
 from amplify_tui.run.state import RUN_SCOPE, ConductorState, Decision, Request, Reread, State, StepState, TriggerState
 from amplify_tui.run.trials import anew, put
 
@@ -214,8 +215,18 @@ def _rollback_started(state: State, data: ev.RollbackStarted, env: Envelope) -> 
     )
 
 
+def _watches_nobody(state: State, step: StepState, exposing: set[StepRef]) -> bool:
+    """A monitor that is under way behind a rollout whose exposure is taken away."""
+    if step.is_over or step.phase_at is None or step.watch is None or not step.watch.summed:
+        return False
+    return any(is_behind(state.plan, step.step, state.steps[ref].step) for ref in exposing if ref in state.steps)
+
+
 def _mitigation_started(state: State, data: ev.MitigationStarted, env: Envelope) -> State:
-    """Each rollout whose exposure goes is stuck until a person starts it over, also one that had succeeded."""
+    """Each rollout whose exposure goes is stuck until a person starts it over, also one that had succeeded.
+
+    A monitor behind it has nothing to watch any more: it ends, and begins anew after the rollout.
+    """
     exposing = {
         e.ref
         for e in state.effects.values()
@@ -227,11 +238,13 @@ def _mitigation_started(state: State, data: ev.MitigationStarted, env: Envelope)
         else step
         for ref, step in state.steps.items()
     }
+    unwatched = {ref for ref, step in steps.items() if _watches_nobody(state, step, exposing)}
+    steps |= {ref: watches_anew(steps[ref]) for ref in unwatched}
     triggers = {
         name: replace(trigger, answer="mitigate") if trigger.is_open else trigger
         for name, trigger in state.triggers.items()
     }
-    holds = {name: hold for name, hold in state.holds.items() if hold.scope not in exposing}
+    holds = {name: hold for name, hold in state.holds.items() if hold.scope not in exposing | unwatched}
     return replace(
         state,
         steps=steps,

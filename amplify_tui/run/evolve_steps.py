@@ -44,6 +44,23 @@ def starts_over(step: StepState, detail: str) -> StepState:
     )
 
 
+def watches_anew(step: StepState) -> StepState:
+    """A monitor whose exposure was taken away: it waits for its turn again. What it has seen stays to be read."""
+    return replace(
+        step,
+        status="pending",
+        cause=None,
+        detail="",
+        question="",
+        phase_at=None,
+        accrued=0.0,
+        verdict=None,
+        overridden=(),
+        overridden_at={},
+        gate_released=False,
+    )
+
+
 def _awaiting(state: State, data: ev.StepAwaiting, env: Envelope) -> State:
     return _put(
         state,
@@ -149,6 +166,7 @@ def _phase_entered(state: State, data: ev.PhaseEntered, env: Envelope) -> State:
         accrued=0.0,
         accrued_at=env.at_s,
         verdict=None,
+        seen=(),
         overridden=(),
         overridden_at={},
         gate_released=False,
@@ -202,6 +220,7 @@ def _gate_judged(state: State, data: ev.GateJudged, env: Envelope) -> State:
         verdict=data.verdict,
         verdict_at=env.at_s if changed else step.verdict_at,
         judged_at=env.at_s,
+        seen=data.seen or step.seen,
     )
     return _put(state, judged)
 

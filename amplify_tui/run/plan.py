@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from amplify_tui.playbook.model import Playbook, Step
 from amplify_tui.playbook.outline import StageOutline, StepOutline, Structure
 from amplify_tui.run.shapes import Plan, SignOffPlan, StagePlan, StepPlan
@@ -23,6 +25,7 @@ def draft_plan(name: str, structure: Structure, raw: Mapping[str, Any], inputs: 
         StagePlan(id=s.id, title=s.title or words(s.id), steps=tuple(x.id for x in s.steps)) for s in structure.stages
     )
     steps = {step.id: _step(step, None, _needs(structure, stage, step), "forward") for stage, step in _all(structure)}
+    steps = _named(structure, steps)
     roles = {k: tuple(v) for k, v in (raw.get("roles") or {}).items() if isinstance(v, list)}
     return Plan(
         name=name,
@@ -35,13 +38,21 @@ def draft_plan(name: str, structure: Structure, raw: Mapping[str, Any], inputs: 
     )
 
 
-def resolved_plan(plan: Plan, structure: Structure, playbook: Playbook, titles: Mapping[str, str]) -> Plan:
-    """The plan with the values that the start resolved. *titles*: of steps, resolved, by id."""
+def resolved_plan(
+    plan: Plan,
+    structure: Structure,
+    playbook: Playbook,
+    titles: Mapping[str, str],
+    lasting: Mapping[str, float] | None = None,
+) -> Plan:
+    """The plan with the values that the start resolved: *titles* of steps, how long monitors are *lasting*, by id."""
     typed = {step.id: step for stage in playbook.stages for step in stage.steps}
     steps = {
         step.id: _step(step, typed.get(step.id), _needs(structure, stage, step), "forward", titles.get(step.id))
         for stage, step in _all(structure)
     }
+    steps = _named(structure, steps)
+    steps |= {name: replace(steps[name], lasts=seconds) for name, seconds in (lasting or {}).items() if name in steps}
     rollback = {s.id: s for s in (*playbook.rollback.before, *playbook.rollback.after)}
     return Plan(
         name=plan.name,
@@ -84,6 +95,18 @@ def _needs(structure: Structure, stage: StageOutline, step: StepOutline) -> tupl
     for name in stage.after:
         waits += [s.id for s in stages[name].steps]
     return tuple(dict.fromkeys(waits))
+
+
+def _named(structure: Structure, plans: dict[str, StepPlan]) -> dict[str, StepPlan]:
+    """The plans with what each waits for by name: only that waits for the end of a monitor in the background."""
+    stages = {s.id: s for s in structure.stages}
+    found: dict[str, StepPlan] = {}
+    for stage, step in _all(structure):
+        waits = list(step.after) if step.needs is not None else []
+        for name in stage.after if stage.needs is not None else ():
+            waits += [s.id for s in stages[name].steps]
+        found[step.id] = replace(plans[step.id], named=tuple(dict.fromkeys(waits)))
+    return found
 
 
 def _lanes(structure: Structure, typed: Mapping[str, Step]) -> dict[str, StepPlan]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from amplify_tui.playbook.model import Input
 from amplify_tui.verdict.model import Term, Verdict
+from amplify_tui.verdict.seen import Seen
 
 StepRef = NewType("StepRef", str)
 """A step instance: `ramp`, or `buy[checkout]` where the step has a matrix."""
@@ -57,13 +58,18 @@ class SignOffPlan(Value, frozen=True):
 
 
 class StepPlan(Value, frozen=True):
-    """The structure of one step. `lane` says whether it is a stage's step or stands in the rollback section."""
+    """The structure of one step. `lane` says whether it is a stage's step or stands in the rollback section.
+
+    named: those of `needs` that the playbook names, for the step or for its stage; the others only stand above it.
+    lasts: of a monitor, for how many seconds it watches, as far as that is known before its turn.
+    """
 
     id: str
     stage: str
     verb: str
     title: str = ""
     needs: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     keys: tuple[str, ...] = ("",)
     each: dict[str, dict[str, Any]] = {}
     max_parallel: int = 1
@@ -76,6 +82,7 @@ class StepPlan(Value, frozen=True):
     undo_after: tuple[str, ...] = ()
     guide: str = ""
     lane: Literal["forward", "before", "after"] = "forward"
+    lasts: float | None = None
 
 
 class StagePlan(Value, frozen=True):
@@ -163,7 +170,10 @@ class PhasePlan(Value, frozen=True):
 
 
 class Watch(Value, frozen=True):
-    """What an observing step is judged by."""
+    """What an observing step is judged by.
+
+    summed: what it showed from its begin to its end is kept. background: steps that do not name it go on meanwhile.
+    """
 
     phases: tuple[PhasePlan, ...]
     gate: tuple[Term, ...]
@@ -173,6 +183,8 @@ class Watch(Value, frozen=True):
     service: str = ""
     flag: str = ""
     every: float = 1.0
+    summed: bool = False
+    background: bool = False
 
 
 class GateNow(Value, frozen=True):
@@ -181,6 +193,7 @@ class GateNow(Value, frozen=True):
     verdict: Verdict
     accrued: float
     at: float
+    seen: tuple[Seen, ...] = ()
 
 
 class Target(Value, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
+from amplify_tui.run.background import is_behind
 from amplify_tui.run.shapes import (
     Await,
     Cause,
@@ -34,6 +35,7 @@ from amplify_tui.run.shapes import (
     ref_of,
 )
 from amplify_tui.verdict.model import Verdict
+from amplify_tui.verdict.seen import Seen
 from amplify_tui.verdict.trial import Trial
 
 RunPhase = Literal["none", "draft", "forward", "rolling_back", "closed"]
@@ -79,6 +81,7 @@ class StepState(Struct, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     verdict_at: float = 0.0
     judged_at: float = 0.0
+    seen: tuple[Seen, ...] = ()
     overridden: tuple[str, ...] = ()
     overridden_at: dict[str, float | None] = {}
     gate_released: bool = False
@@ -97,6 +100,12 @@ class StepState(Struct, frozen=True, kw_only=True):
     @property
     def is_over(self) -> bool:
         return self.status in OVER
+
+    @property
+    def in_background(self) -> bool:
+        """It watches, or its gate is open and fails, while other steps go on."""
+        is_open = self.status == "observing" or (self.status == "stuck" and self.cause in ("gate", "timeout"))
+        return is_open and self.phase_at is not None and self.watch is not None and self.watch.background
 
     @property
     def phase_plan(self) -> PhasePlan | None:
@@ -301,8 +310,15 @@ class State(Struct, frozen=True, kw_only=True):
         return any(hold.kind == "human" and hold.scope == RUN_SCOPE for hold in self.holds.values())
 
     def holds_on(self, ref: StepRef) -> list[Hold]:
-        """Holds that keep this step from going forward."""
-        return [hold for hold in self.holds.values() if hold.scope in (RUN_SCOPE, ref)]
+        """Holds that keep this step from going forward: the run's, its own, and those of monitors it is behind."""
+        holds = self.holds.values()
+        return [hold for hold in holds if hold.scope in (RUN_SCOPE, ref) or self._holds_behind(hold, ref)]
+
+    def _holds_behind(self, hold: Hold, ref: StepRef) -> bool:
+        monitor, step = self.steps.get(StepRef(hold.scope)), self.steps.get(ref)
+        if monitor is None or step is None or monitor.watch is None or not monitor.watch.background:
+            return False
+        return is_behind(self.plan, step.step, monitor.step)
 
     @property
     def open_effects(self) -> list[EffectState]:

@@ -6,14 +6,15 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from amplify_tui.adapters.ports import Invalid
 from amplify_tui.playbook.model import Base, Dur, GateEntry
+from amplify_tui.run.forecast import begin_by, closing
 from amplify_tui.run.shapes import PhasePlan, Watch
 from amplify_tui.run.state import StepState
+from amplify_tui.run.watching import outputs_of
 from amplify_tui.steps.quiet import Quiet
 from amplify_tui.steps.terms import terms
 from amplify_tui.steps.verb import Context, Finished, Preparation
-from amplify_tui.verdict.model import TermVerdict, Verdict
+from amplify_tui.verdict.model import Verdict
 from amplify_tui.verdict.words import duration
 
 
@@ -31,8 +32,6 @@ class Monitor(Quiet):
     outputs: ClassVar[dict[str, str]] = {"verdict": "string", "summary": "string", "worst": "string"}
 
     async def prepare(self, fields: MonitorFields, ctx: Context) -> Preparation:
-        if fields.background:
-            raise Invalid("a monitor in the background is not built yet", fix="take `background` out")
         gate = terms(fields.gate, ctx.world.playbook)
         lasting = duration(fields.for_)
         watch = Watch(
@@ -41,8 +40,14 @@ class Monitor(Quiet):
             max_wait=3 * fields.for_,
             on_fail=fields.on_fail,
             every=fields.every or 1.0,
+            summed=True,
+            background=fields.background,
         )
         preview = f"watches {', '.join(term.id for term in gate)} for {lasting}; on fail: {fields.on_fail}"
+        preview += "; the steps after it go on meanwhile" if fields.background else ""
+        # The moment by which, never the moment now: sign-offs are bound to the preview.
+        closes = closing(ctx.state, ctx.now())
+        preview += f"; {begin_by(fields.for_, closes)}" if closes is not None else ""
         return Preparation(preview=preview, watch=watch)
 
     async def finish(self, fields: MonitorFields, ctx: Context) -> Finished:
@@ -52,30 +57,5 @@ class Monitor(Quiet):
         return Finished(ok=passed, reason="" if passed else outputs["summary"], outputs=outputs)
 
     def watched(self, step: StepState, verdict: Verdict | None) -> dict[str, Any]:
-        """The verdict in a sentence, and the condition that came nearest to its limit."""
-        worst = worst_of(verdict.terms) if verdict else None
-        return {
-            "verdict": verdict.answer if verdict else "undecided",
-            "summary": summary_of(step, verdict),
-            "worst": worst.reason if worst else "",
-        }
-
-
-def summary_of(step: StepState, verdict: Verdict | None) -> str:
-    """What was watched, for how long, and what came of it, as a message to people would say it."""
-    if verdict is None:
-        return "nothing was judged"
-    phase = step.phase_plan
-    words = f"{duration(phase.bake)}: {verdict.reason}" if phase else verdict.reason
-    return f"{words}; overridden: {', '.join(step.overridden)}" if step.overridden else words
-
-
-def worst_of(terms_: tuple[TermVerdict, ...]) -> TermVerdict | None:
-    """The term nearest to its limit, of those that apply; one that does not pass is worse than any that does."""
-
-    def nearness(term: TermVerdict) -> tuple[bool, float]:
-        if term.value is None or not term.limit:
-            return (term.answer != "pass", 0.0)
-        return (term.answer != "pass", term.value / term.limit)
-
-    return max((term for term in terms_ if term.applies), key=nearness, default=None)
+        """The verdict in a sentence, and the condition that came nearest to its limit in the whole time."""
+        return outputs_of(step, verdict)

@@ -38,16 +38,17 @@ class WindowFields(Base, frozen=True):
 
 
 class Opening(Struct, frozen=True):
-    """A time in which releases are allowed. `end` None: it does not end within the horizon."""
+    """A time in which releases are allowed. `end` None: it does not end within the horizon. `freeze`: what ends it."""
 
     start: float
     end: float | None
+    freeze: str = ""
 
 
 class Window(Quiet):
     name: ClassVar[str] = "window"
     Fields: ClassVar[type[WindowFields]] = WindowFields
-    outputs: ClassVar[dict[str, str]] = {"until": "number"}
+    outputs: ClassVar[dict[str, str]] = {"until": "number", "freeze": "string"}
 
     async def prepare(self, fields: WindowFields, ctx: Context) -> Preparation:
         """Waits only while closed. The preview states the rule, not the moment: sign-offs are bound to it."""
@@ -73,7 +74,7 @@ class Window(Quiet):
         opening = await self._next(fields, ctx, now)
         if opening is None or opening.start > now:
             return Finished(ok=False, reason="the window has closed again")
-        return Finished(ok=True, outputs={"until": opening.end})
+        return Finished(ok=True, outputs={"until": opening.end, "freeze": opening.freeze})
 
     async def _next(self, fields: WindowFields, ctx: Context, now: float) -> Opening | None:
         zone = ics.zone_of(fields.tz, "window.tz")
@@ -104,7 +105,8 @@ def next_opening(fields: WindowFields, zone: ZoneInfo, frozen: list[ics.Busy], n
     horizon = _moment(today + timedelta(days=HORIZON_DAYS - 1), 24 * 60, zone)
     for start, end in _without(open_times, frozen):
         if end > now and end - max(start, now) >= fields.min_left:
-            return Opening(start, None if end >= horizon else end)
+            freeze = next((busy.summary or "without a name" for busy in frozen if busy.start == end), "")
+            return Opening(start, None if end >= horizon else end, freeze)
     return None
 
 

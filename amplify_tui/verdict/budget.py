@@ -141,6 +141,9 @@ class _Case:
         value = None
         if reading is not None and reading.long.total > 0.0 and self._budget > 0.0:
             value = reading.long.bad / reading.long.total / self._budget
+        burning = None
+        if reading is not None and self._budget > 0.0:
+            burning = reading.short.bad / reading.short.total / self._budget if reading.short.total > 0.0 else 0.0
         return TermVerdict(
             id=self._term.id,
             answer=answer,
@@ -151,6 +154,7 @@ class _Case:
             n=reading.long.total if reading is not None else None,
             age=None if reading is None else max(0.0, self._now - reading.data_at),
             bad_for=bad_for,
+            burning=burning,
         )
 
 

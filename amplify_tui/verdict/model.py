@@ -255,6 +255,7 @@ class TermVerdict(Struct, frozen=True, kw_only=True):
     control: the other cohort's value. baseline: `before` where that is of an earlier phase. applies: False where there
     is nothing to compare with; the gate then answers without it. recovered: a fail that stays until its hold is
     released, whose evidence has been good since for a full `for`. who: which instance stands out, or that none does.
+    burning: of a condition on an SLO, how many times as fast as allowed its budget burns over the short window.
     """
 
     id: str
@@ -273,6 +274,7 @@ class TermVerdict(Struct, frozen=True, kw_only=True):
     applies: bool = True
     recovered: bool = False
     who: str = ""
+    burning: float | None = None
 
 
 class Verdict(Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ CODES = """
     signal-shape slo-burn slo-objective slo-window slo-windows source-kind split-groups too-deep two-verbs
     unknown-anchor unknown-key unknown-name unknown-role unknown-service unknown-signal unknown-slo unknown-source
     unknown-source-kind unknown-stakeholder unknown-step unknown-verb variant-stickiness verify-shape version-unquoted
-    wait-shape waves-exceed-instances waves-not-rising when-not-bool window-too-short wrong-source wrong-type
+    wait-shape watched-restart waves-exceed-instances waves-not-rising when-not-bool window-too-short wrong-source wrong-type
     yaml-syntax
 """
 

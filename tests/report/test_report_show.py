@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from amplify_tui.report.show import report_text, run_json
 from amplify_tui.run import commands as c
+from tests.run.watch_world import WATCHED_PLAN, Watched
 from tests.run.world import PLAN, Run
 
 UNDEPLOY = "u3:command:deploy"
@@ -44,3 +45,32 @@ def test_the_trusted_ref_is_shown_as_what_it_is() -> None:
     state = going_back().state
     assert run_json(state, {"state": "live"}, "")["release"]["trusted_ref"] == "origin/main"
     assert "trusted ref origin/main (recorded, not enforced)" in report_text(state)
+
+
+def test_a_monitor_stands_in_the_report_with_the_worst_of_each_condition_and_its_spells() -> None:
+    run = Watched()
+    for kind in ("good", "good", "slightly", "missing", "good"):
+        run.watch(kind)
+    run.wait(30.0).watch("good")
+    text = report_text(run.state)
+    assert "undecided, watched" in text or "pass, watched" in text
+    line = next(line for line in text.splitlines() if line.strip().startswith("errors"))
+    assert "worst 2 % at 2023-11-" in line
+    assert "limit 1 %; good " in line
+    (shown,) = [s for stage in run_json(run.state, {}, "")["stages"] for s in stage["steps"] if s["id"] == "soak"]
+    (seen,) = shown["watch"]["conditions"]
+    assert (seen["id"], seen["worst"], seen["limit"], seen["budget_spent"]) == ("errors", 0.02, 0.01, None)
+    assert shown["watch"]["worst"].startswith("errors 2 %, limit 1 %")
+
+
+def test_a_monitor_that_has_not_begun_says_nothing_in_the_report() -> None:
+    assert "watched" not in report_text(Run(WATCHED_PLAN).deployed().state)
+
+
+def test_a_monitor_that_a_mitigation_ended_says_so_with_what_it_had_seen() -> None:
+    run = Watched()
+    run.watch("slightly")
+    run.ok(c.Mitigate, reason="it burns")
+    text = report_text(run.state)
+    assert "ended, since exposure was taken away; it begins anew. It had seen:" in text
+    assert "worst 2 %" in text

@@ -19,7 +19,8 @@ from amplify_tui.run.state import State
 from amplify_tui.verdict.bets import WORSE, Bet
 from amplify_tui.verdict.model import Verdict
 from amplify_tui.verdict.trial import Tally, Trial
-from tests.run.test_search import conductor, people, world
+from tests.run.test_search import conductor, no_act_is_wrong, people, safety_is_near, somebody_moves, world
+from tests.run.watch_world import in_background
 from tests.run.world import SHA, T0, Run, changed, readings
 
 EXAMPLES: dict[type[ev.Data], ev.Data] = {
@@ -84,21 +85,27 @@ EXAMPLES: dict[type[ev.Data], ev.Data] = {
 ENDING = (c.Rollback, c.Mitigate, c.Abort, c.TakeLease)
 
 
-def walk(seed: int, length: int) -> Run:
-    """A run that *length* commands were given at random. Those that end it are rarer, or it would never get far."""
+def walk(seed: int, length: int, *, behind: bool = False) -> Run:
+    """A run that *length* commands were given at random. Those that end it are rarer, or it would never get far.
+
+    behind: from where two monitors watch in the background.
+    """
     dice = random.Random(seed)
-    run = Run(now=T0)
+    run: Run = in_background() if behind else Run(now=T0)
     for _ in range(length):
         run.wait(dice.choice((0.0, 1.0, 40.0)))
         commands = [*(dice.choice((people, world, conductor, conductor))(run))]
         if dice.random() > 0.03:
             commands = [command for command in commands if not isinstance(command, ENDING)]
         if commands:
-            run.do(dice.choice(commands))
+            before = run.state
+            result = run.do(dice.choice(commands))
+            if not isinstance(result, Refusal):
+                no_act_is_wrong(before, result)
     return run
 
 
-walks = st.builds(walk, st.integers(0, 10_000), st.integers(0, 120))
+walks = st.builds(walk, st.integers(0, 10_000), st.integers(0, 120), behind=st.booleans())
 
 
 def any_command(run: Run) -> list[c.Command]:
@@ -156,6 +163,15 @@ def test_a_command_is_refused_with_a_reason_or_its_events_fold(run: Run) -> None
             after = run.fork()
             after.fold(*result, actor=command.actor, via=command.via, cmd=command.id)
             assert after.state.seq == run.state.seq + len(result)
+
+
+@given(run=st.builds(walk, st.integers(0, 10_000), st.integers(0, 200), behind=st.just(True)))
+@settings(max_examples=100, deadline=None)
+def test_with_monitors_in_the_background_somebody_always_moves_and_the_way_back_is_open(run: Run) -> None:
+    """Beside what `walk` asserts at each step: no run closes while one watches, and who names one waits for it."""
+    run.wait(60.0)
+    safety_is_near(run)
+    somebody_moves(run)
 
 
 @given(run=walks, part=st.floats(0.0, 1.0))

@@ -19,9 +19,10 @@ from amplify_tui.run.agenda import agenda
 from amplify_tui.run.autopilot import waits_for_person
 from amplify_tui.run.decide import decide
 from amplify_tui.run.rereads import late_writes, looks_left
-from amplify_tui.run.shapes import CODE_BAND, EXPOSURE_BAND, VERIFY_BAND, Refusal
+from amplify_tui.run.shapes import CODE_BAND, EXPOSURE_BAND, VERIFY_BAND, Refusal, ref_of
 from amplify_tui.run.state import OPEN_EFFECT, EffectState, Reread, State, StepState
 from amplify_tui.run.undo import ROLLBACK, mitigation_label, rollback_items
+from tests.run.watch_world import BEHIND, seen_now
 from tests.run.world import CONFIRM, SHA, WATCH, Run, changed, mend, readings
 
 MINUTE = 60.0
@@ -200,7 +201,8 @@ def conductor(run: Run) -> Iterator[c.Command]:
                 yield from _drive(run, todo.step)
             case "observe" if todo.step is not None:
                 for kind in EVIDENCE:
-                    yield run.make(c.Observe, step=todo.step.step, evidence=readings(kind, run.now), accrued=1e9)
+                    evidence, seen = readings(kind, run.now), seen_now(run, todo.step, kind)
+                    yield run.make(c.Observe, step=todo.step.step, evidence=evidence, accrued=1e9, seen=seen)
             case "sense":
                 yield from (run.make(c.Sense, evidence=readings(kind, run.now)) for kind in EVIDENCE)
             case "probe" if todo.effect is not None:
@@ -238,13 +240,16 @@ def _begin(run: Run, step: StepState) -> c.Command:
         preview="what it does",
         preview_sha=SHA,
         awaits=(CONFIRM,) if verb == "confirm" else (),
-        watch=WATCH if verb == "rollout" else None,
+        watch=WATCH if verb == "rollout" else BEHIND if verb == "monitor" else None,
     )
 
 
 def _drive(run: Run, step: StepState) -> Iterator[c.Command]:
     if step.step in ("agree", "tell"):
         yield run.make(c.Finish, step=step.step, outcome="succeeded")
+        return
+    if run.state.plan_of(step).verb == "monitor":
+        yield run.make(c.Enter, step=step.step)
         return
     intent = run.intent(step.step)
     idem = f"r1/{step.step}//{intent.ordinal}"
@@ -264,8 +269,17 @@ def _drive(run: Run, step: StepState) -> Iterator[c.Command]:
 
 
 def no_act_is_wrong(before: State, events: tuple[ev.EventData, ...]) -> None:
-    """Nothing acts on an unknown effect, nothing forward starts while held, no code goes back while users are on it."""
+    """Nothing acts on an unknown effect, nothing forward starts while held, no code goes back while users are on it.
+
+    And no run ends over the head of a monitor, nor begins what waits for the end of one.
+    """
     for event in events:
+        if isinstance(event, ev.RunClosed) and event.outcome not in ("abandoned", "canceled"):
+            open_ = [step.ref for step in before.steps.values() if step.in_background]
+            assert not open_, f"the run closes while {open_} watch"
+        if isinstance(event, ev.AttemptStarted) and before.steps[ref_of(event.step)].status in ("pending", "awaiting"):
+            named = [before.steps[ref_of(need)] for need in before.plan.steps[event.step].named]
+            assert all(step.is_over for step in named), f"{event.step} does not wait for what it names"
         if isinstance(event, ev.AttemptStarted) and before.phase == "forward":
             ref = event.step
             released = {e.hold for e in events if isinstance(e, ev.HoldReleased)}

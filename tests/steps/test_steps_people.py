@@ -72,6 +72,17 @@ def test_a_window_is_open_from_its_first_minute_to_its_last() -> None:
         assert found.start == at(opens), moment
 
 
+def test_an_opening_says_which_freeze_ends_it() -> None:
+    frozen = ics.read(CALENDAR, ZURICH, "freeze.ics")
+    for moment, ends, freeze in [
+        ("2026-11-23T09:30", "2026-11-23T10:00", "Sale"),
+        ("2026-11-23T12:30", "2026-11-23T16:00", ""),
+    ]:
+        found = next_opening(WEEK, ZURICH, frozen, at(moment))
+        assert found is not None
+        assert (found.end, found.freeze) == (at(ends), freeze)
+
+
 def test_an_opening_with_too_little_left_is_none() -> None:
     fields = replace(WEEK, min_left=3600.0)
     found = next_opening(fields, ZURICH, [], at("2026-11-23T15:30"))
@@ -165,7 +176,7 @@ async def test_a_window_waits_only_while_it_is_closed(bare_world: RealWorld) -> 
     assert is_open.awaits == ()
     assert is_open.preview == shut.preview  # sign-offs are bound to it
     ended = await bench.verb.finish(WEEK, bench.ctx(now=at("2026-11-23T10:00")))
-    assert ended.outputs == {"until": at("2026-11-23T16:00")}
+    assert ended.outputs == {"until": at("2026-11-23T16:00"), "freeze": ""}
 
 
 async def test_a_freeze_file_that_is_not_there_stops_the_step(bare_world: RealWorld) -> None:

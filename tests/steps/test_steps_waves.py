@@ -29,6 +29,7 @@ from amplify_tui.steps.rollout_fields import RolloutFields
 from amplify_tui.steps.verb import Context, Finished, Preparation, poll, stop, watched
 from amplify_tui.steps.verify import VerifyFields
 from amplify_tui.verdict.model import TermVerdict, Verdict
+from amplify_tui.verdict.seen import looked
 from tests.steps.steps_world import VERSION, Bench, RealWorld
 
 
@@ -274,7 +275,7 @@ async def test_what_is_over_is_no_longer_walked(sandbox_world: RealWorld) -> Non
     assert (await bench.finish(VerifyFields(rollback="ready"))).ok
 
 
-async def test_a_monitor_ends_with_a_sentence_and_its_worst_condition(sandbox_world: RealWorld) -> None:
+async def test_a_monitor_ends_with_a_sentence_and_the_worst_that_it_saw(sandbox_world: RealWorld) -> None:
     bench = Bench(sandbox_world, "monitor")
     fields = MonitorFields(gate=("health", "fleet"), for_=7200.0)
     watch = (await bench.verb.prepare(fields, bench.ctx())).watch
@@ -288,9 +289,12 @@ async def test_a_monitor_ends_with_a_sentence_and_its_worst_condition(sandbox_wo
     assert watched(bench.verb, bench.step, passed) == {
         "verdict": "pass",
         "summary": "2h: 2 of 2 conditions pass",
-        "worst": near.reason,
+        "worst": "",
     }
-    bench.change(overridden=("latency",))
+    seen = looked((), passed, watch.gate, 5.0, 1_700_000_000.0)
+    bench.change(overridden=("latency",), seen=seen)
+    assert watched(bench.verb, bench.step, passed)["worst"] == "errors 0.009, limit 0.01, at 2023-11-14 22:13:20 UTC"
+    bench.change(seen=())
     assert watched(bench.verb, bench.step, passed)["summary"].endswith("; overridden: latency")
 
 

@@ -32,6 +32,11 @@ STATES: dict[str, Known] = {
     "unknown": Known(stories.unknown, {}, ("HELD BECAUSE", "nobody knows how it ended", "u settles it")),
     "blind": Known(stories.blind, {"lost": True}, ("GOING", "without evidence", "BLIND")),
     "asked": Known(stories.asked, {"slow": True}, ("WAITING FOR YOU", "trigger latency+100% fired", "⏎ answers it")),
+    "behind": Known(
+        stories.behind,
+        {},
+        ("WAITING FOR YOU", "sign-off of dba (0 of 1)", "▶ soak pass 04:51/2:00:00 ends 16:22 or later"),
+    ),
     "rolling_back": Known(stories.rolling_back, {"slow": True}, ("UNDOING", "0 of 4 done", "reading back")),
     "rolled_back": Known(stories.rolled_back, {}, ("OVER", "rolled back", "release 3.0.1")),
     "done": Known(stories.done, {}, ("DONE", "completed, with exceptions")),

@@ -42,11 +42,13 @@ def test_it_fails_with_both_rates_and_what_is_left_of_the_budget() -> None:
     assert verdict.reason.startswith("shop burns 16.7x over 1h and 20x over 5m, limit 14.4x")
     assert "42 % of the budget of 30d is left" in verdict.reason
     assert verdict.value == pytest.approx(16.67, abs=0.01)
+    assert verdict.burning == pytest.approx(20.0)
 
 
 def test_one_window_that_burns_slower_passes() -> None:
     assert ask(reading(1, SLOW)).answer == "pass"
-    assert ask(reading(1, (FAST[0], Spent()))).answer == "pass"  # nobody asked anything for five minutes
+    quiet = ask(reading(1, (FAST[0], Spent())))
+    assert (quiet.answer, quiet.burning) == ("pass", 0.0)  # nobody asked anything for five minutes
 
 
 def test_bad_requests_of_two_minutes_only_are_too_few_to_tell_and_it_says_so() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.decide.guards import (
@@ -18,6 +20,7 @@ from amplify_tui.run.decide.observe import judge_step, next_phase
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import IN_FLIGHT, State, StepState
 from amplify_tui.run.trials import advanced
+from amplify_tui.run.watching import outputs_of
 from amplify_tui.verdict.gate import judge
 
 MIN_REASON = 10
@@ -57,7 +60,10 @@ def advance(state: State, order: c.Advance, now: float) -> Result:
     left = max(0.0, step.need - step.accrued)
     why = f"advanced by {order.actor}, {left:.0f} s of the bake waived" + (f": {order.reason}" if order.reason else "")
     judged = ev.GateJudged(step=step.step, key=step.key, i=step.phase, verdict=verdict)
-    return (judged, *next_phase(step, why))
+    moved = next_phase(step, why)
+    if step.watch is not None and step.watch.summed and isinstance(moved[0], ev.StepSucceeded):
+        return (judged, replace(moved[0], outputs=outputs_of(step, verdict)))
+    return (judged, *moved)
 
 
 def override(state: State, order: c.Override, now: float) -> Result:

@@ -21,10 +21,12 @@ from amplify_tui.run.trials import advanced
 from amplify_tui.verdict.gate import is_good_again, judge
 from amplify_tui.verdict.model import Answer, Evidence, TermVerdict, Verdict
 from amplify_tui.verdict.promises import shown_rule
+from amplify_tui.verdict.seen import is_notable
 from amplify_tui.verdict.triggers import fires
 
 JOURNAL_EVERY_S = 30.0
 WORSE = 1.2
+_ENDS: Final = (ev.StepSucceeded, ev.RollbackStarted)
 SEVERITY: Final[tuple[Answer, ...]] = ("fail", "error", "blind", "undecided", "pass")
 
 
@@ -86,11 +88,10 @@ def observe(state: State, order: c.Observe, now: float) -> Result:
     state, tested = advanced(state, order.evidence, now)
     verdict = judge_step(state, step, order.evidence, now)
     accrued = _accrued(step, order.accrued, now)
-    step_ = replace(step, accrued=accrued)
-    events = (*tested, *_journal(step, step_, verdict, order.broken_by, now))
-    if stuck_at_gate:
-        return (*events, *_recover(state, step, verdict))
-    return (*events, *_move(state, step_, verdict, order, now))
+    step_ = replace(step, accrued=accrued, seen=order.seen if step.watch.summed else ())
+    follows = _recover(state, step, verdict) if stuck_at_gate else _move(state, step_, verdict, order, now)
+    is_over = bool(step_.seen) and any(isinstance(event, _ENDS) for event in follows)
+    return (*tested, *_journal(step, step_, verdict, order.broken_by, now, is_over=is_over), *follows)
 
 
 def _accrued(step: StepState, claimed: float, now: float) -> float:
@@ -99,11 +100,18 @@ def _accrued(step: StepState, claimed: float, now: float) -> float:
     return max(0.0, min(claimed, step.accrued + max(0.0, now - since)))
 
 
-def _journal(step: StepState, after: StepState, verdict: Verdict, broken_by: str, now: float) -> tuple[EventData, ...]:
-    """The verdict on each change and every 30 s; the bake every 30 s and when it is full or was broken."""
+def _journal(
+    step: StepState, after: StepState, verdict: Verdict, broken_by: str, now: float, *, is_over: bool
+) -> tuple[EventData, ...]:
+    """The verdict on each change and every 30 s; the bake every 30 s and when it is full or was broken.
+
+    With the verdict goes what a watch has shown so far: also at its end, and as soon as its worst is notably worse.
+    """
     events: list[EventData] = []
-    if step.verdict is None or step.verdict.answer != verdict.answer or now - step.judged_at >= JOURNAL_EVERY_S:
-        events.append(ev.GateJudged(step=step.step, key=step.key, i=step.phase, verdict=verdict))
+    due = step.verdict is None or step.verdict.answer != verdict.answer or now - step.judged_at >= JOURNAL_EVERY_S
+    if due or is_over or is_notable(step.seen, after.seen):
+        judged = ev.GateJudged(step=step.step, key=step.key, i=step.phase, verdict=verdict, seen=after.seen)
+        events.append(judged)
     full = after.accrued >= step.need > step.accrued
     lost = after.accrued < step.accrued
     if full or lost or (after.accrued > step.accrued and now - step.accrued_at >= JOURNAL_EVERY_S):

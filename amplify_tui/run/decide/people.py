@@ -11,7 +11,7 @@ from amplify_tui.run.decide.guards import Result, find_step, moot, place, refuse
 from amplify_tui.run.drift import mends
 from amplify_tui.run.events import EventData
 from amplify_tui.run.inputs import complaints, missing
-from amplify_tui.run.shapes import Await, Hold, Refusal
+from amplify_tui.run.shapes import Await, Hold, Refusal, StepRef
 from amplify_tui.run.state import IN_FLIGHT, RUN_SCOPE, EffectState, State, StepState
 from amplify_tui.run.undo import is_item, is_verification, items_under_way, may_answer
 from amplify_tui.verdict.gate import is_good_again
@@ -221,9 +221,14 @@ def resume_after(state: State, effect_id: str) -> tuple[ev.AttemptStarted, ...]:
     if state.phase != "forward" and state.plan_of(step).lane == "forward":
         return ()
     others = [name for name in unknown_in(state, step) if name != effect_id]
-    if others or state.holds_on(step.ref):
+    if others or _own_holds(state, step.ref):
         return ()
     return (another_attempt(step),)
+
+
+def _own_holds(state: State, ref: StepRef) -> list[str]:
+    """Those of the run and of the step. One of a monitor that it is behind keeps it from acting, not from going on."""
+    return [hold.id for hold in state.holds.values() if hold.scope in (RUN_SCOPE, ref)]
 
 
 def _resume_released(state: State, hold: Hold) -> tuple[ev.AttemptStarted, ...]:
@@ -234,7 +239,7 @@ def _resume_released(state: State, hold: Hold) -> tuple[ev.AttemptStarted, ...]:
         if step.status == "stuck"
         and step.cause in ("unknown", "drift")
         and hold.scope in (RUN_SCOPE, ref)
-        and [h.id for h in state.holds_on(ref)] == [hold.id]
+        and _own_holds(state, ref) == [hold.id]
         and not unknown_in(state, step)
     )
 

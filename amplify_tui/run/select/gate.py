@@ -67,7 +67,7 @@ def phase_cells(state: State, step: StepState) -> tuple[PhaseCell, ...]:
         return ()
     cells = []
     for i, phase in enumerate(step.watch.phases):
-        label = f"{phase.percent:g}" if phase.percent is not None else safe(phase.target, 16)
+        label = f"{phase.percent:g}" if phase.percent is not None else safe(phase.target, 24)
         if step.status == "succeeded" or i < step.phase:
             took = since(step.baked[i]) if i < len(step.baked) else ""
             cells.append(PhaseCell(label, "done", took, phase.percent))
@@ -104,6 +104,7 @@ def observed(state: State, ref: str = "") -> StepState | None:
     if named is not None:
         return named
     live = [step for step in steps if step.status in ("observing", "stuck", "running")]
+    live.sort(key=lambda step: step.status == "observing" and step.in_background)
     return live[0] if live else (steps[-1] if steps else None)
 
 
@@ -251,7 +252,14 @@ def live(step: StepState, board: Mapping[str, Any]) -> StepState:
         return step
     if now.at < max(step.judged_at, step.phase_at):
         return step
-    return replace(step, verdict=now.verdict, judged_at=now.at, accrued=now.accrued)
+    return replace(
+        step,
+        verdict=now.verdict,
+        judged_at=now.at,
+        accrued=now.accrued,
+        accrued_at=now.at,
+        seen=now.seen or step.seen,
+    )
 
 
 def live_state(state: State, board: Mapping[str, Any]) -> State:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from amplify_tui.run.forecast import forecast, forecast_words
 from amplify_tui.run.inputs import missing
 from amplify_tui.run.rereads import late_writes, looks_left
 from amplify_tui.run.select.gate import gate_line, next_phase
 from amplify_tui.run.select.outage import collapsed
-from amplify_tui.run.select.stages import current, in_order, outlived_by, step_title, stuck_words
+from amplify_tui.run.select.stages import current, in_order, outlived_by, step_title, stuck_words, watches_behind
 from amplify_tui.run.select.undo_lines import asked, begins, tally
 from amplify_tui.run.select.words import Sign, percent, safe, since
 from amplify_tui.run.shapes import Hold
@@ -98,8 +100,15 @@ def _forward(state: State, now: float) -> Headline:
     for find in (_trigger, _mitigating, _hold, _stuck, _awaiting, _observing, _running):
         said = find(state, now)
         if said is not None:
-            return said
+            return replace(said, because=said.because + _unseen(state, said))
     return Headline("going", "active", "all steps are over", "the run closes")
+
+
+def _unseen(state: State, said: Headline) -> str:
+    """`; soak is blind`: a monitor in the background without evidence, where another step is what is told of."""
+    blind = [s for s in in_order(state) if watches_behind(s) and s.verdict and s.verdict.answer in ("blind", "error")]
+    told = "".join(f"; {step.ref} is {step.verdict.answer}" for step in blind if step.verdict is not None)
+    return "" if said.sign == "unknown" else told
 
 
 def _trigger(state: State, now: float) -> Headline | None:
@@ -267,12 +276,17 @@ def _awaiting(state: State, now: float) -> Headline | None:
 
 
 def _observing(state: State, now: float) -> Headline | None:
-    step = _first(state, "observing")
+    """What is watched in front; a monitor in the background only while nothing else goes on."""
+    observing = [step for step in in_order(state) if step.status == "observing"]
+    step = next((step for step in observing if not watches_behind(step)), None)
+    if step is None and _first(state, "running") is None:
+        step = next(iter(observing), None)
     if step is None or step.watch is None:
         return None
     plan = step.phase_plan
     where = percent(plan.percent) if plan and plan.percent is not None else safe(plan.target if plan else step.step, 24)
-    after = next_phase(step) or "the step is done"
+    ends = forecast(state, step, now)
+    after = next_phase(step) or (forecast_words(ends) if ends is not None else "the step is done")
     if step.verdict is not None and step.verdict.answer in ("blind", "error"):
         return Headline(
             "going", "unknown", f"{where}, but without evidence: {gate_line(step, now)}",

@@ -12,6 +12,8 @@ from amplify_tui.run.select.words import Sign, percent, safe
 from amplify_tui.run.shapes import StagePlan, StepRef
 from amplify_tui.run.state import EffectState, State, StepState, StepStatus
 from amplify_tui.run.undo import rollback_items
+from amplify_tui.run.watching import time_left
+from amplify_tui.verdict.words import duration
 
 StageStatus = Literal["not_reached", "active", "attention", "done", "done_with_exceptions", "undone"]
 
@@ -111,6 +113,8 @@ def step_note(state: State, step: StepState) -> str:
         return "waits for you" if kinds & {"confirm", "input", "sign_off"} else f"waits: {', '.join(sorted(kinds))}"
     if step.status == "observing" and step.phase_plan is not None:
         plan = step.phase_plan
+        if step.watch is not None and step.watch.summed:
+            return f"{duration(time_left(step))} left"
         return percent(plan.percent) if plan.percent is not None else safe(plan.target, 20)
     if step.status == "skipped":
         return {"condition": "not needed", "failed": "failed, went on"}.get(step.skipped_by, "skipped")
@@ -196,6 +200,9 @@ def _stage_note(state: State, status: StageStatus, steps: list[StepState]) -> st
             return "undone"
         case "active":
             over = sum(step.is_over for step in steps)
+            behind = next((step for step in steps if watches_behind(step)), None)
+            if behind is not None and all(step.is_over or step is behind for step in steps):
+                return step_note(state, behind)
             return f"{over}/{len(steps)}" if len(steps) > 1 else ""
         case "not_reached" | "done":
             return ""
@@ -207,15 +214,24 @@ def in_order(state: State) -> list[StepState]:
 
 
 def current(state: State) -> StepState | None:
-    """The step that a person should look at: the most urgent one, else the next to come, else none."""
+    """The step that a person should look at: the most urgent one, else the next to come, else none.
+
+    A monitor that watches well in the background comes after whatever goes on in front of it.
+    """
     steps = in_order(state)
     if state.phase == "rolling_back":
         steps = [s for s in state.steps.values() if state.plan_of(s).lane != "forward"] or steps
     for status in _URGENCY:
-        found = next((step for step in steps if step.status == status), None)
+        found = next((step for step in steps if step.status == status and not watches_behind(step)), None)
         if found is not None:
             return found
-    return next((step for step in steps if step.status == "pending"), steps[-1] if steps else None)
+    behind = next((step for step in steps if watches_behind(step)), None)
+    return behind or next((step for step in steps if step.status == "pending"), steps[-1] if steps else None)
+
+
+def watches_behind(step: StepState) -> bool:
+    """Whether it is a monitor that watches while other steps go on, and asks nobody."""
+    return step.status == "observing" and step.in_background
 
 
 def undo_ready(state: State) -> UndoReady:

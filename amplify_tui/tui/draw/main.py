@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from amplify_tui.run.select.gate import ConditionRow, condition_rows, gate_line, limit_of, live, phase_cells
+from amplify_tui.run.forecast import forecast, late_words
+from amplify_tui.run.select.gate import (
+    ConditionRow,
+    condition_rows,
+    gate_line,
+    limit_of,
+    live,
+    live_state,
+    phase_cells,
+)
 from amplify_tui.run.select.headline import OUTCOME_WORDS
+from amplify_tui.run.select.monitors import monitor_rows
 from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.stages import StageRow, stage_rows, step_sign, step_title, stuck_words, undo_ready
-from amplify_tui.run.select.words import NO_VALUE, age, clock, safe
+from amplify_tui.run.select.words import NO_VALUE, age, clock, day_clock, safe
 from amplify_tui.run.state import StepState
 from amplify_tui.tui.draw.detail import given, tests_and_output
 from amplify_tui.tui.draw.frame import exposure_line
@@ -36,7 +46,7 @@ def stages(scene: Scene) -> list[Line]:
     chosen = scene.step
     lines: list[Line] = []
     at = 0
-    for row in stage_rows(scene.state):
+    for row in stage_rows(live_state(scene.state, scene.view.board)):
         open_ = chosen is not None and any(step.ref == chosen.ref for step in row.steps)
         if open_:
             at = len(lines)
@@ -67,7 +77,7 @@ def _rollback_lane(scene: Scene) -> Line:
 
 def stages_line(scene: Scene) -> list[Line]:
     """80 columns: all stages on one line, then the steps of the selected one's stage."""
-    rows = stage_rows(scene.state)
+    rows = stage_rows(live_state(scene.state, scene.view.board))
     chosen = scene.step
     ready = undo_ready(scene.state)
     tail: Line = [sign("undone"), (f" {ready.ready}/{ready.total}", DIM)]
@@ -118,12 +128,52 @@ def centre(scene: Scene) -> list[Line]:
         scene.width,
     )
     body = _watched(scene, step) if step.watch is not None else _plain_step(scene, step)
-    lines = [head, *body, *_trouble(scene, step), *tests_and_output(scene, step)]
+    lines = [head, *_monitors(scene, step), *body, *_trouble(scene, step), *tests_and_output(scene, step)]
     room = scene.height - len(lines)
     if plan.guide and room > 0:
         parts = wrap(safe(plan.guide, 600), scene.width - 9, min(room, 3))
         lines += [[("guide    " if i == 0 else " " * 9, DIM), (part, PLAIN)] for i, part in enumerate(parts)]
     return lines[: scene.height]
+
+
+def _monitors(scene: Scene, step: StepState) -> list[Line]:
+    """What watches in the background while *step* is shown: they must not be forgotten."""
+    state = live_state(scene.state, scene.view.board)
+    lines: list[Line] = []
+    for row in monitor_rows(state, scene.view.at, step.ref):
+        line: Line = [sign(row.sign), (f" {row.ref} ", PLAIN), (row.word, SIGN_STYLES[row.sign])]
+        if row.ends is not None:
+            till = day_clock(row.ends, scene.view.at, scene.view.tz)
+            line += [(f"  {row.progress}  ", DIM), (f"ends {till} or later", PLAIN)]
+        lines += _late(line, row.late, scene.width, 2)
+    return lines
+
+
+def _late(line: Line, late: str, cells: int, indent: int) -> list[Line]:
+    """*line*, and how much too late that is: beside it, or beneath it where there is no room."""
+    if not late:
+        return [line]
+    beside: Line = [*line, (f", {late}", WARN)]
+    if width(beside) <= cells:
+        return [beside]
+    parts = wrap(f"that is {late}", cells - indent, 2)
+    return [line, *([(" " * indent, PLAIN), (part, WARN)] for part in parts)]
+
+
+def _ends(scene: Scene, step: StepState) -> list[Line]:
+    """When a monitor ends, at the earliest; of one that has not begun only where it would be too late."""
+    said = forecast(scene.state, step, scene.view.at)
+    if said is None:
+        return []
+    late = late_words(said)
+    if late and said.closing is not None:
+        late = safe(f"{late} ({day_clock(said.closing.at, scene.view.at, scene.view.tz)})")
+    till = day_clock(said.ends, scene.view.at, scene.view.tz)
+    line: Line = [("lasts ", DIM), (f"{duration(said.lasts)}: begun now it would end {till}", PLAIN)]
+    if said.begun:
+        line = [("ends ", DIM), (f"{till} at the earliest, in {duration(said.lasts)}", PLAIN)]
+    stands: list[Line] = [[("     ", PLAIN), ("its clock stands still: no good evidence", WARN)]] if said.stands else []
+    return [*_late(line, late, scene.width, 5), *stands]
 
 
 def _over(scene: Scene) -> list[Line]:
@@ -142,7 +192,7 @@ def _over(scene: Scene) -> list[Line]:
 
 def _watched(scene: Scene, step: StepState) -> list[Line]:
     step = live(step, scene.view.board)
-    lines = phases(scene, step)
+    lines = [*phases(scene, step), *_ends(scene, step)]
     lines.append(exposure_line(scene))
     rows = condition_rows(step)
     if rows:
@@ -237,6 +287,7 @@ def _plain_step(scene: Scene, step: StepState) -> list[Line]:
     if not lines and step.status == "pending":
         needs = ", ".join(scene.state.plan_of(step).needs)
         lines.append([(f"later{f', after {safe(needs)}' if needs else ''}", DIM)])
+        lines += _ends(scene, step)
     return lines
 
 

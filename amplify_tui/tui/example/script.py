@@ -76,6 +76,15 @@ RAMP: Final = Watch(
     flag=FLAG_ID,
 )
 
+SOAK: Final = Watch(
+    phases=(PhasePlan(target="watched for 2h", bake=7200.0),),
+    gate=GATE,
+    max_wait=21600.0,
+    on_fail="ask",
+    summed=True,
+    background=True,
+)
+
 
 def _step(id_: str, stage: str, verb: str, title: str = "", **fields: Any) -> StepPlan:
     return StepPlan(id=id_, stage=stage, verb=verb, title=title, **fields)

@@ -18,7 +18,7 @@ from amplify_tui.run.shapes import (
     Undo,
 )
 from amplify_tui.run.undo import undo_plan
-from amplify_tui.tui.example.script import BLIND, FAIL, FLAG, FLAG_ID, GATE, PASS, RAMP, SHA, SHARES, Story, plan
+from amplify_tui.tui.example.script import BLIND, FAIL, FLAG, FLAG_ID, GATE, PASS, RAMP, SHA, SHARES, SOAK, Story, plan
 
 
 def draft(*, sandbox: bool = False, mode: Any = "live") -> Story:
@@ -266,6 +266,20 @@ def rolled_back(**how: Any) -> Story:
         story.tell(intent).tell(ev.EffectDone(effect=f"e{n}"))
     story.tell(ev.IntegrityJudged(check="orphans", verdict="pass", when="after"))
     return story.tell(ev.RunClosed(outcome="rolled_back", follow_ups=("release 3.0.1 from v2.9.4",)))
+
+
+def behind(**how: Any) -> Story:
+    """The soak watches in the background, and the step after it waits for a signature."""
+    story = running(**how)
+    story.tell(ev.StepSucceeded(step="ramp"))
+    for key in ("checkout", "pricing"):
+        quick(story, "buy", key)
+    story.tell(ev.AttemptStarted(step="soak", n=1, watch=SOAK))
+    story.tell(ev.PhaseEntered(step="soak", i=0, target="watched for 2h", settle_until=story.at, need=7200.0))
+    story.tell(ev.GateJudged(step="soak", i=0, verdict=PASS), 12)
+    waits = (Await(kind="sign_off", role="dba", detail="sign-off of dba"),)
+    story.tell(ev.StepAwaiting(step="contract", what=waits, preview="ops/migrate up --to 44", preview_sha="cd" * 32), 1)
+    return story.tell(ev.BakeAccrued(step="soak", i=0, accrued=291.0), 278)
 
 
 def done(**how: Any) -> Story:
