@@ -18,6 +18,7 @@ from amplify_tui.verdict.trial import Trial
 Answer = Literal["pass", "fail", "undecided", "blind", "error"]
 Status = Literal["ok", "nodata", "stale", "error", "foreign"]
 Cohort = Literal["treatment", "control"]
+Past = Literal["yesterday", "last_week"]
 
 
 class Part(Struct, frozen=True):
@@ -172,6 +173,23 @@ class BudgetReading(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class PastReading(Struct, frozen=True, kw_only=True):
+    """What a signal was like an hour long around this time yesterday, or a week ago: one number for each block of it.
+
+    levels: oldest first; the share of bad requests, or the mean value, of each. data_at: the middle of that hour. `ok`
+    with few levels is an hour in which little was measured.
+    """
+
+    source: str
+    signal: str
+    when: Past
+    status: Status
+    data_at: float
+    received_at: float
+    levels: tuple[float, ...] = ()
+    note: str = ""
+
+
 class Evidence(Struct, frozen=True, kw_only=True, dict=True):
     """Everything a judgement may look at: the history of readings that it spans, oldest first, and the fleet now.
 
@@ -183,6 +201,7 @@ class Evidence(Struct, frozen=True, kw_only=True, dict=True):
     flags: tuple[FlagReading, ...] = ()
     exposures: tuple[ExposureReading, ...] = ()
     budgets: tuple[BudgetReading, ...] = ()
+    pasts: tuple[PastReading, ...] = ()
 
     @cached_property
     def series(self) -> dict[tuple[str, Cohort | None], list[Reading]]:
@@ -234,7 +253,7 @@ class Term(Struct, frozen=True, kw_only=True):
 class TermVerdict(Struct, frozen=True, kw_only=True):
     """The answer of one term, in a sentence with both numbers, and what it still needs.
 
-    control: the other cohort's value. baseline: `before` where that is of an earlier phase. applies: False where there
+    control: the other cohort's value. baseline: whose, if not that of control now. applies: False where there
     is nothing to compare with; the gate then answers without it. recovered: a fail that stays until its hold is
     released, whose evidence has been good since for a full `for`. who: which instance stands out, or that none does.
     """
@@ -251,7 +270,7 @@ class TermVerdict(Struct, frozen=True, kw_only=True):
     age: float | None = None
     bad_for: float = 0.0
     good_for: float = 0.0
-    baseline: Literal["", "before"] = ""
+    baseline: Literal["", "before", "yesterday", "last week"] = ""
     applies: bool = True
     recovered: bool = False
     who: str = ""

@@ -19,7 +19,7 @@ from amplify_tui.verdict import words
 from amplify_tui.verdict.budget import windows_of
 from amplify_tui.verdict.conditions import Rule
 from amplify_tui.verdict.model import BudgetReading, Reading, Term
-from amplify_tui.verdict.promises import compares, shown_rule
+from amplify_tui.verdict.promises import compared_with, shown_rule
 from amplify_tui.verdict.words import Unit, count, decimal, duration, quantity
 
 COLUMN: Final = 10
@@ -63,7 +63,7 @@ def behind(scene: Scene, term: Term, rule: Rule | None) -> list[Line]:
     if condition is not None and condition.slo:
         return _budgets(scene, term, condition.slo)
     if condition is not None and condition.signal:
-        limited = "" if rule is None or compares(term) else rule.cohort or "value"
+        limited = "" if rule is None or compared_with(term) else rule.cohort or "value"
         return _course(scene, condition.signal) + _readings(scene, condition.signal, rule, limited)
     match term.builtin:
         case "dependencies":
