@@ -94,4 +94,6 @@ def _untold(term: Term) -> str:
     if term.condition is None:
         return term.id
     other = compared_with(term)
-    return f"{term.id} (compares with {other})" if other not in ("", "control") else ""
+    if other in ("", "control"):
+        return ""
+    return term.id if other in term.id else f"{term.id} (compares with {other})"
