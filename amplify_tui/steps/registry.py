@@ -62,7 +62,7 @@ def specs() -> Registry:
     """What the playbook's checker needs of every verb, and of the kinds of source that other packages bring."""
     verbs = {name: _spec(found) for name, found in VERBS.items()}
     numbers = metrics.KINDS.fields()
-    past = [name for name in numbers if metrics.KINDS.called(name).abilities.range]
+    past = [name for name in numbers if metrics.knows_past(name)]
     return Registry(verbs, flags=flags.KINDS.fields(), numbers=numbers, past=past)
 
 

@@ -104,7 +104,8 @@ def looked(trial: Trial, promise: Promise, block: Block, refs: dict[str, float],
         if block.since >= since - _EPSILON:
             newest = (*course.levels, block.value)[-_kept(promise) :]
             course = replace(course, blocks=course.blocks + 1, levels=newest)
-        if past is not None and len(past.levels) >= ENOUGH and course.blocks >= _due(course.at):
+        is_known = past is not None and len(past.levels) >= ENOUGH and not _is_own(past, since)
+        if past is not None and is_known and course.blocks >= _due(course.at):
             trial = replace(trial, looks=trial.looks + 1)
             look = _look(promise, course.levels, past.levels, spending(promise.alpha, trial.looks))
             course = replace(course, look=look, at=course.blocks)
@@ -112,6 +113,11 @@ def looked(trial: Trial, promise: Promise, block: Block, refs: dict[str, float],
                 trial = replace(trial, fired_at=max(block.until), calm=None, shown=look)
         courses[ref] = course
     return replace(trial, courses=courses)
+
+
+def _is_own(past: PastReading, since: float) -> bool:
+    """Whether that hour was already of the phase that began at *since*, which would be compared with itself."""
+    return past.data_at + HALF_S > since
 
 
 def is_usual(trial: Trial, promise: Promise, block: Block) -> bool:
@@ -215,6 +221,8 @@ class _Case:
         if len(past.levels) < ENOUGH:
             few = f"{words.plural(len(past.levels), 'block')} with data, {ENOUGH} are needed"
             return self._not_applicable(f"the hour {self.when} has {few}")
+        if _is_own(past, self.since):
+            return self._not_applicable(f"the hour {self.when} is of this phase already")
         return None
 
     def _failed(self, fired_at: float, *, is_heard: bool) -> TermVerdict:

@@ -203,6 +203,15 @@ def test_without_data_or_with_too_little_of_it_then_it_does_not_apply_and_the_ot
         assert (verdict.answer, "does not apply" in verdict.reason) == ("pass", True)
 
 
+def test_a_phase_is_never_compared_with_itself() -> None:
+    """A watch of more than a day: yesterday was already of it."""
+    story = Story(SLOW, past(SLOW, latencies(1, 120), at=T0 + 86400.0 + 600.0))
+    story.now = 86400.0
+    said = story.blocks(*latencies(2, 30, 0.4)).judged()
+    assert (said.answer, said.applies, story.trial.looks) == ("undecided", False, 0)
+    assert "the hour yesterday is of this phase already" in said.reason
+
+
 def test_a_past_that_cannot_be_read_is_an_error_in_the_sources_words_and_never_a_pass() -> None:
     story = Story(SLOW, past(SLOW, status="error", note="no connection to prom")).blocks(*latencies(2, 10))
     said = story.judged()
