@@ -2,9 +2,10 @@
 
 Where there is no control group, the past is the next best: the hour around this time of day, in blocks as long as those
 of now, asked of the source again as the day goes on (engine/pasts.py). The blocks of a phase are compared with it by
-their ranks (ranks.py), so it takes no shape of the numbers and no count of requests.
+their ranks (ranks.py), so it takes no shape of the numbers; shares by their means too, for there may be more or fewer
+requests than then.
 
-| fail      | the blocks are higher beyond chance, and their level is over what `by` allows; stays until its hold goes |
+| fail      | the blocks are higher than `by` allows, beyond chance; stays until its hold is released                  |
 | pass      | at least 8 blocks were compared, and were not                                                            |
 | undecided | fewer than 8 blocks of this phase, or the past was not asked yet; with `applies` off where there was no  |
 |           | data then, or too little                                                                                 |
@@ -31,7 +32,7 @@ from amplify_tui.verdict.blocks import Block, Window, windows
 from amplify_tui.verdict.conditions import select
 from amplify_tui.verdict.model import Evidence, Expected, Past, PastReading, Reading, Term, TermVerdict
 from amplify_tui.verdict.promises import PAST_WORDS, Promise
-from amplify_tui.verdict.ranks import chance, spending
+from amplify_tui.verdict.ranks import chance, mean_chance, spending
 from amplify_tui.verdict.silence import silence
 from amplify_tui.verdict.trial import Course, Look, Trial
 
@@ -109,7 +110,7 @@ def looked(trial: Trial, promise: Promise, block: Block, refs: dict[str, float],
             trial = replace(trial, looks=trial.looks + 1)
             look = _look(promise, course.levels, past.levels, spending(promise.alpha, trial.looks))
             course = replace(course, look=look, at=course.blocks)
-            if trial.fired_at is None and look.chance <= look.spent and look.current > allowed(promise, look.past):
+            if trial.fired_at is None and look.chance <= look.spent:
                 trial = replace(trial, fired_at=max(block.until), calm=None, shown=look)
         courses[ref] = course
     return replace(trial, courses=courses)
@@ -145,12 +146,14 @@ def _look(promise: Promise, current: Sequence[float], past: Sequence[float], spe
 
     # The middle of many shares of few requests is 0; of latencies the mean is whatever the slowest was.
     middle = statistics.fmean if is_share else statistics.median
+    then = [lowered(one) for one in current]
+    likely = chance(then, past)
     return Look(
         current=middle(current),
         past=middle(past),
         blocks=len(current),
         past_blocks=len(past),
-        chance=chance([lowered(one) for one in current], past),
+        chance=max(likely, mean_chance(then, past)) if is_share else likely,
         spent=spent,
         usual=statistics.quantiles(past, n=10)[-1],
     )

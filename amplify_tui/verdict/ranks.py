@@ -9,10 +9,10 @@ each look may cost. Numbers in, chances out; nothing here knows a signal or a ti
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import NormalDist
 from typing import Final
 
 _MOST_RHO: Final = 0.9
@@ -38,23 +38,40 @@ def chance(current: Sequence[float], past: Sequence[float]) -> float:
     if variance <= 1e-9:
         return 1.0
     far = (above - few * many / 2.0 - 0.5) / math.sqrt(variance)
-    return NormalDist().cdf(-far)
+    return statistics.NormalDist().cdf(-far)
 
 
-def correlation(ranks: Sequence[float]) -> float:
+def mean_chance(current: Sequence[float], past: Sequence[float]) -> float:
+    """As `chance`, by the means, whose scatter may differ (Welch 1947): for shares of more or fewer requests than then.
+
+    Most blocks of few requests have no bad one at all, so that those of many rank above them at the same share. Needs
+    two numbers of each; 1.0 with fewer.
+    """
+    if len(current) < 2 or len(past) < 2:
+        return 1.0
+    rho = correlation(past)
+    scatter = statistics.variance(current) / len(current) + statistics.variance(past) / len(past)
+    error = math.sqrt(scatter * (1.0 + rho) / (1.0 - rho))
+    far = statistics.fmean(current) - statistics.fmean(past)
+    if error <= 0.0:
+        return 0.0 if far > 0.0 else 1.0
+    return statistics.NormalDist().cdf(-far / error)
+
+
+def correlation(numbers: Sequence[float]) -> float:
     """At most how much each number tells of the next one, from 0 to 0.9: never below 0, for that would be bolder.
 
     An estimate from few numbers is too small by about (1 + 3 rho) / n (Kendall 1954), which is added back, and one
     standard error with it: a short past knows little of itself.
     """
-    n = len(ranks)
+    n = len(numbers)
     if n < 3:
         return 0.0
-    mean = sum(ranks) / n
-    spread = sum((one - mean) ** 2 for one in ranks)
+    mean = sum(numbers) / n
+    spread = sum((one - mean) ** 2 for one in numbers)
     if spread <= 0.0:
         return 0.0
-    found = sum((one - mean) * (other - mean) for one, other in pairwise(ranks)) / spread
+    found = sum((one - mean) * (other - mean) for one, other in pairwise(numbers)) / spread
     error = math.sqrt(max(0.0, 1.0 - found**2) / n)
     return min(_MOST_RHO, max(0.0, found + (1.0 + 3.0 * found) / n + error))
 

@@ -20,7 +20,7 @@ from amplify_tui.verdict.gate import judge, judge_term
 from amplify_tui.verdict.model import Evidence, Expected, PastReading, Reading, Status, Term, TermVerdict
 from amplify_tui.verdict.past import levels_of
 from amplify_tui.verdict.promises import Promise, compared_with, promise_of
-from amplify_tui.verdict.ranks import chance, correlation, spending
+from amplify_tui.verdict.ranks import chance, correlation, mean_chance, spending
 from amplify_tui.verdict.trial import Trial, started_anew
 from amplify_tui.verdict.trials import Asking, advance
 from tests.verdict.histories import COHORTS, ERRORS, LATENCY, T0
@@ -168,6 +168,12 @@ def test_an_estimate_over_what_is_allowed_that_may_be_chance_passes_and_is_told(
     assert "over what is allowed, but not shown worse: by chance once in" in story.judged().reason
 
 
+def test_every_other_block_much_slower_is_worse_though_their_middle_is_not() -> None:
+    story = Story(SLOW, past(SLOW, latencies(1, 120))).blocks(0.212, 0.212, *[0.212, 0.5] * 31)
+    said = story.judged()
+    assert (said.answer, said.value) == ("fail", 0.212)
+
+
 def test_three_times_the_share_of_errors_of_last_week_fails() -> None:
     story = Story(SHARE, past(SHARE, shares(1, 120, 0.01))).blocks(*shares(2, 16, 0.03))
     said = story.judged()
@@ -181,10 +187,16 @@ def test_a_difference_that_matters_to_nobody_is_no_fail_however_sure_it_is() -> 
     assert story.judged().answer == "pass"
 
 
+def test_one_wild_block_beside_many_that_matter_to_nobody_is_no_fail() -> None:
+    story = Story(SHARE, past(SHARE, shares(1, 120, 0.001, n=10_000))).blocks(*[0.0015] * 31, 0.1)
+    assert story.trial.courses["ramp"].look is not None
+    assert story.judged().answer == "pass"
+
+
 def test_more_requests_than_yesterday_at_the_same_share_are_no_fail() -> None:
     """Most blocks of few requests have no error, so those of many rank above them: the shares themselves decide."""
-    few = past(SHARE, shares(1, 120, 0.02, n=20))
-    for seed in range(5):
+    for seed in range(20):
+        few = past(SHARE, shares(seed + 1, 120, 0.02, n=10))
         assert Story(SHARE, few).blocks(*shares(seed, 64, 0.02, n=2000), n=2000.0).judged().answer == "pass"
 
 
@@ -475,6 +487,14 @@ def test_a_chance_is_one_and_larger_for_lower_numbers(current: list[float], earl
     assert 0.0 <= found <= 1.0
     if found < 0.5:
         assert chance([one - 2.0 for one in current], earlier) > found
+
+
+def test_means_are_compared_with_the_scatter_of_both() -> None:
+    assert mean_chance([0.02] * 8, [0.01] * 60) == 0.0
+    assert mean_chance([0.01] * 8, [0.01] * 60) == 1.0
+    assert mean_chance([0.0, 0.4] * 8, [0.1] * 60) > 0.01
+    assert mean_chance([0.2, 0.22] * 8, [0.1, 0.11] * 30) < 1e-9
+    assert mean_chance([1.0], [0.0, 0.1]) == 1.0
 
 
 def test_all_looks_together_spend_alpha_once() -> None:
