@@ -16,6 +16,7 @@ from amplify_tui.playbook.resolve import Unresolved, resolve_fields, resolve_sec
 from amplify_tui.steps.registry import specs
 from amplify_tui.steps.terms import terms
 from amplify_tui.verdict.model import Term
+from amplify_tui.verdict.promises import compared_with
 
 GATES: Final = {"rollout": ("gate", "bake"), "monitor": ("gate", "for_"), "verify": ("conditions", "for_")}
 _ANY: Final = Release(repo=".", version="0.0.0", environment="")  # no gate asks for it
@@ -75,13 +76,24 @@ def gate_of(document: Document, step_id: str, inputs: Mapping[str, Any]) -> Gate
     asked, lasting = (getattr(fields, name) for name in GATES[bone.verb])
     book = Playbook(name=document.name, release=_ANY, signals=signals, **asking)
     found = terms(asked, book)
-    told = tuple(term for term in found if term.condition is not None)
+    told = tuple(term for term in found if not _untold(term))
     if not told:
-        next_ = "give its gate a signal"
-        raise Failure(f"the gate of {step_id} asks for no signal", why="built-ins ask the world", next_=next_, code=2)
+        next_ = "give its gate a signal, with a limit or a control"
+        why = "built-ins ask the world, and comparisons with the past ask the source about it"
+        raise Failure(f"the gate of {step_id} asks for no signal of now", why=why, next_=next_, code=2)
     return Gate(
         terms=told,
         bake=lasting[0] if isinstance(lasting, tuple) else lasting,
         signals=signals,
-        left_out=tuple(term.id for term in found if term.condition is None),
+        left_out=tuple(_untold(term) for term in found if _untold(term)),
     )
+
+
+def _untold(term: Term) -> str:
+    """What recorded readings of a time cannot tell: a built-in, and a comparison with a time before; "" of the rest."""
+    if term.condition is None:
+        return term.id
+    other = compared_with(term)
+    if other in ("", "control"):
+        return ""
+    return term.id if other in term.id else f"{term.id} (compares with {other})"

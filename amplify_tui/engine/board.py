@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 
 from amplify_tui.run.select.signals import KEPT, key_of, point_of
-from amplify_tui.run.shapes import GateNow, StepRef
 from amplify_tui.verdict.flags import FlagStory
 from amplify_tui.verdict.model import (
     BudgetReading,
@@ -22,6 +21,7 @@ from amplify_tui.verdict.model import (
     ExposureReading,
     FlagReading,
     InstanceReading,
+    PastReading,
     Reading,
 )
 
@@ -30,6 +30,7 @@ RECENT_S: Final = 30.0
 FLAGS_S: Final = 5.0  # a bake is measured from tick to tick
 EXPOSURES_S: Final = 120.0
 BUDGETS_S: Final = 3600.0
+PASTS_S: Final = 3600.0
 PRUNE_AT: Final = 100
 
 Post = Callable[[str, Any], None]
@@ -53,6 +54,7 @@ class Board:
         self._flags: dict[str, deque[FlagReading]] = {}
         self._exposures: dict[str, deque[ExposureReading]] = {}
         self._budgets: dict[str, deque[BudgetReading]] = {}
+        self._pasts: dict[str, deque[PastReading]] = {}
         self._well: dict[str, bool] = {}
         self._back: dict[str, float] = {}
         self._listeners: list[Callable[[InstanceReading], None]] = []
@@ -119,15 +121,17 @@ class Board:
         _keep(self._budgets.setdefault(key, deque()), reading, max(keep, BUDGETS_S))
         self.post(f"budget:{key}", msgspec.to_builtins(reading))
 
+    def past(self, reading: PastReading) -> None:
+        """What a signal was like in the same hour of the past."""
+        key = f"{reading.signal}:{reading.when}"
+        _keep(self._pasts.setdefault(key, deque()), reading, PASTS_S)
+        self.post(f"past:{key}", msgspec.to_builtins(reading))
+
     def unexposed(self, flag: str) -> None:
         """Nobody gets the flag any more: what was seen of it is over."""
         for key in [one for one in self._exposures if one.startswith(f"{flag}:")]:
             del self._exposures[key]
             self.post(f"seen:{key}", None)
-
-    def gate(self, ref: StepRef, gate: GateNow) -> None:
-        """What the gate of a step says now."""
-        self.post(f"gate:{ref}", msgspec.to_builtins(gate))
 
     def story(self, story: FlagStory) -> None:
         """What is known of a flag besides its reading; nobody judges by it."""
@@ -166,16 +170,21 @@ class Board:
         flags = tuple(r for h in self._flags.values() for r in h)
         exposures = tuple(r for h in self._exposures.values() for r in h)
         budgets = tuple(r for h in self._budgets.values() for r in h)
-        return Evidence.of(series, fleet=tuple(fleet), flags=flags, exposures=exposures, budgets=budgets)
+        pasts = tuple(r for h in self._pasts.values() for r in h)
+        return Evidence.of(series, fleet=tuple(fleet), flags=flags, exposures=exposures, budgets=budgets, pasts=pasts)
 
     def now_only(self) -> Evidence:
-        """The latest reading of each source: what a command carries when it asks about this moment."""
+        """The latest reading of each source: what a command carries when it asks about this moment.
+
+        Of the past all: a good answer serves for a while when the latest is none.
+        """
         return Evidence(
             signals=tuple(h[-1] for h in self._signals.values()),
             fleet=tuple(h[-1] for h in self._fleet.values()),
             flags=tuple(h[-1] for h in self._flags.values()),
             exposures=tuple(h[-1] for h in self._exposures.values()),
             budgets=tuple(h[-1] for h in self._budgets.values()),
+            pasts=tuple(r for h in self._pasts.values() for r in h),
         )
 
 

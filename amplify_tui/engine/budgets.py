@@ -7,7 +7,7 @@ takes a source that can be asked about its past. Nothing is judged here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Final
 
@@ -19,13 +19,19 @@ from amplify_tui.playbook.model import Slo
 from amplify_tui.run.state import State
 from amplify_tui.verdict.budget import pace_of, windows_of
 from amplify_tui.verdict.burn import MINUTES_SHORT, Spent
-from amplify_tui.verdict.model import BudgetReading, Reading, Status
+from amplify_tui.verdict.model import BudgetReading, Reading, Status, Term
 from amplify_tui.verdict.words import duration
 
 LEFT_S: Final = 300.0  # the SLO's own window is long, and what is left of it moves slowly
 BUCKETS_S: Final = (60.0, 120.0, 300.0)  # a counter that is scraped once a minute has no increase within one
 
 Windows = tuple[float, float]
+
+
+def asked(state: State) -> Iterator[Term]:
+    """The terms of the gates that are open, and of the triggers."""
+    gates = (step.watch.gate for step in state.steps.values() if step.watch is not None and not step.is_over)
+    return chain(*gates, (trigger.spec.term for trigger in state.triggers.values()))
 
 
 class Budgets:
@@ -51,10 +57,8 @@ class Budgets:
 
     def _wanted(self) -> dict[tuple[str, Windows], tuple[Slo, float]]:
         """What the triggers and the open gates ask: each SLO and pair of windows, with the longest `for` of it."""
-        state = self._state()
-        gates = (step.watch.gate for step in state.steps.values() if step.watch is not None and not step.is_over)
         found: dict[tuple[str, Windows], tuple[Slo, float]] = {}
-        for term in chain(*gates, (trigger.spec.term for trigger in state.triggers.values())):
+        for term in asked(self._state()):
             condition = term.condition
             if term.slo is None or condition is None or condition.slo is None:
                 continue

@@ -22,6 +22,7 @@ from amplify_tui.engine.exposures import Exposures
 from amplify_tui.engine.facts import Facts
 from amplify_tui.engine.flag_stories import FlagStories
 from amplify_tui.engine.fleet import Fleet
+from amplify_tui.engine.pasts import Pasts
 from amplify_tui.engine.queries import lost, queries_of
 from amplify_tui.engine.tidy import untidy
 from amplify_tui.engine.world import LiveWorld
@@ -32,6 +33,7 @@ from amplify_tui.verdict.model import FlagReading
 FLAGS_S: Final = 1.0
 GIT_S: Final = 1.0
 BUDGETS_S: Final = 1.0
+PASTS_S: Final = 1.0
 REMOTE_S: Final = 30.0
 TIDY_S: Final = 600.0  # what wants tidying up changes with releases, not within one
 TAGS_SHOWN: Final = 20
@@ -55,6 +57,7 @@ class Watchers:
         self._fleet = Fleet(facts.playbook, board)
         self._exposures = Exposures(facts.playbook, world, board, state)
         self._budgets = Budgets(world.metrics, board, state)
+        self._pasts = Pasts(world.metrics, board, state)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -71,6 +74,8 @@ class Watchers:
         chores += self._exposures.chores(named)
         if playbook.slos:
             chores.append(("budgets", self._budgets.read, BUDGETS_S))
+        if playbook.signals:
+            chores.append(("pasts", self._pasts.read, PASTS_S))
         chores.append(("git", self._git(), GIT_S))
         for name, chore, every in chores:
             self._tasks.append(asyncio.create_task(self._repeat(name, chore, every), name=name))

@@ -1,9 +1,10 @@
-"""Rules of comparisons with control and of limits with a promise: what can be tested, what a gate needs beside it."""
+"""Rules of comparisons and of limits with a promise: what can be tested, what a gate needs beside it."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from amplify_tui.playbook import checks_past
 from amplify_tui.playbook.model import BUILTINS
 from amplify_tui.playbook.rules import Rules, given, items, number, text, value
 from amplify_tui.playbook.values import BadValue, accept
@@ -17,9 +18,12 @@ _MOST_BAD: Final = 0.5
 def condition(rules: Rules, node: Map, signal: Map) -> None:
     """A condition, or the limit of *signal*: whether what it asks of the signal can be tested."""
     bounds = given(node, *_BOUNDS)
-    if "worse_than" in bounds:
+    other = value(node.items["worse_than"]) if "worse_than" in bounds else None
+    if other in checks_past.PASTS:
+        checks_past.condition(rules, node, signal)
+    elif other == "control":
         _comparable(rules, node, signal)
-    elif given(node, "by") and (bounds or not _inherits(signal, "worse_than")):
+    elif other is None and given(node, "by") and (bounds or not _inherits(signal, "worse_than")):
         rules.report(node.keys["by"], "limit-shape", "by belongs to worse_than", "write worse_than: control, or above")
     if not given(node, "alpha"):
         return
@@ -69,19 +73,18 @@ def _comparable(rules: Rules, node: Map, signal: Map) -> None:
 
 def gate(rules: Rules, node: Node | None) -> None:
     """A gate with a comparison has an alarm too: a condition with a limit that is not a test itself."""
-    compares: list[Node] = []
+    compares: list[tuple[Node, str]] = []
     for entry in items(node):
         found = _asked(rules, entry)
         if found is None:
             continue
         if given(found, "worse_than"):
-            compares.append(
-                entry.keys["worse_than"] if isinstance(entry, Map) and given(entry, "worse_than") else entry
-            )
+            at = entry.keys["worse_than"] if isinstance(entry, Map) and given(entry, "worse_than") else entry
+            compares.append((at, str(value(found.items["worse_than"])).replace("_", " ")))
         elif given(found, "above", "below") and not given(found, "alpha"):
             return
-    for at in compares:
-        message = "a gate that compares with control needs a condition with above beside it"
+    for at, other in compares:
+        message = f"a gate that compares with {other} needs a condition with above beside it"
         hint = "a comparison takes many minutes to be sure, a limit fails within its `for`: add {signal: …, above: …}"
         rules.report(at, "no-alarm", message, hint)
 

@@ -139,6 +139,9 @@ class Source(Base, frozen=True):
     code: FlagCode | None = None
 
 
+WorseThan: TypeAlias = Literal["control", "yesterday", "last_week"]
+
+
 class Condition(Base, frozen=True):
     """What a gate or a trigger asks (verdicts.md 2). Exactly one of above, below, worse_than, or slo + burn."""
 
@@ -146,7 +149,7 @@ class Condition(Base, frozen=True):
     cohort: Literal["treatment", "control"] | None = None
     above: Bound | None = None
     below: Bound | None = None
-    worse_than: Literal["control"] | None = None
+    worse_than: WorseThan | None = None
     by: Share | None = None
     for_: Dur | None = field(name="for", default=None)
     min_samples: int | None = None
@@ -168,7 +171,7 @@ BUILTINS = ("health", "fleet", "dependencies", "exposure", "drift")
 class Limit(Base, frozen=True):
     above: Bound | None = None
     below: Bound | None = None
-    worse_than: Literal["control"] | None = None
+    worse_than: WorseThan | None = None
     by: Share | None = None
     for_: Dur | None = field(name="for", default=None)
     min_samples: int | None = None

@@ -5,7 +5,7 @@ The verbs live in steps/ and reach this package as an argument; nothing here may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -57,7 +57,7 @@ class VerbSpec(Struct, frozen=True, kw_only=True):
 class Registry(dict[str, VerbSpec]):
     """The verbs by name; and the kinds of source of other packages: the fields of `with:` by the name of `use:`.
 
-    flags, numbers: what each of those kinds serves; a name may be in both.
+    flags, numbers: what each of those kinds serves; a name may be in both. past: those that know their past.
     """
 
     def __init__(
@@ -65,8 +65,10 @@ class Registry(dict[str, VerbSpec]):
         verbs: Mapping[str, VerbSpec],
         flags: Mapping[str, type[Struct]] | None = None,
         numbers: Mapping[str, type[Struct]] | None = None,
+        past: Iterable[str] = (),
     ) -> None:
         super().__init__(verbs)
         self.flags = frozenset(flags or ())
         self.numbers = frozenset(numbers or ())
+        self.past = frozenset(past)
         self.kinds: Mapping[str, type[Struct]] = {**(flags or {}), **(numbers or {})}

@@ -68,12 +68,12 @@ def _proof_time(by: float, signal: Mapping[str, Any], share: float) -> float:
 
 
 def _by(entry: Any, signal: Mapping[str, Any]) -> float | None:
-    """The margin of an entry that compares, 0 where it names none; None where it does not compare."""
+    """The margin of an entry that compares, 0 where it names none; None where it compares with no control."""
     own = entry if isinstance(entry, Mapping) else {}
     limit = signal.get("limit")
     inherited = limit if isinstance(limit, Mapping) else {}
     asked = own if any(own.get(bound) is not None for bound in ("above", "below", "worse_than")) else inherited
-    if asked.get("worse_than") is None:
+    if asked.get("worse_than") != "control":
         return None
     found = own.get("by", asked.get("by"))
     return _read(found, "share", 0.0)

@@ -61,7 +61,9 @@ def verb(name: str) -> Verb:
 def specs() -> Registry:
     """What the playbook's checker needs of every verb, and of the kinds of source that other packages bring."""
     verbs = {name: _spec(found) for name, found in VERBS.items()}
-    return Registry(verbs, flags=flags.KINDS.fields(), numbers=metrics.KINDS.fields())
+    numbers = metrics.KINDS.fields()
+    past = [name for name in numbers if metrics.knows_past(name)]
+    return Registry(verbs, flags=flags.KINDS.fields(), numbers=numbers, past=past)
 
 
 def _spec(found: Verb) -> VerbSpec:

@@ -116,5 +116,5 @@ def settle_of(gate: tuple[Term, ...], playbook: Playbook, given: float | None) -
 
 def _id_of(condition: Condition) -> str:
     if condition.worse_than is not None:
-        return f"{condition.signal} vs {condition.worse_than}"
+        return f"{condition.signal} vs {condition.worse_than.replace('_', ' ')}"
     return f"{condition.signal} {condition.cohort}" if condition.cohort else cast("str", condition.signal)

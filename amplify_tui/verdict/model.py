@@ -23,6 +23,7 @@ MOST_PARTS: Final = 50  # a reading goes to every cockpit
 
 Status = Literal["ok", "nodata", "stale", "error", "foreign"]
 Cohort = Literal["treatment", "control"]
+Past = Literal["yesterday", "last_week"]
 
 
 class Part(Struct, frozen=True):
@@ -183,6 +184,23 @@ class BudgetReading(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class PastReading(Struct, frozen=True, kw_only=True):
+    """What a signal was like an hour long around this time yesterday, or a week ago: one number for each block of it.
+
+    levels: oldest first; the share of bad requests, or the mean value, of each. data_at: the middle of that hour. `ok`
+    with few levels is an hour in which little was measured.
+    """
+
+    source: str
+    signal: str
+    when: Past
+    status: Status
+    data_at: float
+    received_at: float
+    levels: tuple[float, ...] = ()
+    note: str = ""
+
+
 class Evidence(Struct, frozen=True, kw_only=True, dict=True):
     """Everything a judgement may look at: the history of readings that it spans, and the fleet now.
 
@@ -194,6 +212,7 @@ class Evidence(Struct, frozen=True, kw_only=True, dict=True):
     flags: tuple[FlagReading, ...] = ()
     exposures: tuple[ExposureReading, ...] = ()
     budgets: tuple[BudgetReading, ...] = ()
+    pasts: tuple[PastReading, ...] = ()
 
     @classmethod
     def of(cls, series: dict[tuple[str, Cohort | None], list[Reading]], **rest: Any) -> Evidence:
@@ -252,7 +271,7 @@ class Term(Struct, frozen=True, kw_only=True):
 class TermVerdict(Struct, frozen=True, kw_only=True):
     """The answer of one term, in a sentence with both numbers, and what it still needs.
 
-    control: the other cohort's value. baseline: `before` where that is of an earlier phase. applies: False where there
+    control: the other cohort's value. baseline: whose, if not that of control now. applies: False where there
     is nothing to compare with; the gate then answers without it. recovered: a fail that stays until its hold is
     released, whose evidence has been good since for a full `for`. who: which instance stands out, or that none does.
     burning: of a condition on an SLO, how many times as fast as allowed its budget burns over the short window.
@@ -270,7 +289,7 @@ class TermVerdict(Struct, frozen=True, kw_only=True):
     age: float | None = None
     bad_for: float = 0.0
     good_for: float = 0.0
-    baseline: Literal["", "before"] = ""
+    baseline: Literal["", "before", "yesterday", "last week"] = ""
     applies: bool = True
     recovered: bool = False
     who: str = ""

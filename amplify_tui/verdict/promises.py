@@ -1,8 +1,8 @@
 """From a term to its promise: what a sequential condition asks, with every default filled in.
 
-A condition is sequential where it compares with control (`worse_than`) or gives its own chance of a false fail
-(`alpha`). Three kinds: the share of bad requests against control's, a value (a latency) against control's, and the
-share of bad requests against a limit.
+A condition is sequential where it compares (`worse_than`) or gives its own chance of a false fail (`alpha`). Four
+kinds: the share of bad requests against control's, a value (a latency) against control's, the share of bad requests
+against a limit, and either against the same hour of the past.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from msgspec import Struct
 
 from amplify_tui.playbook.model import Condition, Limit, Signal
 from amplify_tui.verdict.conditions import Rule, default_samples, rule_of
-from amplify_tui.verdict.model import Cohort, Term
+from amplify_tui.verdict.model import Cohort, Past, Term
 from amplify_tui.verdict.words import Unit
 
 PROOF: Final = 20.0  # the evidence that a proof takes: wrong once in twenty
 LIMIT_EDGE: Final = 0.5  # an alpha above it promises nothing
 
-Kind = Literal["ratio", "value", "limit"]
+Kind = Literal["ratio", "value", "limit", "past"]
+PAST_WORDS: Final[dict[Past, str]] = {"yesterday": "yesterday", "last_week": "last week"}
 
 
 class Promise(Struct, frozen=True, kw_only=True):
@@ -30,7 +31,8 @@ class Promise(Struct, frozen=True, kw_only=True):
 
     key: the same for the same question, in whatever gate or trigger it stands: they share one trial. rule: how readings
     of the treatment (or the only cohort) are graded; control: of the other. alpha: the chance of a false fail.
-    samples: the fewest requests of each cohort that a pass rests on, None: as many as `harm` asks for.
+    samples: the fewest requests of each cohort that a pass rests on, None: as many as `harm` asks for. past: with which
+    hour it compares, of the kind that does.
     """
 
     key: str
@@ -45,6 +47,7 @@ class Promise(Struct, frozen=True, kw_only=True):
     proven: bool
     samples: int | None
     enough: float | None = None
+    past: Past | None = None
 
     @property
     def fail_at(self) -> float:
@@ -77,13 +80,17 @@ def promise_of(term: Term) -> Promise | str | None:
     if not 0.0 < alpha <= LIMIT_EDGE:
         return "alpha is a chance above 0 and at most 0.5"
     compares = asked.worse_than is not None
-    refusal = _compares_nothing(condition, asked, signal) if compares else _limits_nothing(asked, signal)
+    past: Past | None = None if asked.worse_than is None or asked.worse_than == "control" else asked.worse_than
+    refusal = _no_past(asked, signal) if past else ""
+    if not past:
+        refusal = _compares_nothing(condition, asked, signal) if compares else _limits_nothing(asked, signal)
     if refusal:
         return refusal
     by = next((one for one in (condition.by, asked.by) if one is not None), 0.0)
     if not (math.isfinite(by) and by >= 0.0):
         return "by is a share of 0 or more"
     kind: Kind = "limit" if not compares else "ratio" if signal.total is not None else "value"
+    kind = "past" if past else kind
     limit = by if compares else asked.above if asked.above is not None else asked.below
     assert limit is not None
     rule = _rule(term, condition, signal, limit=limit, below=asked.below is not None, control=False)
@@ -95,7 +102,9 @@ def promise_of(term: Term) -> Promise | str | None:
         key=_key(condition, asked, signal, given, by),
         kind=kind,
         rule=rule,
-        control=_rule(term, condition, signal, limit=limit, below=False, control=True) if compares else None,
+        control=_rule(term, condition, signal, limit=limit, below=False, control=True)
+        if compares and not past
+        else None,
         by=by,
         alpha=alpha,
         block=max(signal.block, signal.window),
@@ -104,6 +113,7 @@ def promise_of(term: Term) -> Promise | str | None:
         proven=signal.pass_ == "proven",  # noqa: S105  # a gate's pass
         samples=int(enough) if samples is None and enough is not None else samples,
         enough=enough,
+        past=past,
     )
 
 
@@ -116,10 +126,12 @@ def shown_rule(term: Term) -> Rule | None:
     return rule if isinstance(rule, Rule) else None
 
 
-def compares(term: Term) -> bool:
-    """Whether the term compares with control, so that its limit is a part of control's."""
+def compared_with(term: Term) -> str:
+    """`control`, `yesterday`, `last week`: what the term compares with, and its limit is a part of; else ""."""
     promise = promise_of(term) if is_sequential(term) else None
-    return isinstance(promise, Promise) and promise.control is not None
+    if not isinstance(promise, Promise):
+        return ""
+    return PAST_WORDS[promise.past] if promise.past else "control" if promise.control is not None else ""
 
 
 def _asked(condition: Condition, signal: Signal) -> Condition | Limit:
@@ -141,6 +153,19 @@ def _compares_nothing(condition: Condition, asked: Condition | Limit, signal: Si
     if signal.total is None and (signal.golden != "latency" or signal.count is None):
         return "worse_than needs bad and total, or a latency with value and count"
     return ""
+
+
+def _no_past(asked: Condition | Limit, signal: Signal) -> str:
+    if asked.above is not None or asked.below is not None:
+        return "one of above, below, worse_than bounds a condition"
+    if signal.cohorts is not None:
+        return "the signal has a control: worse_than: control compares with it"
+    if signal.golden == "traffic":
+        return "more traffic is not worse than less: bound it with below or above"
+    if signal.state is not None or (signal.total is None and signal.value is None):
+        return "the past is compared by bad and total, or by value"
+    is_proof = signal.pass_ == "proven"  # noqa: S105  # a gate's pass
+    return "a comparison with the past proves nothing: leave pass out" if is_proof else ""
 
 
 def _limits_nothing(asked: Condition | Limit, signal: Signal) -> str:

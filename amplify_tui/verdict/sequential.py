@@ -1,4 +1,4 @@
-"""The answer of one sequential condition: worse_than control, or a limit with a promise (alpha).
+"""The answer of one sequential condition: worse_than control, or a limit with a promise (alpha). The past: past.py.
 
 It fails on evidence that stays valid however often one looks (trials.py), and stays failed until its hold is released.
 It passes where it is not shown to be worse: enough requests in both cohorts in this phase, and the estimate within what
@@ -16,6 +16,7 @@ from typing import Any, Final
 from amplify_tui.verdict import bounds, forecast, words
 from amplify_tui.verdict.conditions import Rule, select
 from amplify_tui.verdict.model import Evidence, Expected, Reading, Term, TermVerdict
+from amplify_tui.verdict.past import judge_past
 from amplify_tui.verdict.promises import PROOF, Promise
 from amplify_tui.verdict.silence import heard_of, silence
 from amplify_tui.verdict.standout import who
@@ -44,6 +45,8 @@ def judge_sequential(term: Term, evidence: Evidence, expected: Expected, now: fl
     if not isinstance(promise, Promise):
         name = (term.condition.signal if term.condition is not None else None) or term.id
         return TermVerdict(id=term.id, answer="error", reason=f"{name}: {promise or 'not a sequential condition'}")
+    if promise.past:
+        return judge_past(term, promise, evidence, expected, now)
     trial = expected.trials.get(promise.key, Trial())
     tally = trial.phases.get(expected.ref)
     if tally is None or tally.since != expected.since:

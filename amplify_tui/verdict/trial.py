@@ -38,6 +38,35 @@ class Tally(Struct, frozen=True, kw_only=True):
         return max(0.0, self.until - self.since)
 
 
+class Look(Struct, frozen=True, kw_only=True):
+    """What one look of a comparison with the past found: the level now and then, and of how many blocks each.
+
+    chance: how likely that is where nothing is worse; spent: the most that it may be for a fail. usual: what nine in
+    ten blocks of the past were not above.
+    """
+
+    current: float
+    past: float
+    blocks: int
+    past_blocks: int
+    chance: float
+    spent: float
+    usual: float
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """The blocks of one phase that are compared with the past: how many there were, and the levels of the newest.
+
+    look: the last one; at: how many blocks there were then.
+    """
+
+    since: float = 0.0
+    blocks: int = 0
+    levels: tuple[float, ...] = ()
+    look: Look | None = None
+    at: int = 0
+
+
 class Trial(Struct, frozen=True, kw_only=True):
     """How one sequential test stands.
 
@@ -46,7 +75,8 @@ class Trial(Struct, frozen=True, kw_only=True):
     evidence for a fail that there ever was, best_proof: for a proof. fired_at: when the first was enough. calm: the
     stretch since then in which it was not worse. phases: of each step that is watched, what its phase has counted.
     before: the last of them in which the control had enough requests to be compared with. starts: each spends alpha
-    once.
+    once. Of a comparison with the past: courses, by step as phases; looks: how many there were; shown: the one that
+    was enough for a fail.
     """
 
     until: tuple[float, float] = (0.0, 0.0)
@@ -63,6 +93,9 @@ class Trial(Struct, frozen=True, kw_only=True):
     calm: Tally | None = None
     phases: dict[str, Tally] = {}
     before: Tally | None = None
+    courses: dict[str, Course] = {}
+    looks: int = 0
+    shown: Look | None = None
 
 
 def started_anew(trial: Trial) -> Trial:

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from amplify_tui.verdict.bets import BETTER, WORSE, Bet, capped, expected_share, margin, residual
 from amplify_tui.verdict.blocks import Block, Window, paired, single, windows
-from amplify_tui.verdict.model import Evidence, Reading, Term
+from amplify_tui.verdict.model import Evidence, PastReading, Reading, Term
+from amplify_tui.verdict.past import closed, is_usual, looked, past_of
 from amplify_tui.verdict.promises import Promise, is_sequential, promise_of
 from amplify_tui.verdict.trial import Tally, Trial
 
@@ -64,7 +65,7 @@ def advance(trials: Mapping[str, Trial], askings: Sequence[Asking], evidence: Ev
         # The board has polled since the draft: what burnt before anybody asked is not this release's doing.
         since = 0.0 if trial.blocks else min(one.since for one in mine)
         for block in _closed(promise, trial, readings[promise.rule.signal], since, everybody=everybody):
-            trial = added(trial, promise, block, mine)
+            trial = added(trial, promise, block, mine, past_of(evidence, promise, now) if promise.past else None)
             changed[key] = trial
     return changed
 
@@ -140,6 +141,8 @@ def _closed(
     promise: Promise, trial: Trial, readings: Sequence[Reading], since: float, *, everybody: bool
 ) -> list[Block]:
     mine = windows(readings, promise.rule, max(trial.until[0], since))
+    if promise.past:
+        return closed(mine, promise.block, is_share=promise.rule.pair)
     if promise.control is None:
         return single(mine, promise.block)
     other: list[Window] = windows(readings, promise.control, max(trial.until[1], since))
@@ -148,8 +151,10 @@ def _closed(
     return paired(mine, other, promise.block, promise.rule.every, promise.enough)
 
 
-def added(trial: Trial, promise: Promise, block: Block, askings: Sequence[Asking]) -> Trial:
-    """The trial with one closed block more, counted for the phases that it lies in."""
+def added(
+    trial: Trial, promise: Promise, block: Block, askings: Sequence[Asking], past: PastReading | None = None
+) -> Trial:
+    """The trial with one closed block more, counted for the phases that it lies in. past: what it compares with."""
     trial = _wagered(trial, promise, block)
     trial = replace(
         trial,
@@ -160,7 +165,10 @@ def added(trial: Trial, promise: Promise, block: Block, askings: Sequence[Asking
         trial = replace(trial, fired_at=max(block.until), calm=None)
     elif trial.fired_at is not None:
         calm = _counted(trial.calm or Tally(since=block.since), block)
-        trial = replace(trial, calm=calm if is_within(promise, beside(calm, trial.before)) else None)
+        is_calm = is_usual(trial, promise, block) if promise.past else is_within(promise, beside(calm, trial.before))
+        trial = replace(trial, calm=calm if is_calm else None)
+    if promise.past:
+        trial = looked(trial, promise, block, {one.ref: one.since for one in askings}, past)
     phases: dict[str, Tally] = {}
     before = trial.before
     for asking in askings:
@@ -168,7 +176,7 @@ def added(trial: Trial, promise: Promise, block: Block, askings: Sequence[Asking
         tally = known if known is not None and known.since == asking.since else Tally(since=asking.since)
         if block.since >= asking.since - _EPSILON:
             tally = _counted(tally, block)
-            if trial.fired_at is None and promise.kind != "limit" and _has_enough_control(promise, tally):
+            if trial.fired_at is None and promise.control is not None and _has_enough_control(promise, tally):
                 before = tally
         phases[asking.ref] = tally
     return replace(trial, phases=phases, before=before)
@@ -205,6 +213,8 @@ def _counted(tally: Tally, block: Block) -> Tally:
 
 def _wagered(trial: Trial, promise: Promise, block: Block) -> Trial:
     match promise.kind:
+        case "past":
+            return trial  # by looks, not by bets: past.py
         case "value":
             return _tested(trial, promise, block)
         case "limit":

@@ -74,6 +74,21 @@ def test_another_input_is_another_limit(home: Path, playbook: Path, data: Path) 
     assert said.returncode == 0, said.stdout
 
 
+def test_a_comparison_with_the_past_is_left_out_and_named(home: Path, playbook: Path, data: Path) -> None:
+    compared = PLAYBOOK.replace("errors, latency]", "errors, {signal: errors, worse_than: last_week, by: 20%}]")
+    playbook.write_text(compared, encoding="utf-8")
+    said = amplify("backtest", str(playbook), "--step", "deploy", "--data", str(data))
+    assert said.returncode == 1, said.stderr
+    first = said.stdout.splitlines()[0]
+    assert "left out" in first
+    assert "errors vs last week" in first
+    limit = "limit: {above: 400ms}}"
+    inherited = PLAYBOOK.replace(limit, "limit: {worse_than: yesterday}}")
+    playbook.write_text(inherited, encoding="utf-8")
+    said = amplify("backtest", str(playbook), "--step", "deploy", "--data", str(data))
+    assert "latency (compares with yesterday)" in said.stdout.splitlines()[0]
+
+
 def test_a_sweep_shows_false_fails_and_how_soon_it_was_noticed(home: Path, playbook: Path, data: Path) -> None:
     onset = str(1_700_000_000 + BAD_FROM * 5)
     asked = ["--sweep", "limit=1%,10%", "--sweep", "for=30s,1m", "--onset", onset]

@@ -69,6 +69,11 @@ def test_what_a_package_brings_is_checked_strictly_and_serves_only_what_it_serve
     assert "unknown-key" in checked("numbers", pth="numbers.json")
     assert "wrong-source" in checked("sample", path="flags.json")  # it serves flags
     assert "no errors" in checked("numbers", path="numbers.json")
+    held = yaml.safe_load(file.read_text())
+    held["signals"]["e"]["limit"] = {"worse_than": "yesterday"}
+    file.write_text(yaml.safe_dump(held))
+    assert "past-shape" in of_a_package("check", str(file)).stdout  # its kind does not know its past
+    checked("numbers", path="numbers.json")
     flags = yaml.safe_load(file.read_text())
     flags["stages"][0]["steps"] = [step("f", "flag", {"name": "beta", "source": "own", "enabled": False})]
     file.write_text(yaml.safe_dump(flags))

@@ -37,6 +37,12 @@ def kind_of(source: Source, name: str) -> MetricKind:
     return KINDS.called(kind)
 
 
+def knows_past(name: str) -> bool:
+    """Whether sources of the kind called *name* can be asked about their past. Raises NotFound for no kind."""
+    abilities = getattr(KINDS.called(name), "abilities", None)  # of another package: it may lack what ours have
+    return bool(getattr(abilities, "range", False))
+
+
 def lag_of(source: Source) -> float:
     """How old a source's data is when fresh, in seconds: what the playbook says, else what its kind knows."""
     if source.lag or source.use not in KINDS.foreign:

@@ -15,7 +15,7 @@ from amplify_tui.run.shapes import GateNow
 from amplify_tui.run.state import State, StepState
 from amplify_tui.verdict.conditions import Rule
 from amplify_tui.verdict.model import Answer, Term, TermVerdict
-from amplify_tui.verdict.promises import compares, shown_rule
+from amplify_tui.verdict.promises import compared_with, shown_rule
 from amplify_tui.verdict.words import count, duration, quantity
 
 ANSWER_SIGNS: Final[dict[Answer, Sign]] = {
@@ -159,7 +159,7 @@ def _word(verdict: TermVerdict, over: bool) -> str:
 
 
 def _limit(term: Term, rule: Rule) -> str:
-    if compares(term):
+    if compared_with(term):
         return f"≤ +{quantity(rule.limit, 'share')}"
     sign = "≥" if rule.below else "≤"
     return f"{sign} {quantity(rule.limit, rule.unit)}"
@@ -170,8 +170,8 @@ def limit_of(term: Term, name: str) -> str:
     rule = shown_rule(term)
     if rule is None or any(sign in name for sign in "<>%+"):
         return ""
-    if compares(term):
-        return f" > control +{quantity(rule.limit, 'share')}"
+    if other := compared_with(term):
+        return f" > {other} +{quantity(rule.limit, 'share')}"
     return f" {'<' if rule.below else '>'} {quantity(rule.limit, rule.unit)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import quantiles
 from typing import Final
 
 from amplify_tui.run.select.flags import flags_panel
@@ -18,8 +19,9 @@ from amplify_tui.tui.text import BAD, DIM, PLAIN, STRONG, WARN, Line, Piece, fit
 from amplify_tui.verdict import words
 from amplify_tui.verdict.budget import windows_of
 from amplify_tui.verdict.conditions import Rule
-from amplify_tui.verdict.model import BudgetReading, Reading, Term
-from amplify_tui.verdict.promises import compares, shown_rule
+from amplify_tui.verdict.model import BudgetReading, PastReading, Reading, Term
+from amplify_tui.verdict.past import ENOUGH
+from amplify_tui.verdict.promises import PAST_WORDS, Promise, compared_with, promise_of, shown_rule
 from amplify_tui.verdict.words import Unit, count, decimal, duration, quantity
 
 COLUMN: Final = 10
@@ -63,8 +65,9 @@ def behind(scene: Scene, term: Term, rule: Rule | None) -> list[Line]:
     if condition is not None and condition.slo:
         return _budgets(scene, term, condition.slo)
     if condition is not None and condition.signal:
-        limited = "" if rule is None or compares(term) else rule.cohort or "value"
-        course = _course(scene, condition.signal)
+        limited = "" if rule is None or compared_with(term) else rule.cohort or "value"
+        then = _then(scene, term, rule) if rule is not None else []
+        course = then + _course(scene, condition.signal)
         return course + _by_instance(scene, condition.signal, rule) + _readings(scene, condition.signal, rule, limited)
     match term.builtin:
         case "dependencies":
@@ -76,6 +79,24 @@ def behind(scene: Scene, term: Term, rule: Rule | None) -> list[Line]:
             return [[], *([sign(row.sign), text(f" {row.name}  {row.text}  {row.extra}")] for row in rows)]
         case _:
             return [[], *detail.instances(scene)]
+
+
+def _then(scene: Scene, term: Term, rule: Rule) -> list[Line]:
+    """What the same hour of the past was like, of a term that compares with it; nothing of another."""
+    past = promise_of(term) if compared_with(term) else None
+    if not isinstance(past, Promise) or past.past is None:
+        return []
+    when = PAST_WORDS[past.past]
+    one = read(scene.view.board, f"past:{rule.signal}:{past.past}", PastReading)
+    if one is None:
+        return [[], [(f"{when}: not read yet", DIM)]]
+    asked = f"read {age(one.received_at, scene.view.at)} ago"
+    if one.status != "ok" or len(one.levels) < ENOUGH:
+        said = STATUS_WORDS.get(one.status, one.status) if one.status != "ok" else f"{len(one.levels)} blocks"
+        return [[], [(f"{when}  {said}, {asked}  ", WARN), text(one.note)]]
+    tenth, *_, ninth = (quantity(level, rule.unit) for level in quantiles(one.levels, n=10))
+    said = f"{words.plural(len(one.levels), 'block')}, most from {tenth} to {ninth}"
+    return [[], [(fit(when, COLUMN), DIM), (f" {said}", PLAIN)], [(f"{' ' * COLUMN} {asked}", DIM)]]
 
 
 def _course(scene: Scene, name: str) -> list[Line]:
