@@ -19,6 +19,7 @@ from tests.proof.worlds import World, counts
 EVERY: Final = 5.0
 WINDOW: Final = 30.0
 T0: Final = 1_700_000_000.0
+COHORTS: Final[tuple[Cohort, Cohort]] = ("treatment", "control")
 _TIMEOUT: Final = 2.0
 
 
@@ -73,8 +74,10 @@ def _falls(at: float, every: float, offset: float) -> bool:
     return every > 0.0 and (at - offset * every) // every != (at - EVERY - offset * every) // every and at > EVERY
 
 
-def readings(found: Sequence[Sample], polls: int, cohort: Cohort | None = None) -> list[Reading]:
-    """The rates over a window at each poll. Where no answer came for two polls the reading is an error."""
+def readings(
+    found: Sequence[Sample], polls: int, cohort: Cohort | None = None, *, window: float = WINDOW, each: int = 1
+) -> list[Reading]:
+    """The rates over a *window* at *each* poll. Where no answer came for two polls the reading is an error."""
     good, bad = [0.0], [0.0]  # what the counters grew by since the first sample
     for before, after in pairwise(found):
         is_new = before.started != after.started
@@ -82,13 +85,13 @@ def readings(found: Sequence[Sample], polls: int, cohort: Cohort | None = None) 
         bad.append(bad[-1] + _grown(before.bad, after.bad, is_new=is_new))
     made: list[Reading] = []
     first, last = 0, 0
-    for i in range(1, polls + 1):
+    for i in range(each, polls + 1, each):
         at = i * EVERY
         while last + 1 < len(found) and found[last + 1].at <= at:
             last += 1
-        while found[first].at < at - WINDOW - EVERY / 2.0 and first < last:
+        while found[first].at < at - window - EVERY / 2.0 and first < last:
             first += 1
-        made.append(_reading(found, good, bad, first, last, at, cohort))
+        made.append(_reading(found, good, bad, first, last, at, cohort, window))
     return made
 
 
@@ -104,12 +107,13 @@ def _reading(
     last: int,
     at: float,
     cohort: Cohort | None,
+    window: float,
 ) -> Reading:
     begin, end = found[first].at, found[last].at
     if end < at - 1.5 * EVERY - _TIMEOUT or end <= begin:
         return Reading(
             signal="errors", source="prom", status="error", cohort=cohort, data_at=T0 + at, received_at=T0 + at,
-            window_from=T0 + at - WINDOW, window_to=T0 + at, note="no scrape in time",
+            window_from=T0 + at - window, window_to=T0 + at, note="no scrape in time",
         )  # fmt: skip
     broken = bad[last] - bad[first]
     total = good[last] - good[first] + broken
@@ -132,14 +136,21 @@ def _reading(
 
 def both(seed: int, world: World, seconds: float, trouble: Trouble = NONE) -> list[Reading]:
     """The readings of treatment and control, in the order of their arrival; each cohort has its own trouble."""
-    pairs = zip(of(seed, world, seconds, trouble), of(seed, world, seconds, trouble, cohort="control"), strict=True)
-    return [one for pair in pairs for one in pair]
+    mine, other = (of(seed, world, seconds, trouble, cohort=cohort) for cohort in COHORTS)
+    return [one for pair in zip(mine, other, strict=True) for one in pair]
 
 
 def of(
     seed: int, world: World, seconds: float, trouble: Trouble = NONE, *, cohort: Cohort = "treatment"
 ) -> list[Reading]:
     """The readings of one cohort."""
-    n = 0 if cohort == "treatment" else 1
+    return readings(answered(seed, world, seconds, trouble, cohort=cohort), round(seconds / EVERY), cohort)
+
+
+def answered(
+    seed: int, world: World, seconds: float, trouble: Trouble = NONE, *, cohort: Cohort = "treatment"
+) -> list[Sample]:
+    """The polls of one cohort that got an answer."""
+    n = COHORTS.index(cohort)
     totals, bads = counts(Random(4 * seed + n), world, seconds, EVERY, treated=n == 0)
-    return readings(samples(Random(4 * seed + 2 + n), totals, bads, trouble), len(totals), cohort)
+    return samples(Random(4 * seed + 2 + n), totals, bads, trouble)
