@@ -42,6 +42,12 @@ def log_sum(logs: Iterable[float]) -> float:
     return most + math.log(sum(math.exp(one - most) for one in found))
 
 
+def _log_add(one: float, other: float) -> float:
+    """`log_sum` of two, at a third of its cost: it is asked for each stake at each block."""
+    high, low = (one, other) if one > other else (other, one)
+    return high + math.log1p(math.exp(low - high))
+
+
 class Vif(Struct, frozen=True, kw_only=True):
     """How much more blocks vary together than independent ones would, learnt from their residuals. Never below 1.
 
@@ -127,7 +133,7 @@ class Bet(Struct, frozen=True, kw_only=True):
         held = self.wealth
         if self.late:
             fresh = math.log(0.5 / (block * (block + 1.0)) / len(held))
-            held = tuple(log_sum((one, fresh)) for one in held)
+            held = tuple(_log_add(one, fresh) for one in held)
         wealth = tuple(one + gain for one, gain in zip(held, gains, strict=True))
         return Bet(wealth=wealth, blocks=block, late=self.late)
 
