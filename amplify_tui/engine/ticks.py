@@ -6,8 +6,6 @@ clock and journals it. A new conductor starts from what was journaled: the time 
 
 from __future__ import annotations
 
-import msgspec
-
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.scribe import Scribe, new_id
 from amplify_tui.run import commands as c
@@ -55,8 +53,7 @@ class Ticks:
         verdict = current.verdict
         if now >= current.settle_until:
             verdict = judge_step(self._scribe.state, current, evidence, now)
-            said = GateNow(verdict=verdict, accrued=accrued, at=now)
-            self._board.post(f"gate:{current.ref}", msgspec.to_builtins(said))
+            self._board.gate(current.ref, GateNow(verdict=verdict, accrued=accrued, at=now))
         self._scribe.submit(
             c.Observe(
                 id=new_id(),
