@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from amplify_tui.run.select.signals import KEPT, key_of, point_of
+from amplify_tui.run.shapes import GateNow, StepRef
 from amplify_tui.verdict.flags import FlagStory
 from amplify_tui.verdict.model import (
     BudgetReading,
@@ -55,8 +56,7 @@ class Board:
         self._exposures: dict[str, deque[ExposureReading]] = {}
         self._budgets: dict[str, deque[BudgetReading]] = {}
         self._pasts: dict[str, deque[PastReading]] = {}
-        self._well: dict[str, bool] = {}
-        self._back: dict[str, float] = {}
+        self._returns = _Returns()
         self._listeners: list[Callable[[InstanceReading], None]] = []
 
     def connect(self, post: Post) -> None:
@@ -81,7 +81,7 @@ class Board:
         """What an instance last answered; earlier answers stay as long as they tell a change."""
         for listener in self._listeners:
             listener(reading)
-        self._answers(f"{reading.service}/{reading.instance}", reading.status == "ok", reading.received_at)
+        self._returns.heard(f"{reading.service}/{reading.instance}", reading.status == "ok", reading.received_at)
         history = self._fleet.setdefault((reading.service, reading.instance), [])
         history.append(reading)
         if len(history) > PRUNE_AT:
@@ -104,7 +104,7 @@ class Board:
 
     def flag(self, reading: FlagReading) -> None:
         key = f"{reading.source}/{reading.flag}"
-        self._answers(key, reading.status == "ok", reading.received_at)
+        self._returns.heard(key, reading.status == "ok", reading.received_at)
         _keep(self._flags.setdefault(key, deque()), reading, FLAGS_S)
         self.post(f"flag:{key}", msgspec.to_builtins(reading))
 
@@ -133,21 +133,20 @@ class Board:
             del self._exposures[key]
             self.post(f"seen:{key}", None)
 
+    def gate(self, ref: StepRef, gate: GateNow) -> None:
+        """What the gate of a step says now."""
+        self.post(f"gate:{ref}", msgspec.to_builtins(gate))
+
     def story(self, story: FlagStory) -> None:
         """What is known of a flag besides its reading; nobody judges by it."""
         self.post(f"story:{story.source}/{story.flag}", msgspec.to_builtins(story))
-
-    def _answers(self, target: str, well: bool, at: float) -> None:
-        if well and self._well.get(target) is False:
-            self._back[target] = at
-        self._well[target] = well
 
     def back_since(self, target: str) -> float:
         """When an instance or a flag answered again after a silence (Unix seconds); 0.0 where it never fell silent.
 
         *target* is the id that effects on it have: `service/instance`, or `source/flag`.
         """
-        return self._back.get(target, 0.0)
+        return self._returns.at.get(target, 0.0)
 
     def signal_reading(self, signal: str, cohort: str | None = None) -> Reading | None:
         """The latest reading of a signal, of one cohort where it has them."""
@@ -186,6 +185,19 @@ class Board:
             budgets=tuple(h[-1] for h in self._budgets.values()),
             pasts=tuple(r for h in self._pasts.values() for r in h),
         )
+
+
+class _Returns:
+    """When each target answered again after a silence (`at`, Unix seconds)."""
+
+    def __init__(self) -> None:
+        self._well: dict[str, bool] = {}
+        self.at: dict[str, float] = {}
+
+    def heard(self, target: str, well: bool, at: float) -> None:
+        if well and self._well.get(target) is False:
+            self.at[target] = at
+        self._well[target] = well
 
 
 def _keep(history: deque[Any], reading: Any, seconds: float) -> None:

@@ -6,7 +6,6 @@ clock and journals it. A new conductor starts from what was journaled: the time 
 
 from __future__ import annotations
 
-import msgspec
 from msgspec.structs import replace
 
 from amplify_tui.engine.board import Board
@@ -59,8 +58,7 @@ class Ticks:
         if now >= current.settle_until:
             verdict = judge_step(self._scribe.state, current, evidence, now)
             seen = self._looked(current, verdict, now)
-            said = GateNow(verdict=verdict, accrued=accrued, at=now, seen=seen)
-            self._board.post(f"gate:{current.ref}", msgspec.to_builtins(said))
+            self._board.gate(current.ref, GateNow(verdict=verdict, accrued=accrued, at=now, seen=seen))
         self._scribe.submit(
             c.Observe(
                 id=new_id(),
