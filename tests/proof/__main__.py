@@ -24,7 +24,7 @@ TABLES: Final[dict[str, tuple[Callable[[int, int], Table], int]]] = {
     "fresh": (sure.fresh_table, 1),
     "false-fails": (false_fails.table, 200),
     "limits": (limits.table, 126),
-    "power": (power.table, 80),
+    "power": (power.table, 240),
     "days": (days.table, 30),
     "detection": (detection.table, 20),
 }

@@ -12,7 +12,7 @@ from tests.proof import cells, peers
 from tests.proof.chance import interval
 from tests.proof.polls import EVERY, T0, answered, readings
 from tests.proof.tables import Table, met, percent, shown
-from tests.proof.through import fails_at, limited, span_fails
+from tests.proof.through import fails_by_readings, limited, span_fails
 from tests.proof.worlds import Sessions, World
 
 DAY: Final = 86_400.0
@@ -44,8 +44,8 @@ def _of(rate: float, users: str) -> str:
 def _run(rate: float, users: str, seed: int) -> tuple[int, bool, int, int]:
     """Of one day: fails of the span rule, whether `alpha` failed, aborts of either peer."""
     found, polls = answered(seed, held(rate, users), DAY), round(DAY / EVERY)
-    spans = span_fails(_SPAN, readings(found, polls, "treatment"))
-    bet = fails_at(seed, held(rate, users), DAY, _BET)
+    heard = readings(found, polls, "treatment")
+    spans, bet = span_fails(_SPAN, heard), fails_by_readings(heard, _BET)
     answers, begin = peers.asked(found, polls), T0 + 60.0 + peers.phase(seed)
     aborts = [len(peer(answers, LIMIT, begin, T0 + DAY)) for peer in (peers.argo, peers.flagger)]
     return len(spans), bet is not None, aborts[0], aborts[1]

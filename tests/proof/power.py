@@ -57,7 +57,7 @@ def reference(worse: float, exposure: float, rate: float) -> tuple[float | None,
 
 def table(runs: int, jobs: int) -> Table:
     """One row for each size of fault and exposure, and how many cells keep what is wanted."""
-    asked = {_of(*key): runs if (reference(*key)[0] or 1e9) < _SLOW else max(2, runs // 4) for key in KEYS}
+    asked = {_of(*key): runs if (reference(*key)[0] or 1e9) < _SLOW else max(2, runs // 8) for key in KEYS}
     found = cells.results(asked, jobs)
     rows, slow, few = [], [], []
     for worse in WORSE:

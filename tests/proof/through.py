@@ -53,15 +53,18 @@ def promised(term: Term) -> Promise:
     return promise
 
 
-def blocks(seed: int, world: World, seconds: float, length: float) -> Iterator[Block]:
-    """The closed blocks of a release, each *length* seconds long; those in which a cohort had no request stay open."""
+def blocks(seed: int, world: World, seconds: float, length: float, *, alone: bool = False) -> Iterator[Block]:
+    """The closed blocks of a release, each *length* seconds long; those in which a cohort had no request stay open.
+
+    alone: there is no control that has to have one.
+    """
     treated, control = (counts(Random(4 * seed + n), world, seconds, length, treated=n == 0) for n in (0, 1))
     held = [0, 0, 0, 0]
     since = 0.0
     for i, found in enumerate(zip(*treated, *control, strict=True)):
         held = [one + other for one, other in zip(held, found, strict=True)]
         end = (i + 1) * length
-        if not held[0] or not held[2]:
+        if not held[0] or not (held[2] or alone):
             continue
         yield Block(
             since=since, until=(end, end), total=held[0], bad=held[1], control_total=held[2], control_bad=held[3]
@@ -72,7 +75,7 @@ def blocks(seed: int, world: World, seconds: float, length: float) -> Iterator[B
 def fails_at(seed: int, world: World, seconds: float, term: Term = COMPARED) -> float | None:
     """When a release fails (seconds since the begin), None where it does not within *seconds*."""
     promise, trial = promised(term), Trial()
-    for block in blocks(seed, world, seconds, promise.block):
+    for block in blocks(seed, world, seconds, promise.block, alone=promise.control is None):
         trial = added(trial, promise, block, ())
         if trial.fired_at is not None:
             return trial.fired_at

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from tests.proof.chance import some
 
+FEW: Final = 2.0  # requests a second of a cohort up to which every user is simulated
 LONGEST: Final = 10_000 * 5.0  # 10,000 looks, one each 5 s: 13.9 h
 HOUR: Final = 3600.0
 MEAN: Final = 49.0 / math.log(50.0)  # requests of a user
@@ -91,24 +92,32 @@ def counts(chance: Random, world: World, seconds: float, step: float, *, treated
 def _clustered(
     chance: Random, world: World, sessions: Sessions, steps: int, step: float, *, treated: bool
 ) -> tuple[list[int], list[int]]:
-    """Broken users one by one; of the others only how many requests they make, spread over their sessions."""
+    """Users one by one. Where there are many, only the broken ones, and the others' requests spread over their sessions.
+
+    A broken user's good requests count too: a total that knows nothing of its bad ones would make a share of them that
+    is too large whenever few others came.
+    """
     spread = _spread(sessions.most, step)
     totals, bads = [0.0] * (steps + len(spread)), [0] * (steps + len(spread))
     for i in range(-len(spread), steps):  # those who came before the begin are there too
         at = max(0.0, i * step)
         exposure = world.exposure(at)
-        users = step * world.rate(at) * (exposure if treated else 1.0 - exposure) / MEAN
-        came = some(chance, users)
-        made = max(0.0, came * MEAN + chance.gauss(0.0, 1.0) * math.sqrt(came * (SQUARE - MEAN**2)))
-        for j, part in enumerate(spread):
-            if i + j >= 0:
-                totals[i + j] += made * part
-        for _ in range(some(chance, users * world.bad_share(at, treated=treated) / sessions.broken)):
+        rate = world.rate(at) * (exposure if treated else 1.0 - exposure)
+        users, sick = step * rate / MEAN, world.bad_share(at, treated=treated) / sessions.broken
+        broken, well = some(chance, users * sick), some(chance, users * (1.0 - sick))
+        if rate > FEW:
+            made = max(0.0, well * MEAN + chance.gauss(0.0, 1.0) * math.sqrt(well * (SQUARE - MEAN**2)))
+            for j, part in enumerate(spread):
+                if i + j >= 0:
+                    totals[i + j] += made * part
+            well = 0
+        for user in range(broken + well):
             begun, lasts = i * step + step * chance.random(), sessions.most * chance.random()
             for _ in range(round(50.0 ** chance.random())):
                 when = int((begun + lasts * chance.random()) // step)
-                if chance.random() < sessions.broken and 0 <= when < len(bads):
-                    bads[when] += 1
+                if 0 <= when < len(bads):
+                    totals[when] += 1.0
+                    bads[when] += user < broken and chance.random() < sessions.broken
     whole = [max(round(total), bad) for total, bad in zip(totals, bads, strict=True)]
     return whole[:steps], bads[:steps]
 
