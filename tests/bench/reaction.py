@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
+from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.select.signals import points
 from tests.bench.measure import Table, percentile
 from tests.engine.crash_world import Runs, Watched, checked, flag_events, flag_now, flag_steps, playbook, small_world
@@ -95,9 +96,12 @@ async def reaction(scratch: Path) -> dict[str, float]:
                 fired = await watched.seen("TriggerFired")
                 await watched.until(lambda _: not flag_now(world)[0], "the flag is off")
                 known = await watched.seen("MitigationStarted")
-                done = await watched.seen(
-                    "EffectDone", effect=next(e.data.effect for e in watched.of("EffectIntended") if e.seq > known.seq)
-                )
+
+                def undone() -> list[Envelope]:
+                    return [event for event in watched.of("EffectDone") if event.seq > known.seq]
+
+                await watched.until(lambda _: undone(), "read back")
+                done = undone()[0]
                 bad = next(one for one in points(watched.board, "errors", None) if one.value)
         finally:
             runs.sweep()
