@@ -49,12 +49,16 @@ class Dispersion:
         self._residuals = [0.0] * (_LAGS + 1)
         self._products = [0.0] * (_LAGS + 1)
 
-    def add(self, bad: float, total: float) -> None:
-        """Learn one closed block; a block without requests says nothing."""
+    def add(self, bad: float, total: float, sigmas: float = math.inf) -> None:
+        """Learn one closed block; a block without requests says nothing.
+
+        sigmas: so many standard deviations of independent requests above the mean is all that it may tell.
+        """
         mean = total * (self._bad + 1.0) / (self._total + self._start)
         if mean <= 0.0:
             # No request, or so few that the product is rounded to none.
             return
+        bad = min(bad, mean + sigmas * math.sqrt(mean))
         self._residuals = [(bad - mean) / math.sqrt(mean), *self._residuals[:-1]]
         newest = self._residuals[0]
         self._products = [

@@ -12,6 +12,7 @@ What is made of a span (pass, fail, undecided, blind, error) is decided in terms
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,12 +21,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from amplify_tui.verdict.conditions import Rule, grade
-from amplify_tui.verdict.evidence import BLOCK_SECONDS, Dispersion
+from amplify_tui.verdict.evidence import BLOCK_SECONDS, Dispersion, span_evidence
 from amplify_tui.verdict.memo import Running
 from amplify_tui.verdict.model import Reading
 
 GOOD_IN_A_ROW: Final = 3
 ENOUGH: Final = 0.8  # of the expected readings fresh, and of the fresh ones bad
+ONCE: Final = 7.0
 _EPSILON: Final = 1e-6
 
 
@@ -73,6 +75,26 @@ class History:
         return sum(mark.gain for mark in self.marks[start + 1 :])
 
 
+@dataclass(slots=True)
+class _Spent:
+    """What the open bad span and the window before it held; failed: it was more than the limit explains."""
+
+    bad: float = 0.0
+    total: float = 0.0
+    failed: bool = False
+
+    def add(self, mark: Mark, *, is_first: bool) -> None:
+        if is_first:
+            self.bad = self.total = 0.0
+            self.failed = False
+        seconds = mark.width if is_first else mark.gain
+        self.bad += mark.bad_rate * seconds
+        self.total += mark.total_rate * seconds
+
+    def is_evidence(self, rule: Rule, dispersion: float) -> bool:
+        return span_evidence(self.bad, self.total, 1.0 - rule.limit if rule.below else rule.limit, dispersion)
+
+
 class _Folding:
     """A fold under way: marks go in by the order of their data, and a mark that belongs before another does not."""
 
@@ -83,6 +105,7 @@ class _Folding:
         self._block = _Block(max(BLOCK_SECONDS, rule.window), self._dispersion)
         self._watched = 0.0
         self._goods = 0
+        self._spent = _Spent()
         self._last: Mark | None = None
         self._before = History(marks=[])
         self.history = History(marks=[], dispersion=self._dispersion.value())
@@ -110,6 +133,8 @@ class _Folding:
         placed = self._placed(mark)
         if placed.counted and (self._last is None or not self._last.counted):
             self._goods = 0  # the phase begins: what was before it only taught the dispersion
+            self._block.drop()
+            self._spent = _Spent()
         self._last = placed
         self._walk(self.history if placed.counted else self._before, placed)
 
@@ -148,6 +173,15 @@ class _Folding:
             if self._goods >= GOOD_IN_A_ROW:
                 history.span, history.bad_for = None, 0.0
             history.good = index if history.good is None else history.good
+        if history.span is not None:
+            self._spent.add(mark, is_first=history.span == index)
+            if reached(history.bad_for, self._rule.for_) and self._spent.is_evidence(
+                self._rule, self.history.dispersion
+            ):
+                self._spent.failed = True
+        elif self._spent.failed:
+            self._block.drop()
+            self._spent = _Spent()
         if self._block.add(mark, is_open=history.span is not None):
             self.history.dispersion = self._dispersion.value()
 
@@ -227,27 +261,42 @@ def is_flapping(history: History, rule: Rule, now: float) -> bool:
 
 
 class _Block:
-    """Collects 30 s of requests outside bad spans and hands them to the dispersion."""
+    """Hands 30 s of requests at a time to the dispersion; those of a bad span only once it has closed without a fail.
+
+    A cluster of errors opens a span itself: who never learnt of those would take errors for independent that are not.
+    But a fail must not teach the judge that its own effect is usual, nor one incident that clusters are: it takes
+    several to say so, for a block of a span tells no more than ONCE standard deviations.
+    """
 
     def __init__(self, seconds: float, dispersion: Dispersion) -> None:
         self._seconds = seconds
         self._dispersion = dispersion
+        self._held: list[tuple[float, float, float]] = []
+        self._was_open = False
         self._age = self._bad = self._total = 0.0
 
     def add(self, mark: Mark, *, is_open: bool) -> bool:
-        """Whether a block closed with it."""
-        if is_open:
-            # Frozen: an open span must not teach the judge that its own effect is usual.
-            self._age = self._bad = self._total = 0.0
-            return False
+        """Whether the dispersion learnt of something with it."""
+        self._was_open = self._was_open or is_open
         self._age += mark.gain
         self._bad += mark.bad_rate * mark.gain
         self._total += mark.total_rate * mark.gain
-        if not reached(self._age, self._seconds):
+        if reached(self._age, self._seconds):
+            self._held.append((self._bad, self._total, ONCE if self._was_open else math.inf))
+            self._age = self._bad = self._total = 0.0
+            self._was_open = is_open
+        if is_open or not self._held:
             return False
-        self._dispersion.add(self._bad, self._total)
-        self._age = self._bad = self._total = 0.0
+        for bad, total, sigmas in self._held:
+            self._dispersion.add(bad, total, sigmas)
+        self._held.clear()
         return True
+
+    def drop(self) -> None:
+        """Forget what is held: it was a fail, or nobody knows what becomes of it."""
+        self._held.clear()
+        self._was_open = False
+        self._age = self._bad = self._total = 0.0
 
 
 def _mark(reading: Reading, rule: Rule, since: float) -> Mark | None:

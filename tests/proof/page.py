@@ -32,6 +32,7 @@ def constants() -> Table:
         ("standard deviations beyond a limit that a span needs", f"{evidence.SIGMAS:g}"),
         ("bad requests that a span needs at least", f"{evidence.MIN_BAD}"),
         ("good readings in a row that close a bad span", f"{spans.GOOD_IN_A_ROW}"),
+        ("standard deviations that a block of a bad span may teach", f"{spans.ONCE:g}"),
         ("share of fresh, and of bad ones, that a span needs", f"{spans.ENOUGH:g}"),
         ("readings kept for a limit", f"{COUNTED_S:g} s"),
     )

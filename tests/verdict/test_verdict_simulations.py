@@ -71,7 +71,7 @@ def test_a_batch_of_readings_gives_the_fail_of_a_look_at_each_of_them(seed: int)
 @pytest.mark.parametrize("trouble", [polls.NONE, ALL, Trouble(lost=0.15)])
 def test_a_look_that_is_skipped_was_no_fail(trouble: Trouble) -> None:
     world = World(
-        name="", rate=lambda at: 4.0, share=lambda at: 0.015 if at % 900.0 < 240.0 else 0.004,
+        name="", rate=lambda at: 4.0, share=lambda at: 0.03 if at % 900.0 < 240.0 else 0.004,
         exposure=lambda at: 1.0, sessions=Sessions(30.0, 0.5),
     )  # fmt: skip
     told = 0
@@ -118,6 +118,39 @@ def test_a_fault_is_found_as_soon_as_the_method_allowed_when_it_was_chosen(key: 
 def test_a_limit_that_is_kept_at_four_fifths_of_itself_does_not_fail_within_a_day(rate: float) -> None:
     for seed in range(2):
         assert span_fails(limits.span_term(), polls.of(seed, limits.held(rate, "independent"), limits.DAY)) == []
+
+
+def test_errors_that_come_in_clusters_all_day_are_learnt_from_the_clusters() -> None:
+    world = limits.held(100.0, "hard, sessions of up to 30 s")
+    for seed in range(3):
+        readings = polls.readings(polls.answered(seed, world, limits.DAY), round(limits.DAY / EVERY), "treatment")
+        assert span_fails(limits.span_term(), readings) == []
+
+
+@pytest.mark.parametrize("rate", [10.0, 100.0])
+def test_one_short_incident_does_not_dull_the_judge_for_the_next(rate: float) -> None:
+    """15 s in which half of all fail is over before `for`; five minutes later it begins in earnest."""
+    world = replace(
+        limits.held(rate, "independent"),
+        share=lambda at: 0.5 if 1200.0 <= at < 1215.0 or at >= 1500.0 else 0.001,
+    )
+    for seed in range(3):
+        readings = polls.readings(polls.answered(seed, world, 2100.0), 420, "treatment")
+        (first, *_) = (at for at in span_fails(limits.span_term(), readings) if at > T0 + 1500.0)
+        assert first - T0 - 1500.0 <= 70.0
+
+
+@pytest.mark.parametrize("rate", [10.0, 100.0])
+def test_a_fail_does_not_teach_the_judge_that_its_own_effect_is_usual(rate: float) -> None:
+    """Five minutes of half of all failing, then good again; five minutes later a twentieth fails."""
+    world = replace(
+        limits.held(rate, "independent"),
+        share=lambda at: 0.5 if 1200.0 <= at < 1500.0 else 0.05 if at >= 1800.0 else 0.001,
+    )
+    for seed in range(3):
+        readings = polls.readings(polls.answered(seed, world, 2400.0), 480, "treatment")
+        (first, *_) = (at for at in span_fails(limits.span_term(), readings) if at > T0 + 1800.0)
+        assert first - T0 - 1800.0 <= 180.0
 
 
 @pytest.mark.parametrize("rate", [1.0, 10.0])
