@@ -87,7 +87,7 @@ class Ticks:
         return seen
 
     def _accrued(self, step: StepState, evidence: Evidence, now: float) -> tuple[float, str]:
-        """The bake of the open phase so far. A failing gate starts it over: good time has to be in one piece."""
+        """The bake of the open phase so far, and the condition that stops it: nothing is added while one fails."""
         assert step.watch is not None
         begun = step.phase_at or now
         phase_at, upto, seconds = self._bakes.get(step.ref, (-1.0, 0.0, 0.0))
