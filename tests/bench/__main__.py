@@ -23,6 +23,7 @@ from tests.bench import (
     key_to_paint,
     reaction,
     show,
+    signals,
 )
 from tests.bench.measure import Table
 from tests.real.install import Unavailable
@@ -35,6 +36,7 @@ BENCHES: Final[dict[str, Callable[[], list[Table]]]] = {
     "judge": judging.tables,
     "health": health.tables,
     "reaction": reaction.tables,
+    "signals": signals.tables,
     "keys": key_to_paint.tables,
     "kill": flag_kill.tables,
     "watch": flag_watch.tables,
