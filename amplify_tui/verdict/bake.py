@@ -5,14 +5,15 @@ Accrual looks at each moment only at what had arrived by then, so accruing twice
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from amplify_tui.verdict.budget import PATIENCE, pace_of
-from amplify_tui.verdict.conditions import Rule, grade, rule_of, select
+from amplify_tui.verdict.conditions import Rule, cached_rule, grade, select
 from amplify_tui.verdict.gate import judge_term
 from amplify_tui.verdict.model import Evidence, Expected, Reading, Term
 from amplify_tui.verdict.promises import Promise, is_sequential
@@ -47,12 +48,13 @@ def accrue(
     until = min(until, now)
     if not terms or until <= since:
         return Accrual(seconds=0.0)
+    stops = [(term.id, _stops(term, evidence, expected, since, until)) for term in terms]
     seconds = 0.0
     broken: str | None = None
-    moments = _moments(terms, evidence, expected, since, until)
+    moments = sorted({since, until}.union(*(own.ends for _, own in stops)))
     for start, end in pairwise(moments):
-        # Between two moments no answer changes; their middle is inside whatever ends exactly at one of them.
-        stopped = _stopped_by(terms, evidence, expected, (start + end) / 2.0)
+        said = [(name, own.at(end)) for name, own in stops]
+        stopped = next((name for why in ("fail", "uncovered") for name, one in said if one == why), None)
         if stopped is None:
             seconds += end - start
         else:
@@ -77,27 +79,42 @@ def settle_for(
     return max(*windows, *(polls or (DEFAULT_POLL,)), 0.0) + lag
 
 
-def _stopped_by(terms: Sequence[Term], evidence: Evidence, expected: Expected, at: float) -> str | None:
-    missing: str | None = None
-    for term in terms:
-        verdict = judge_term(term, evidence, expected, at)
-        if verdict.answer == "fail":
-            return term.id
-        if not verdict.applies:
-            continue
-        if term.signal is not None:
-            rules = _rules(term, expected)
-            covered = bool(rules) and all(_is_covered(rule, evidence, expected, at) for rule in rules)
-        else:
-            covered = verdict.answer == "pass"
-        missing = term.id if missing is None and not covered else missing
-    return missing
+class _Stops(Struct, frozen=True):
+    """Until each of `ends` (ascending), whether and why one term stops the bake; "" where it does not."""
+
+    ends: tuple[float, ...]
+    why: tuple[Literal["fail", "uncovered", ""], ...]
+
+    def at(self, end: float) -> str:
+        """Why it stops the stretch that ends at *end*, which lies within one of its own."""
+        return self.why[bisect_left(self.ends, end)]
+
+
+def _stops(term: Term, evidence: Evidence, expected: Expected, since: float, until: float) -> _Stops:
+    """The stretches of one term: it is judged once in each, for between its own moments its answer does not change."""
+    moments = _moments(term, evidence, expected, since, until)
+    # The middle is inside whatever ends exactly at a moment.
+    why = (_stopped_by(term, evidence, expected, (start + end) / 2.0) for start, end in pairwise(moments))
+    return _Stops(tuple(moments[1:]), tuple(why))
+
+
+def _stopped_by(term: Term, evidence: Evidence, expected: Expected, at: float) -> Literal["fail", "uncovered", ""]:
+    verdict = judge_term(term, evidence, expected, at)
+    if verdict.answer == "fail":
+        return "fail"
+    if not verdict.applies:
+        return ""
+    if term.signal is None:
+        return "" if verdict.answer == "pass" else "uncovered"
+    rules = _rules(term, expected)
+    covered = bool(rules) and all(_is_covered(rule, evidence, expected, at) for rule in rules)
+    return "" if covered else "uncovered"
 
 
 def _rules(term: Term, expected: Expected) -> tuple[Rule, ...]:
     """How the readings of a condition are graded: of both cohorts, where it compares them; none where it cannot be."""
     if not is_sequential(term):
-        rule = rule_of(term)
+        rule = cached_rule(term)
         return (rule,) if isinstance(rule, Rule) else ()
     promise = cached_promise(term)
     if not isinstance(promise, Promise):
@@ -118,15 +135,15 @@ def _covers_until(reading: Reading, rule: Rule) -> float:
     return min(reading.received_at + rule.tolerance, fresh_until)
 
 
-def _moments(terms: Sequence[Term], evidence: Evidence, expected: Expected, since: float, until: float) -> list[float]:
-    """Every time in the range at which an answer can change: arrivals, and the ends of what they cover."""
+def _moments(term: Term, evidence: Evidence, expected: Expected, since: float, until: float) -> list[float]:
+    """Every time in the range at which the term's answer can change: arrivals, and the ends of what they cover."""
     moments = {since, until}
-    for term in terms:
-        for rule in _rules(term, expected) if term.signal is not None else ():
+    if term.signal is not None:
+        for rule in _rules(term, expected):
             mine = select(evidence, rule, until)
             moments.update(reading.received_at for reading in mine)
             moments.update(_covers_until(reading, rule) for reading in mine)
-    if any(term.signal is None for term in terms):
+    else:
         looks = [(one.received_at, one.data_at, expected.max_age) for one in evidence.fleet]
         looks += [(one.received_at, one.data_at, expected.max_age) for one in evidence.flags]
         looks += [(one.received_at, one.data_at, one.max_age) for one in evidence.exposures]
