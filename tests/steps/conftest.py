@@ -18,7 +18,7 @@ SHAPES = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it has traffic: left to the end of the session it would slow what comes after
 def sandbox() -> Iterator[World]:
     with start_world(shapes=SHAPES) as running:
         yield running
