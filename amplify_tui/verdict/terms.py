@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
 
 from amplify_tui.verdict import alerts, words
 from amplify_tui.verdict.conditions import COUNTED_S, Rule, cached_rule, select
@@ -38,11 +41,52 @@ def judge_condition(term: Term, evidence: Evidence, expected: Expected, now: flo
     rule = cached_rule(term)
     if isinstance(rule, str):
         return TermVerdict(id=term.id, answer="error", reason=f"{_name(term)}: {rule}")
+    heard = evidence.series.get((rule.signal, rule.cohort), [])
+    said = _said.get((id(term), expected.since))
+    if said is not None and said.holds(term, heard, now):
+        return replace(said.verdict, age=max(0.0, now - said.data_at))
     readings = select(evidence, rule, now)
     if rule.alerts:
         readings = alerts.counted_since(readings, expected.since)
-    history = fold(readings, rule, expected.since)
-    return _Case(term.id, rule, history, readings, expected.since, now).answer()
+    case = _Case(term.id, rule, fold(readings, rule, expected.since), readings, expected.since, now)
+    verdict = case.answer()
+    _remember(term, heard, case, verdict)
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A verdict that stays true but for its age, from `since` until `until`, while the same readings are all."""
+
+    term: Term
+    heard: Sequence[Reading]
+    since: float
+    until: float
+    data_at: float
+    verdict: TermVerdict
+
+    def holds(self, term: Term, heard: Sequence[Reading], now: float) -> bool:
+        return self.term is term and self.since <= now <= self.until and self.heard == heard
+
+
+_MOST_SAID: Final = 4096
+_said: dict[tuple[int, float], _Said] = {}
+
+
+def _remember(term: Term, heard: Sequence[Reading], case: _Case, verdict: TermVerdict) -> None:
+    """Keep the verdict where nothing but an overdue reading can change it: not where it may flap, or has no evidence.
+
+    Nor where some readings arrive after `now`: the next moment may have more of them.
+    """
+    history, rule = case.history, case.rule
+    if rule.alerts or not history.marks or history.bads > 1 or len(case.readings) != len(heard):
+        return
+    fresh = heard_of(case.readings, rule).fresh
+    until = min(history.heard + rule.tolerance, (fresh or 0.0) + rule.max_age)
+    if len(_said) >= _MOST_SAID:
+        _said.clear()
+    data_at = history.marks[-1].data_at
+    _said[id(term), case.since] = _Said(term, list(heard), case.now, until, data_at, verdict)
 
 
 @dataclass(frozen=True, slots=True)

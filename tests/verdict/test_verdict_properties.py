@@ -152,6 +152,22 @@ def test_the_order_of_readings_changes_nothing(pattern: str, for_: float, seed: 
 
 
 @settings(max_examples=200, deadline=None)
+@given(pattern=RUNS, for_=FORS, since=st.integers(0, 10), steps=st.lists(st.floats(0.01, 12.0), max_size=40))
+def test_a_judge_that_remembers_says_what_one_says_that_has_never_been_asked(
+    pattern: str, for_: float, since: int, steps: list[float]
+) -> None:
+    readings, term, now = pairs(pattern), errors(for_=for_), at(0)
+    expected = replace(WORLD, since=at(since))
+    for step in steps:
+        now += step
+        # As a board gives them: what has arrived, a moment before it was asked for too.
+        known = evidence([one for one in readings if one.received_at <= now])
+        for moment in (now - step / 2.0, now):
+            fresh = replace(term, lag=term.lag)  # another object: nothing is remembered of it
+            assert judge([term], known, expected, moment) == judge([fresh], known, expected, moment)
+
+
+@settings(max_examples=200, deadline=None)
 @given(pattern=RUNS, since=st.integers(0, 40), seed=st.integers(0, 1000), losses=LOSSES)
 def test_a_fold_that_goes_on_with_new_readings_is_the_fold_of_all_of_them(
     pattern: str, since: int, seed: int, losses: dict[int, Harm]
