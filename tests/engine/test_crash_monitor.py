@@ -29,14 +29,6 @@ def world() -> Iterator[World]:
         yield running
 
 
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setenv("AMPLIFY_HOME", str(tmp_path / "home"))
-    made = Runs(tmp_path / "home")
-    yield made
-    made.sweep()
-
-
 def status(state: State, name: str) -> str:
     found = state.step(name)
     return found.status if found is not None else ""
