@@ -11,7 +11,7 @@ where they are gone (after a crash). Feeding the same readings twice, or more wi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -83,7 +83,15 @@ def _requests(reading: Reading, rule: Rule) -> float:
 
 def single(found: Sequence[Window], seconds: float) -> list[Block]:
     """The closed blocks of one cohort, each of at least *seconds*."""
-    blocks: list[Block] = []
+    return [
+        _closed(part, (), None) for part in stretches(found, seconds, lambda part: sum(one.total for one in part) > 0.0)
+    ]
+
+
+def stretches(
+    found: Sequence[Window], seconds: float, is_enough: Callable[[Sequence[Window]], bool] = bool
+) -> Iterator[list[Window]]:
+    """The windows of each block: disjoint ones that span *seconds* or more and are enough; the open end is left out."""
     opened: list[Window] = []
     edge = -math.inf
     for window in found:
@@ -91,10 +99,9 @@ def single(found: Sequence[Window], seconds: float) -> list[Block]:
             continue
         opened.append(window)
         edge = window.until
-        if edge - opened[0].since >= seconds - _EPSILON and sum(one.total for one in opened) > 0.0:
-            blocks.append(_closed(opened, (), None))
+        if edge - opened[0].since >= seconds - _EPSILON and is_enough(opened):
+            yield opened
             opened = []
-    return blocks
 
 
 def paired(

@@ -19,7 +19,6 @@ numbers is why two days differ: `by` is for that.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from amplify_tui.verdict import words
-from amplify_tui.verdict.blocks import Block, Window, windows
+from amplify_tui.verdict.blocks import Block, Window, stretches, windows
 from amplify_tui.verdict.conditions import select
 from amplify_tui.verdict.model import Evidence, Expected, Past, PastReading, Reading, Term, TermVerdict
 from amplify_tui.verdict.promises import PAST_WORDS, Promise
@@ -52,20 +51,11 @@ _EPSILON: Final = 1e-3
 def closed(found: Sequence[Window], seconds: float, *, is_share: bool) -> list[Block]:
     """The closed blocks of *found*, oldest first; `value` is the level of each. Windows with no request are no part."""
     blocks: list[Block] = []
-    opened: list[Window] = []
-    edge = -math.inf
-    for window in found:
-        if window.since < edge - _EPSILON:
-            continue
-        opened.append(window)
-        edge = window.until
-        if window.until - opened[0].since < seconds - _EPSILON:
-            continue
-        bad, total = sum(one.bad for one in opened), sum(one.total for one in opened)
-        level = bad / total if is_share and total > 0.0 else statistics.fmean(one.value for one in opened)
-        until = (window.until, window.until)
-        blocks.append(Block(since=opened[0].since, until=until, bad=bad, total=total, value=float(f"{level:.6g}")))
-        opened = []
+    for part in stretches(found, seconds):
+        bad, total = sum(one.bad for one in part), sum(one.total for one in part)
+        level = bad / total if is_share and total > 0.0 else statistics.fmean(one.value for one in part)
+        until = (part[-1].until, part[-1].until)
+        blocks.append(Block(since=part[0].since, until=until, bad=bad, total=total, value=float(f"{level:.6g}")))
     return blocks
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from amplify_tui.adapters.ports import MetricSource, NotFound
 from amplify_tui.engine.journal import Build, Lease
 
 ROOT = Path(__file__).parents[2]
@@ -78,3 +79,14 @@ def said(process: subprocess.Popen[str]) -> str:
     """The next line that the process prints; empty when it ended."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
+
+
+def only(source: MetricSource | None) -> Callable[[str], MetricSource]:
+    """The one source that a playbook names."""
+
+    def metrics(name: str) -> MetricSource:
+        if source is None:
+            raise NotFound(f"there is no source {name}")
+        return source
+
+    return metrics

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from amplify_tui.adapters.poll import Target
-from amplify_tui.adapters.ports import MetricSource, NotFound
+from amplify_tui.adapters.ports import MetricSource
 from amplify_tui.adapters.prometheus import Prometheus
 from amplify_tui.adapters.scrape import ScrapeSource
 from amplify_tui.engine.board import Board
@@ -21,6 +21,7 @@ from amplify_tui.run.state import State, TriggerState
 from amplify_tui.verdict.gate import judge_term
 from amplify_tui.verdict.model import BudgetReading, Expected, Term
 from tests.conftest import real_prometheus
+from tests.engine.engine_helpers import only
 from tests.real import services
 
 pytestmark = pytest.mark.real
@@ -58,17 +59,6 @@ def serving(past: str) -> Iterator[Prometheus]:
     """A source whose server knows *past*."""
     with real_prometheus(openmetrics=past) as running:
         yield Prometheus(running.url, source="prom")
-
-
-def only(source: MetricSource | None) -> Callable[[str], MetricSource]:
-    """The one source that a playbook names."""
-
-    def metrics(name: str) -> MetricSource:
-        if source is None:
-            raise NotFound(f"there is no source {name}")
-        return source
-
-    return metrics
 
 
 def asking(term: Term) -> State:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from amplify_tui.adapters.poll import Target
-from amplify_tui.adapters.ports import MetricSource, NotFound
+from amplify_tui.adapters.ports import MetricSource
 from amplify_tui.adapters.prometheus import Prometheus
 from amplify_tui.adapters.scrape import ScrapeSource
 from amplify_tui.engine.board import Board
@@ -21,6 +21,7 @@ from amplify_tui.verdict.gate import judge_term
 from amplify_tui.verdict.model import Evidence, Expected, PastReading, Term, TermVerdict
 from amplify_tui.verdict.trials import Asking, advance
 from tests.conftest import real_prometheus
+from tests.engine.engine_helpers import only
 from tests.real import services
 
 pytestmark = pytest.mark.real
@@ -100,17 +101,6 @@ async def source(server: services.Prometheus) -> AsyncIterator[Prometheus]:
     made = Prometheus(server.url, source="prom")
     yield made
     await made.aclose()
-
-
-def only(source: MetricSource | None) -> Callable[[str], MetricSource]:
-    """The one source that a playbook names."""
-
-    def metrics(name: str) -> MetricSource:
-        if source is None:
-            raise NotFound(f"there is no source {name}")
-        return source
-
-    return metrics
 
 
 def state(*terms: Term) -> State:

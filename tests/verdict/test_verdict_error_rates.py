@@ -17,6 +17,7 @@ from amplify_tui.verdict.model import Term
 from amplify_tui.verdict.promises import Promise, promise_of
 from amplify_tui.verdict.trial import Trial
 from amplify_tui.verdict.trials import added
+from tests.proof.chance import some
 from tests.verdict.test_verdict_blocks import TERM
 
 BLOCK = 30.0
@@ -44,17 +45,6 @@ def promised(term: Term) -> Promise:
     promise = promise_of(term)
     assert isinstance(promise, Promise)
     return promise
-
-
-def some(chance: random.Random, mean: float) -> int:
-    """How many events come where *mean* are expected (Poisson)."""
-    if mean > 50.0:
-        return max(0, round(chance.gauss(mean, math.sqrt(mean))))
-    edge, product, count = math.exp(-mean), chance.random(), 0
-    while product > edge:
-        product *= chance.random()
-        count += 1
-    return count
 
 
 def minutes_to_fail(
