@@ -6,6 +6,8 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Button
 
+from amplify_tui.tui.draw.gate import conditions
+from amplify_tui.tui.draw.scene import Scene
 from amplify_tui.tui.example import stories
 from amplify_tui.tui.example.board import board_of
 from tests.tui.cockpit_world import World, cockpit
@@ -84,6 +86,17 @@ async def test_the_evidence_of_a_built_in_is_what_it_looks_at() -> None:
     async with cockpit(story, board(known, story)) as world:
         await world.press("g", "down", "down", "e")
         assert "checkout-1  3.0.0" in world.text, world.text
+
+
+async def test_what_can_be_done_at_a_gate_is_never_out_of_sight() -> None:
+    known = STATES["held"]
+    story = known.story()
+    async with cockpit(story, board(known, story)) as world:
+        for height in range(2, 20):
+            scene = Scene(world.app.view, 80, height, "errors", "ramp")
+            lines = ["".join(part for part, _ in line) for line in conditions(scene)]
+            assert len(lines) <= height
+            assert any("You can:" in line for line in lines), lines
 
 
 async def test_no_color_leaves_every_word_and_sign(monkeypatch: pytest.MonkeyPatch, snapshot: Compare) -> None:

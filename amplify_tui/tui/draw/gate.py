@@ -74,8 +74,11 @@ def conditions(scene: Scene) -> list[Line]:
             lines.append([(f"   {' ' * name}", PLAIN), (f" who   {row.who}", PLAIN)])
     if not rows:
         lines.append([(" no conditions: only the bake counts", DIM)])
-    lines += _choices(scene, step)
-    return window(lines, at, scene.height)
+    choices_ = _choices(scene, step)
+    if len(lines) + len(choices_) <= scene.height:
+        return lines + choices_
+    # What can be done now is never out of sight, however many conditions are bad.
+    return [*window(lines, at, max(1, scene.height - 1)), choices_[1]]
 
 
 def _choices(scene: Scene, step: StepState) -> list[Line]:
