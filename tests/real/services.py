@@ -242,6 +242,8 @@ def running(
                 raise Unavailable(f"{name} did not start (exit {child.poll()}): {log.read_text()[-2000:]}")
             time.sleep(0.02)
         yield child
+        if child.poll() is not None:  # else its death shows only as refusals, in tests that are not at fault
+            raise RuntimeError(f"{name} ended by itself with {child.returncode}: {log.read_text()[-2000:]}")
     finally:
         _stop(child, end)
 
