@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
 import click
@@ -84,6 +85,7 @@ _simple("retry", "Retry", "Try a stuck step (or undo item) again.", step="!")
 _simple("skip", "Skip", "Skip a step that the playbook lets you skip.", step="!")
 _simple("hold", "Hold", "Hold the run: nothing goes forward.")
 _simple("advance", "Advance", "Go on to the next phase now, on a pass.", step="!")
+_simple("arm", "Arm", "Arm a disarmed TRIGGER again, or refuse that it be disarmed.", trigger="!")
 _simple("note", "Note", "Write a note into the journal.", text="!")
 _simple("take-role", "TakeRole", "Take a role that nobody was given.", role="!")
 
@@ -171,6 +173,15 @@ def decide_undo(ctx: click.Context, effect: str, choice: str, **options: Any) ->
 def answer_trigger(ctx: click.Context, trigger: str, answer_: str, **options: Any) -> None:
     """Answer a trigger that fired."""
     _send(ctx, "AnswerTrigger", options, trigger=trigger, answer=answer_)
+
+
+@command.command("disarm")
+@click.argument("trigger")
+@click.option("--minutes", type=click.IntRange(1, 60), default=15, show_default=True, help="For how long.")
+@_common
+def disarm(ctx: click.Context, trigger: str, minutes: int, **options: Any) -> None:
+    """Switch TRIGGER off for a while. Two people have to, within ten minutes, each with a reason."""
+    _send(ctx, "Disarm", options, trigger=trigger, until=time.time() + minutes * 60)
 
 
 @command.command("abort")

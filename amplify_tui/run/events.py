@@ -307,6 +307,8 @@ class TriggerAnswered(Data, frozen=True):
 class TriggerDisarmed(Data, frozen=True):
     trigger: str
     until: float
+    by: str = ""
+    reason: str = ""
 
 
 class TriggerArmed(Data, frozen=True):
@@ -370,6 +372,7 @@ class Requested(Data, frozen=True):
     command: str
     by: str
     until: float
+    reason: str = ""
 
 
 class RunClosed(Data, frozen=True):

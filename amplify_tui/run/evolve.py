@@ -17,8 +17,9 @@ from amplify_tui.run.background import is_behind
 from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.evolve_effects import EFFECT_FOLDS, drift_over, drift_seen
 from amplify_tui.run.evolve_steps import STEP_FOLDS, starts_over, watches_anew
+from amplify_tui.run.evolve_triggers import TRIGGER_FOLDS
 from amplify_tui.run.shapes import Hold, StepRef, ref_of
-from amplify_tui.run.state import RUN_SCOPE, ConductorState, Decision, Request, Reread, State, StepState, TriggerState
+from amplify_tui.run.state import RUN_SCOPE, ConductorState, Decision, Reread, State, StepState, TriggerState
 from amplify_tui.run.trials import anew, put
 
 Fold = Callable[[State, Any, Envelope], State]
@@ -170,23 +171,6 @@ def _hold_released(state: State, data: ev.HoldReleased, env: Envelope) -> State:
     return anew(replace(state, steps=steps), chain.from_iterable(freed))
 
 
-def _trigger_fired(state: State, data: ev.TriggerFired, env: Envelope) -> State:
-    trigger = replace(
-        state.triggers[data.trigger],
-        fired_at=env.at_s,
-        evidence=data.evidence,
-        answer_by=data.answer_by,
-        answer="auto" if data.mode == "auto" else "",
-        fired=state.triggers[data.trigger].fired + 1,
-    )
-    return replace(state, triggers=state.triggers | {data.trigger: trigger})
-
-
-def _trigger_answered(state: State, data: ev.TriggerAnswered, env: Envelope) -> State:
-    trigger = replace(state.triggers[data.trigger], answer=data.answer)
-    return replace(state, triggers=state.triggers | {data.trigger: trigger})
-
-
 def _rollback_started(state: State, data: ev.RollbackStarted, env: Envelope) -> State:
     lanes = {plan.id for plan in state.plan.steps.values() if plan.lane != "forward"}
     steps = {
@@ -320,16 +304,6 @@ def _undo_decided(state: State, data: ev.UndoDecided, env: Envelope) -> State:
     return replace(state, decisions=state.decisions | {data.effect: decision}, effects=effects)
 
 
-def _requested(state: State, data: ev.Requested, env: Envelope) -> State:
-    return replace(state, requests=state.requests | {data.command: Request(data.by, data.until)})
-
-
-def _trigger_armed(state: State, data: ev.TriggerArmed, env: Envelope) -> State:
-    trigger = replace(state.triggers[data.trigger], fired_at=None, answer_by=None, answer="")
-    state = anew(state, (trigger.spec.term,))
-    return replace(state, triggers=state.triggers | {data.trigger: trigger})
-
-
 def _trials_advanced(state: State, data: ev.TrialsAdvanced, env: Envelope) -> State:
     return put(state, data.trials)
 
@@ -352,10 +326,6 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.HoldPlaced: _hold_placed,
     ev.HoldReleased: _hold_released,
     ev.DriftAnswered: _drift_answered,
-    ev.TriggerFired: _trigger_fired,
-    ev.TriggerAnswered: _trigger_answered,
-    ev.TriggerDisarmed: _nothing,
-    ev.TriggerArmed: _trigger_armed,
     ev.TrialsAdvanced: _trials_advanced,
     ev.RollbackStarted: _rollback_started,
     ev.UndoDecided: _undo_decided,
@@ -366,8 +336,8 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.PlaybookMigrated: _nothing,
     ev.NoteAdded: _note_added,
     ev.RoleTaken: _role_taken,
-    ev.Requested: _requested,
     ev.RunClosed: _closed,
+    **TRIGGER_FOLDS,
     **STEP_FOLDS,
     **EFFECT_FOLDS,
 }

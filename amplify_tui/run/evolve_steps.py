@@ -137,7 +137,13 @@ def _attempt_started(state: State, data: ev.AttemptStarted, env: Envelope) -> St
 def _exposed_again(state: State) -> State:
     """A ramp starts over after a mitigation: nothing is mitigated any more, and every trigger is armed again."""
     triggers = {
-        name: replace(trigger, fired_at=None, answer_by=None, answer="") if trigger.answer else trigger
+        name: replace(
+            trigger,
+            fired_at=None if trigger.answer else trigger.fired_at,
+            answer_by=None if trigger.answer else trigger.answer_by,
+            answer="",
+            disarmed_until=0.0,
+        )
         for name, trigger in state.triggers.items()
     }
     return all_anew(replace(state, mitigation="", triggers=triggers))

@@ -171,6 +171,9 @@ class TriggerState(Struct, frozen=True, kw_only=True):
     answer_by: float | None = None
     answer: str = ""
     fired: int = 0
+    disarmed_until: float = 0.0
+    disarmed_by: str = ""
+    disarmed_because: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -219,6 +222,12 @@ class Request(Struct, frozen=True):
 
     by: str
     until: float
+    reason: str = ""
+
+
+def to_disarm(trigger: str) -> str:
+    """Under which name the first person's wish to disarm *trigger* waits for the second."""
+    return f"disarm {trigger}"
 
 
 class State(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ heard in which phase; then one function per command.
 | ------------ | -------------------------------------------------------------- |
 | people.py    | a person, on the run and its steps                             |
 | gates.py     | a person, on a phase: Advance, Override, Retreat               |
+| arming.py    | two people, on a trigger: Disarm; one: Arm                     |
 | takeback.py  | Mitigate, Rollback, DecideUndo and the triggers                |
 | work.py      | the conductor: beginning steps, effects and their outcomes     |
 | observe.py   | the conductor: ticks of gates and triggers                     |
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amplify_tui.run import commands as c
-from amplify_tui.run.decide import drift, gates, observe, people, takeback, work
+from amplify_tui.run.decide import arming, drift, gates, observe, people, takeback, work
 from amplify_tui.run.decide.guards import Result, refuse
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
@@ -97,8 +98,8 @@ HANDLERS: Final[dict[type, Handler]] = {
     c.Mitigated: takeback.mitigated,
     c.Reread: takeback.reread,
     c.Judged: takeback.judged,
-    c.Disarm: people.not_built,
-    c.Arm: people.not_built,
+    c.Disarm: arming.disarm,
+    c.Arm: arming.arm,
     c.Migrate: people.not_built,
     c.TakeLease: work.take_lease,
     c.LetGo: work.let_go,

@@ -12,7 +12,9 @@ from amplify_tui.run.decide.guards import (
     find_step,
     place,
     refuse,
+    request,
     role_refusal,
+    seconded,
     sha,
     unknown_in,
 )
@@ -24,7 +26,6 @@ from amplify_tui.run.watching import outputs_of
 from amplify_tui.verdict.gate import judge
 
 MIN_REASON = 10
-REQUEST_S = 600.0
 TWO_PEOPLE = frozenset({"fleet", "subject"})
 
 
@@ -77,9 +78,8 @@ def override(state: State, order: c.Override, now: float) -> Result:
         return refuse(f"{step.ref} is not overridden", "nobody has looked at the readings", "try again")
     if TWO_PEOPLE & set(order.conditions):
         asked = f"override {step.ref} {step.phase} {' '.join(sorted(order.conditions))}"
-        first = state.requests.get(asked)
-        if first is None or first.until < now or first.by == order.actor:
-            return (ev.Requested(command=asked, by=order.actor, until=now + REQUEST_S),)
+        if seconded(state, asked, order.actor, now) is None:
+            return (request(asked, order, now),)
     assert step.watch is not None
     shown, _ = advanced(state, order.evidence, now)
     verdict = judge(step.watch.gate, order.evidence, expected_world(shown, step, step.phase_at or 0.0), now)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import VERIFY_BAND, Refusal, ref_of
-from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState
+from amplify_tui.run.state import RUN_SCOPE, EffectState, Request, State, StepState
 from amplify_tui.run.trials import is_everybody_in
 from amplify_tui.verdict.model import Expected
 
 Result: TypeAlias = tuple[EventData, ...] | Refusal
+
+REQUEST_S: Final = 600.0  # how long the wish of the first of two people waits for the second
 
 
 def refuse(what: str, why: str, next_: str = "") -> Refusal:
@@ -41,6 +44,17 @@ def role_refusal(state: State, actor: str, role: str, what: str) -> Refusal | No
         return None
     holders = ", ".join(state.roles[role])
     return refuse(what, f"{actor} does not hold the role {role}", f"ask {holders}")
+
+
+def seconded(state: State, asked: str, actor: str, now: float) -> Request | None:
+    """The open request of somebody else than *actor* for what two people have to want; None where there is none."""
+    first = state.requests.get(asked)
+    return first if first is not None and now <= first.until and first.by != actor else None
+
+
+def request(asked: str, order: c.Order, now: float) -> ev.Requested:
+    """The wish of the first of two people, open for ten minutes."""
+    return ev.Requested(command=asked, by=order.actor, until=now + REQUEST_S, reason=order.reason)
 
 
 def unknown_in(state: State, step: StepState) -> list[str]:

@@ -211,6 +211,8 @@ def sense(state: State, order: c.Sense, now: float) -> Result:
     state, tested = advanced(state, order.evidence, now)
     events: list[EventData] = [*tested]
     for trigger in state.triggers.values():
+        if now < trigger.disarmed_until:
+            continue
         since = (state.fleet_since if trigger.spec.term.builtin else state.armed_since) or 0.0
         seen = fires(trigger.spec.term, order.evidence, expected_world(state, None, since), now)
         caused = _sensed(state, trigger, seen, now)

@@ -16,7 +16,7 @@ from amplify_tui.run.select.stages import current, in_order, outlived_by, step_t
 from amplify_tui.run.select.undo_lines import asked, begins, tally
 from amplify_tui.run.select.words import Sign, percent, safe, since
 from amplify_tui.run.shapes import Hold
-from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState
+from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, to_disarm
 from amplify_tui.run.undo import (
     BAND_NAMES,
     ItemState,
@@ -100,7 +100,7 @@ def _forward(state: State, now: float) -> Headline:
     for find in (_trigger, _mitigating, _hold, _stuck, _awaiting, _observing, _running):
         said = find(state, now)
         if said is not None:
-            return replace(said, because=said.because + _unseen(state, said))
+            return replace(said, because=said.because + _unseen(state, said) + _unarmed(state, now))
     return Headline("going", "active", "all steps are over", "the run closes")
 
 
@@ -109,6 +109,21 @@ def _unseen(state: State, said: Headline) -> str:
     blind = [s for s in in_order(state) if watches_behind(s) and s.verdict and s.verdict.answer in ("blind", "error")]
     told = "".join(f"; {step.ref} is {step.verdict.answer}" for step in blind if step.verdict is not None)
     return "" if said.sign == "unknown" else told
+
+
+def _unarmed(state: State, now: float) -> str:
+    """`; trigger errors is DISARMED for 12m`: what does not protect anybody now, and who wants that of the next."""
+    words = [
+        f"; trigger {name} is DISARMED for {duration(trigger.disarmed_until - now)}"
+        for name, trigger in state.triggers.items()
+        if now < trigger.disarmed_until
+    ]
+    words += [
+        f"; {safe(first.by, 30)} wants to {safe(asked, 40)}, a second person has to"
+        for name in state.triggers
+        if (first := state.requests.get(asked := to_disarm(name))) and now <= first.until
+    ]
+    return "".join(words)
 
 
 def _trigger(state: State, now: float) -> Headline | None:

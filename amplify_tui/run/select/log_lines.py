@@ -167,6 +167,11 @@ def _hold(state: State, data: ev.HoldPlaced, env: Envelope) -> Said:
     return "held", f"hold {data.hold} ({data.kind}) on {data.scope}{_by(env)}: {collapsed(data.reason)}{itself}"
 
 
+def _disarmed(state: State, data: ev.TriggerDisarmed, env: Envelope) -> Said:
+    lasting = duration(data.until - env.at_s)
+    return "held", f"trigger {data.trigger} DISARMED for {lasting} by {data.by}{_because(data.reason)}"
+
+
 def _fired(state: State, data: ev.TriggerFired, env: Envelope) -> Said:
     within = f", answer within {duration(data.answer_by - env.at_s)}" if data.answer_by else ""
     return "failed", f"trigger {data.trigger} fired ({data.mode}){within}: {data.evidence}"
@@ -260,7 +265,7 @@ SAYERS: Final[dict[type, Sayer]] = {
     ev.Overridden: _overridden,
     ev.TriggerFired: _fired,
     ev.TriggerAnswered: _says("note", lambda _s, d, e: f"trigger {d.trigger} answered: {d.answer}{_by(e)}"),
-    ev.TriggerDisarmed: _says("note", lambda _s, d, e: f"trigger {d.trigger} DISARMED{_by(e)}"),
+    ev.TriggerDisarmed: _disarmed,
     ev.TriggerArmed: _says("note", lambda _s, d, e: f"trigger {d.trigger} armed again{_by(e)}"),
     ev.RollbackStarted: _says(
         "undone", lambda _s, d, e: f"ROLLBACK by {e.actor} via {e.via}, {_items(d)}{_because(d.reason)}"
@@ -275,6 +280,8 @@ SAYERS: Final[dict[type, Sayer]] = {
     ev.PlaybookMigrated: _says("note", lambda _s, d, e: f"playbook migrated {d.from_[:4]} → {d.to[:4]}{_by(e)}"),
     ev.NoteAdded: _says("note", lambda _s, d, e: f"note{_by(e)}: {d.text}"),
     ev.RoleTaken: _says("note", lambda _s, d, e: f"{e.actor} takes the role {d.role}"),
-    ev.Requested: _says("note", lambda _s, d, _e: f"{d.by} asks for {d.command}: a second person does it"),
+    ev.Requested: _says(
+        "note", lambda _s, d, _e: f"{d.by} asks: {d.command}{_because(d.reason)}; a second person has to want it, too"
+    ),
     ev.RunClosed: _closed,
 }

@@ -9,8 +9,8 @@ from amplify_tui.run.inputs import missing
 from amplify_tui.run.select.undo_lines import mitigation_preview, touches
 from amplify_tui.run.select.words import percent
 from amplify_tui.run.shapes import Hold
-from amplify_tui.run.state import RUN_SCOPE, TriggerState
-from amplify_tui.tui.acts.forms import of_input, reason, refused, type_to_confirm, typed_values
+from amplify_tui.run.state import RUN_SCOPE, State, TriggerState, to_disarm
+from amplify_tui.tui.acts.forms import OVERRIDE_REASON, of_input, reason, refused, type_to_confirm, typed_values
 from amplify_tui.tui.modals.arm import ArmMitigate
 from amplify_tui.tui.modals.form import Choice, Field, Filled, Form
 from amplify_tui.tui.orders import no
@@ -197,11 +197,15 @@ def abort(app: Cockpit) -> None:
 
 
 def disarm(app: Cockpit) -> None:
-    """Switch a trigger off for a while; `decide` asks for two people."""
-    some = next(iter(app.state.triggers), "")
-    if refused(app, app.order(c.Disarm, trigger=some, until=app.now())):
+    """Switch a trigger off for a while; `decide` asks for two people. What somebody asked for is filled in already."""
+    asked = open_request(app.state, app.now())
+    armed = [name for name, one in app.state.triggers.items() if app.now() >= one.disarmed_until]
+    some = asked or next(iter(armed), next(iter(app.state.triggers), ""))
+    if refused(app, app.order(c.Disarm, trigger=some, until=app.now() + 60)):
         return
-    names = ", ".join(app.state.triggers) or "none"
+    names = ", ".join(armed)
+    first = app.state.requests.get(to_disarm(asked))
+    lines = (f"{first.by} asks for it: {first.reason}",) if first is not None else ()
 
     def done(filled: Filled) -> None:
         until = app.now() + float(filled.values["minutes"]) * 60
@@ -212,10 +216,33 @@ def disarm(app: Cockpit) -> None:
         Field(
             "trigger",
             "trigger",
+            some,
             help=f"({names})",
             check=lambda t: "" if t in app.state.triggers else "no such trigger",
         ),
         Field("minutes", "minutes", "15", check=lambda t: "" if t.isdigit() and 0 < int(t) <= 60 else "1 to 60"),
-        reason(),
+        reason(least=OVERRIDE_REASON),
     )
-    app.ask(Form("Disarm a trigger", (), fields, (Choice("ok", "Disarm", "error"),), danger=True), done)
+    app.ask(
+        Form(
+            "Disarm a trigger",
+            (*lines, "It takes two people; the run says so as long as it lasts."),
+            fields,
+            (Choice("ok", "Disarm", "error"),),
+            danger=True,
+        ),
+        done,
+    )
+
+
+def open_request(state: State, now: float) -> str:
+    """The trigger that a first person wants disarmed; "" where nobody does."""
+    return next((n for n in state.triggers if (r := state.requests.get(to_disarm(n))) and now <= r.until), "")
+
+
+def arm(app: Cockpit) -> None:
+    """Arm a disarmed trigger again: at once, by one person."""
+    now = app.now()
+    resting = [name for name, one in app.state.triggers.items() if now < one.disarmed_until]
+    some = next(iter(resting), open_request(app.state, now)) or next(iter(app.state.triggers), "")
+    app.send(app.order(c.Arm, trigger=some))

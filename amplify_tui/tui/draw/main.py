@@ -261,6 +261,10 @@ def _armed(scene: Scene) -> list[Line]:
     for name, trigger in triggers.items():
         style = BAD if trigger.is_open else PLAIN
         words = f"{safe(name, 30)}{limit_of(trigger.spec.term, name)} "
+        if scene.view.at < trigger.disarmed_until:
+            left = duration(trigger.disarmed_until - scene.view.at)
+            line.append((f"{words}DISARMED {left} by {safe(trigger.disarmed_by, 60)}  ", WARN))
+            continue
         line.append((words + (trigger.spec.mode.upper() if trigger.spec.mode == "auto" else "ask") + "  ", style))
     return [line]
 
