@@ -53,6 +53,9 @@ async def run_errand(todo: Todo, hands: Hands) -> bool:
             when = "baseline" if hands.effects.state.phase == "forward" else "after"
             verdict, detail = await looks.integrity(name)
             submit(c.Judged, check=name, verdict=verdict, when=when, detail=detail)
+        case Todo(kind="backwards", name=service):
+            verdict, detail = await looks.backwards(service)
+            submit(c.Judged, check=service, verdict=verdict, when="backwards", detail=detail)
         case Todo(kind="expire", name=name):
             submit(c.Expire, what=name)
         case Todo(kind="mitigated"):

@@ -167,7 +167,7 @@ def titles_of(playbook: Playbook, names: Mapping[str, Any]) -> dict[str, str]:
     """The titles of steps, resolved; one that speaks of what has not run yet stays out."""
     titles = {}
     steps = [s for stage in playbook.stages for s in stage.steps]
-    for step in (*steps, *playbook.rollback.before, *playbook.rollback.after):
+    for step in (*steps, *playbook.rollback.before, *playbook.rollback.reconcile, *playbook.rollback.after):
         if step.title:
             try:
                 titles[step.id] = str(resolve_value(step.title, Context(names)))

@@ -15,6 +15,8 @@ from amplify_tui.run.shapes import StepPlan
 from amplify_tui.run.state import EffectState, State, StepState
 from amplify_tui.steps.registry import specs, verb
 from amplify_tui.steps.verb import poll
+from amplify_tui.verdict.dependencies import schema_violations
+from amplify_tui.verdict.model import InstanceReading
 
 LOOK_S: Final = 30.0
 
@@ -104,3 +106,21 @@ class Looks:
         except (AdapterError, Unresolved) as error:
             return "error", explain(error)
         return "pass", ""
+
+    async def backwards(self, service: str) -> tuple[str, str]:
+        """Whether the code before accepts the schema that *service* has now: (pass, fail or error; in words).
+
+        One instance that answers is enough: they look at one database. Error where none does.
+        """
+        facts = self.state.services[service]
+        await self.setting.world.refresh()
+        latest: dict[str, InstanceReading] = {}
+        for reading in sorted(self.setting.world.evidence().fleet, key=lambda one: one.received_at):
+            if reading.service == service:
+                latest[reading.instance] = reading
+        schemas = {unit: one.schema for unit, one in latest.items() if one.ok is not None and one.schema}
+        if not schemas:
+            return "error", f"no instance of {service} says which {facts.schema_field} it sees"
+        asked = {service: (facts.schema_field, facts.previous_accepts)}
+        wrong = schema_violations(asked, {service: schemas})
+        return ("fail", f"the code before: {wrong[0].said}") if wrong else ("pass", "")

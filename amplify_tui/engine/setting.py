@@ -6,6 +6,7 @@ All of it is computed from the state of this moment and the resolved playbook; n
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from amplify_tui.adapters.ports import NotFound
@@ -14,6 +15,7 @@ from amplify_tui.engine.scribe import Scribe
 from amplify_tui.playbook.context import Context as Names
 from amplify_tui.playbook.model import Step
 from amplify_tui.playbook.resolve import resolve_fields, resolve_value
+from amplify_tui.run.exposure import exposed_span
 from amplify_tui.run.shapes import StepPlan
 from amplify_tui.run.state import EffectState, State, StepState
 from amplify_tui.steps.registry import specs, verb
@@ -26,10 +28,11 @@ class Setting:
     def __init__(self, scribe: Scribe, facts: Facts, world: World, say: Callable[[str, str], None]) -> None:
         self._scribe = scribe
         self._facts = facts
-        self._world = world
+        self.world = world
         self._say = say
         self._steps = {s.id: s for stage in facts.playbook.stages for s in stage.steps}
-        self._steps |= {s.id: s for s in (*facts.playbook.rollback.before, *facts.playbook.rollback.after)}
+        back = facts.playbook.rollback
+        self._steps |= {s.id: s for s in (*back.before, *back.reconcile, *back.after)}
         self._fields: dict[tuple[str, str, int], Any] = {}
 
     @property
@@ -45,7 +48,9 @@ class Setting:
         names["services"] = {n: v | {"version": self._uniform(n)} for n, v in names.get("services", {}).items()}
         if step is not None:
             names["each"] = state.plan_of(step).each.get(step.key, {})
-        names["rollback"] = {"reason": state.rollback_reason, "scope": "full" if state.rollback_at else "exposure"}
+        span = dict(zip(("exposed_from", "exposed_until"), map(_utc, exposed_span(state)), strict=True))
+        scope = "full" if state.rollback_at else "exposure"
+        names["rollback"] = {"reason": state.rollback_reason, "scope": scope, **span}
         return names
 
     def _step_names(self, name: str) -> Any:
@@ -66,7 +71,7 @@ class Setting:
         """The same for what is no step of the plan: an undo, an integrity check."""
         ref = step.ref
         return Context(
-            world=self._world,
+            world=self.world,
             state=self._state,
             plan=plan,
             step=step,
@@ -114,6 +119,11 @@ class Setting:
         names = Names(self.names(step), self._scribe.now())
         values = [resolve_value(w, names) if isinstance(w, str) else w for w in conditions]
         return all(value is True for value in values)
+
+
+def _utc(at: float | None) -> str:
+    """A moment as ISO 8601 in UTC; "" for none."""
+    return "" if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _public(step: StepState) -> dict[str, Any]:

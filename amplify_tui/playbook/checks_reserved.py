@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from amplify_tui.playbook.model import Input, Release, Rollback, Stakeholder
+from amplify_tui.playbook.model import Input, Release, Stakeholder
 from amplify_tui.playbook.problems import shorten
 from amplify_tui.playbook.rules import Rules, value
 from amplify_tui.playbook.typed import Visit
@@ -28,7 +28,6 @@ _KEYS: Final[dict[Any, dict[str, Reserved]]] = {
     Release: {"people": Reserved(("team",), "leave it out: sign-offs ask for as many people as they name")},
     Input: {"ask": Reserved(("start",), "ask for it in an `input` step")},
     Stakeholder: {"locale": Reserved(("en",), "messages are sent as you write them")},
-    Rollback: {"reconcile": Reserved((), "tell people in `after` what they have to reconcile")},
 }
 
 

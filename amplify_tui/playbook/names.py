@@ -33,7 +33,7 @@ _RELEASE: Final = record(
 _SERVICE: Final = record({"version": STRING, "instances": LIST, "owner": STRING})
 _RUN: Final = record({"id": STRING, "mode": STRING, "actor": STRING, "started_at": DOUBLE})
 _INSTANCE: Final = record(dict.fromkeys(("id", "url", "host", "port", "zone", "before"), ANY))
-_ROLLBACK: Final = record({"reason": STRING, "scope": STRING})
+_ROLLBACK: Final = record(dict.fromkeys(("reason", "scope", "exposed_from", "exposed_until"), STRING))
 _SECRETS: Final = Type("map", item=SECRET)
 _INPUT_TYPES: Final = {"number": DOUBLE, "semver": STRING}
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from amplify_tui.run.drift import to_mend
 from amplify_tui.run.rereads import late_writes, looks_due
-from amplify_tui.run.shapes import EXPOSURE_BAND, VERIFY_BAND, UndoItem, ref_of
+from amplify_tui.run.shapes import CODE_BAND, EXPOSURE_BAND, VERIFY_BAND, UndoItem, ref_of
 from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, TriggerState
 from amplify_tui.run.undo import (
     LANDS_WITHIN,
@@ -21,7 +21,9 @@ from amplify_tui.run.undo import (
     mitigation_items,
     ready_items,
     rollback_items,
+    unfinished_band,
 )
+from amplify_tui.run.undo_asks import to_judge
 
 STOP_AFTER = 5.0  # seconds that a rollback leaves to what is under way before it ends it
 PROBE_BACKOFF = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -43,6 +45,7 @@ class Todo(Struct, frozen=True, kw_only=True):
         "undo",
         "mitigated",
         "integrity",
+        "backwards",
         "close",
         "expire",
         "sense",
@@ -203,8 +206,12 @@ def _rolling_back(state: State, now: float) -> list[Todo]:
     items = rollback_items(state)
     todo = _effects_todo(state, now) + [Todo(kind="undo", item=e.item) for e in ready_items(state, items, now)]
     todo += _stops(state, now) + _steps_todo(state, now, frozenset({"before"})) + _rereads(state, now)
+    if unfinished_band(items) == CODE_BAND:
+        todo += [Todo(kind="backwards", name=service) for service in to_judge(state, state.rollback_plan)]
     if not undone(items):
         return todo
+    if not lane_done(state, "reconcile"):
+        return todo + _steps_todo(state, now, frozenset({"reconcile"}))
     pending = [check for check in state.integrity if check not in state.integrity_after]
     todo += [Todo(kind="integrity", name=check) for check in pending]
     if pending:

@@ -123,7 +123,7 @@ def waits_for_person(state: State, now: float) -> str:
         blocked = [entry for entry in rollback_items(state) if entry.status == "blocked"]
         if blocked:
             return f"a decision about {blocked[0].item.target.id}: {blocked[0].detail}"
-        return "" if _moves(state, now) else _asked(state, "before", "after") or _diverged(state)
+        return "" if _moves(state, now) else _asked(state, "before", "reconcile", "after") or _diverged(state)
     if state.phase != "forward" or _moves(state, now):
         return ""
     if state.open_triggers:
@@ -155,7 +155,7 @@ def _moves(state: State, now: float) -> bool:
     """Whether the conductor has something to do that needs nobody."""
     for todo in agenda(state, now):
         step = todo.step
-        if todo.kind in ("probe", "poll", "undo", "mitigated", "close", "integrity", "retry"):
+        if todo.kind in ("probe", "poll", "undo", "mitigated", "close", "integrity", "backwards", "retry"):
             return True
         if step is None:
             continue

@@ -301,9 +301,13 @@ class Jump(Order, frozen=True, tag=True):
 
 
 class Judged(Order, frozen=True, tag=True):
+    """An integrity check before the rollout or after the rollback; or, `backwards`, whether the code before accepts the
+    schema that the service *check* has now.
+    """
+
     check: str
     verdict: Literal["pass", "fail", "error"]
-    when: Literal["baseline", "after"]
+    when: Literal["baseline", "after", "backwards"]
     detail: str = ""
 
 

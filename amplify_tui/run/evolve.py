@@ -19,8 +19,9 @@ from amplify_tui.run.evolve_effects import EFFECT_FOLDS, drift_over, drift_seen
 from amplify_tui.run.evolve_steps import STEP_FOLDS, starts_over, watches_anew
 from amplify_tui.run.evolve_triggers import TRIGGER_FOLDS
 from amplify_tui.run.shapes import Hold, StepRef, ref_of
-from amplify_tui.run.state import RUN_SCOPE, ConductorState, Decision, Reread, State, StepState, TriggerState
+from amplify_tui.run.state import RUN_SCOPE, ConductorState, Decision, Judgement, Reread, State, StepState, TriggerState
 from amplify_tui.run.trials import anew, put
+from amplify_tui.run.undo_asks import service_of
 
 Fold = Callable[[State, Any, Envelope], State]
 T = TypeVar("T")
@@ -269,6 +270,8 @@ def _mitigation_done(state: State, data: ev.MitigationDone, env: Envelope) -> St
 
 
 def _integrity(state: State, data: ev.IntegrityJudged, env: Envelope) -> State:
+    if data.when == "backwards":
+        return replace(state, backwards=state.backwards | {data.check: Judgement(data.verdict, data.detail)})
     if data.when == "baseline":
         return replace(state, integrity_baseline=state.integrity_baseline | {data.check: data.verdict})
     return replace(state, integrity_after=state.integrity_after | {data.check: data.verdict})
@@ -301,7 +304,9 @@ def _undo_decided(state: State, data: ev.UndoDecided, env: Envelope) -> State:
         name: replace(effect, not_before=0.0) if effect.undoes == data.effect else effect
         for name, effect in state.effects.items()
     }
-    return replace(state, decisions=state.decisions | {data.effect: decision}, effects=effects)
+    again = {service_of(item) for item in state.rollback_plan if item.id == data.effect and choice == "retry"}
+    backwards = {service: said for service, said in state.backwards.items() if service not in again}
+    return replace(state, decisions=state.decisions | {data.effect: decision}, effects=effects, backwards=backwards)
 
 
 def _trials_advanced(state: State, data: ev.TrialsAdvanced, env: Envelope) -> State:

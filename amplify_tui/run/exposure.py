@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amplify_tui.run.shapes import Exposure
-from amplify_tui.run.state import EffectState, FlagBook
+from amplify_tui.run.shapes import CODE_BAND, VERIFY_BAND, Exposure
+from amplify_tui.run.state import EffectState, FlagBook, State
 from amplify_tui.run.undo import is_verification
 
 NEVER = (-1.0, -1)
+_ENDINGS = (f"u{VERIFY_BAND}:", f"u{CODE_BAND}:instance:")
 
 
 def kept_up(book: FlagBook | None, effects: Mapping[str, EffectState], effect: EffectState) -> FlagBook:
@@ -72,3 +73,17 @@ def _ended(effect: EffectState) -> tuple[float, int]:
 def _left(effect: EffectState, exposure: Exposure) -> float:
     """What was read back counts more than what was intended: a verification may have found, and mended, more."""
     return float(effect.receipt.get("exposed", exposure.after))
+
+
+def exposed_span(state: State) -> tuple[float | None, float | None]:
+    """From when to when users may have met the new code (Unix seconds): what it wrote, it wrote then.
+
+    From the first exposure, or the first instance deployed, to the last look or undo of a rollback that ended it. None:
+    not yet.
+    """
+    ends = [
+        effect.ended_at
+        for effect in state.effects.values()
+        if effect.status == "done" and effect.ended_at is not None and effect.undoes.startswith(_ENDINGS)
+    ]
+    return state.armed_since, max(ends) if ends and state.exposed_now <= 0 else None

@@ -16,7 +16,7 @@ from amplify_tui.playbook.model import Playbook, Step
 from amplify_tui.playbook.outline import StageOutline, StepOutline, Structure
 from amplify_tui.run.shapes import Plan, SignOffPlan, StagePlan, StepPlan
 
-Lane = Literal["forward", "before", "after"]
+Lane = Literal["forward", "before", "reconcile", "after"]
 
 
 def draft_plan(name: str, structure: Structure, raw: Mapping[str, Any], inputs: Mapping[str, Any]) -> Plan:
@@ -53,7 +53,8 @@ def resolved_plan(
     }
     steps = _named(structure, steps)
     steps |= {name: replace(steps[name], lasts=seconds) for name, seconds in (lasting or {}).items() if name in steps}
-    rollback = {s.id: s for s in (*playbook.rollback.before, *playbook.rollback.after)}
+    back = playbook.rollback
+    rollback = {s.id: s for s in (*back.before, *back.reconcile, *back.after)}
     return Plan(
         name=plan.name,
         title=playbook.title or plan.title,
@@ -112,7 +113,7 @@ def _named(structure: Structure, plans: dict[str, StepPlan]) -> dict[str, StepPl
 def _lanes(structure: Structure, typed: Mapping[str, Step]) -> dict[str, StepPlan]:
     lanes: dict[str, StepPlan] = {}
     lane: Lane
-    for lane in ("before", "after"):
+    for lane in ("before", "reconcile", "after"):
         for step in structure.rollback.get(lane, ()):
             lanes[step.id] = _step(step, typed.get(step.id), step.after, lane)
     return lanes

@@ -81,7 +81,7 @@ class StepPlan(Value, frozen=True):
     sign_off: SignOffPlan | None = None
     undo_after: tuple[str, ...] = ()
     guide: str = ""
-    lane: Literal["forward", "before", "after"] = "forward"
+    lane: Literal["forward", "before", "reconcile", "after"] = "forward"
     lasts: float | None = None
 
 

@@ -217,6 +217,13 @@ class FlagBook(Struct, frozen=True):
     opened: tuple[str, ...] = ()
 
 
+class Judgement(Struct, frozen=True):
+    """Whether the code before accepts the schema that a service has now; `error`: nobody could read it."""
+
+    verdict: Literal["pass", "fail", "error"]
+    detail: str = ""
+
+
 class Request(Struct, frozen=True):
     """An act that needs two people, asked for by the first."""
 
@@ -256,6 +263,7 @@ class State(Struct, frozen=True, kw_only=True):
     integrity: tuple[str, ...] = ()
     integrity_baseline: dict[str, str] = {}
     integrity_after: dict[str, str] = {}
+    backwards: dict[str, Judgement] = {}
     conductor: ConductorState = ConductorState()
     steps: dict[StepRef, StepState] = {}
     effects: dict[str, EffectState] = {}

@@ -21,6 +21,7 @@ from amplify_tui.run.shapes import (
     UndoItem,
 )
 from amplify_tui.run.state import IN_FLIGHT, Decision, EffectState, State
+from amplify_tui.run.undo_asks import asks_first, service_of, to_judge
 from amplify_tui.run.undo_order import with_edges
 
 ItemStatus = Literal["planned", "running", "waiting", "blocked", "done", "waived", "kept", "manual"]
@@ -57,7 +58,14 @@ def _touched(effect: EffectState, now: float) -> bool:
     """
     if effect.undo is None or effect.undoes:
         return False
-    return effect.status != "absent" or _may_land(effect, now)
+    return effect.status != "absent" or _may_land(effect, now) or _ran_half(effect)
+
+
+def _ran_half(effect: EffectState) -> bool:
+    """Whether a migration failed, or ended without a word, and may have changed some of what it was to change."""
+    is_data = effect.undo is not None and bool(effect.undo.spec.get("data"))
+    began = effect.error == "Exit" or effect.unknown_since > 0
+    return is_data and effect.status == "absent" and began and not effect.human
 
 
 def _may_land(effect: EffectState, now: float) -> bool:
@@ -172,7 +180,7 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
     if waiver is not None:
         return ItemState(item, "waived", waiver.reason, decision="waive")
     if item.cls == "none":
-        return ItemState(item, "kept", item.says or "declared as not undoable", decision=choice)
+        return ItemState(item, "kept", _why_kept(state, item), decision=choice)
     attempts = [e for e in state.effects.values() if e.undoes == item.id and e.step == label]
     tries = len(attempts)
     if not attempts:
@@ -197,11 +205,23 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
             return ItemState(item, "blocked", last.reason, effect=last, tries=tries, decision=choice)
 
 
+def _why_kept(state: State, item: UndoItem) -> str:
+    """Why it stays, and of a migration that failed that it may have run half."""
+    last = state.effects[item.effects[-1]]
+    half = (
+        f"{item.target.id} may have run half: {last.reason or 'nobody knows how it ended'}; look, and mend it forward"
+    )
+    return half if _ran_half(last) else item.says or "declared as not undoable"
+
+
 def _never_happened(state: State, item: UndoItem, label: str) -> bool:
     """Whether there is nothing to take back. What was written under *label* is read back, whatever it had to undo."""
     written = any(e.undoes in item.needs and (e.step, e.status) == (label, "done") for e in state.effects.values())
     effects = [state.effects[name] for name in item.effects]
-    absent = all(effect.status == "absent" and not _may_land(effect, state.last_at) for effect in effects)
+    absent = all(
+        effect.status == "absent" and not _may_land(effect, state.last_at) and not _ran_half(effect)
+        for effect in effects
+    )
     return absent and not (item.band == VERIFY_BAND and written) and not _try_under_way(state, item.id)
 
 
@@ -243,6 +263,8 @@ def _in_flight(state: State, item: UndoItem) -> str:
         for effect in state.open_effects:
             if effect.on_rollback == "wait" and (effect.status in IN_FLIGHT or may_answer(effect)):
                 return _waits_for(effect)
+    if item.band == CODE_BAND and service_of(item) in to_judge(state, (item,)) and state.phase == "rolling_back":
+        return "waits for a look at the schema: does the code before accept it?"
     if item.band == VERIFY_BAND and any(_try_under_way(state, name) for name in item.needs):
         return "waits for an earlier try to take exposure away"
     for effect in (state.effects[name] for name in item.effects):
@@ -260,8 +282,18 @@ def _waits_for(effect: EffectState) -> str:
 def rollback_items(state: State) -> list[ItemState]:
     """The rollback under way (or the plan of one that might start now) with the state of each item."""
     if state.phase == "rolling_back" or (state.phase == "closed" and state.rollback_plan):
-        return [item_state(state, item, ROLLBACK) for item in state.rollback_plan]
+        items = [item_state(state, item, ROLLBACK) for item in state.rollback_plan]
+        band = unfinished_band([entry for entry in items if entry.item.band != WORDS_BAND])
+        return [_asking(state, entry) if entry.item.band == band else entry for entry in items]
     return [item_state(state, item, "") for item in undo_plan(state)]
+
+
+def _asking(state: State, entry: ItemState) -> ItemState:
+    """An item whose turn has come: blocked where only a person can say that it is begun."""
+    if entry.status != "planned" or entry.detail:
+        return entry
+    why = asks_first(state, entry.item)
+    return replace(entry, status="blocked", detail=why) if why else entry
 
 
 def mitigation_items(state: State) -> list[ItemState]:

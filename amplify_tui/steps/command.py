@@ -148,15 +148,16 @@ def _target(ctx: Context) -> Target:
 
 def _undo(fields: CommandFields, ctx: Context) -> Undo:
     band = DATA_BAND if fields.data else CODE_BAND
+    spec: dict[str, Any] = {"data": fields.data} if fields.data else {}
     if not isinstance(fields.undo, Argv):
         why = f"{fields.data} stays" if fields.data else "declared as not undoable"
-        return Undo(band=band, verb="command", spec={}, cls="none", says=f"kept: {ctx.step.ref} ({why})")
+        return Undo(band=band, verb="command", spec=spec, cls="none", says=f"kept: {ctx.step.ref} ({why})")
     work = _beside(fields.undo, fields, ctx.plan.timeout or TIMEOUT)
     plan = Plan(work=work, slot="undo", repeatable=True)
     return Undo(
         band=band,
         verb="command",
-        spec={"plan": msgspec.to_builtins(plan), "step": str(ctx.step.ref)},
+        spec=spec | {"plan": msgspec.to_builtins(plan), "step": str(ctx.step.ref)},
         cls="manual",
         says=f"runs {work.shown}",
         by_hand=f"cd {work.cwd} && {work.shown}",

@@ -47,7 +47,12 @@ def flags_made_on(playbook: Playbook, source: str) -> frozenset[str]:
 def steps_on(playbook: Playbook, source: str) -> Iterator[Step]:
     """The steps that act on a flag of *source*, those of the rollback section after the stages'."""
     back = playbook.rollback
-    for step in [*(one for stage in playbook.stages for one in stage.steps), *back.before, *back.after]:
+    for step in [
+        *(one for stage in playbook.stages for one in stage.steps),
+        *back.before,
+        *back.reconcile,
+        *back.after,
+    ]:
         is_of_flag = step.verb == "flag" or (step.verb == "rollout" and "flag" in step.fields)
         if is_of_flag and step.fields.get("source") == source:
             yield step

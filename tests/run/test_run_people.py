@@ -335,8 +335,6 @@ def test_a_run_without_exceptions_is_completed_and_one_with_a_skip_is_not_quite(
 
 def test_what_this_version_does_not_have_says_so() -> None:
     run = Run().ramping()
-    for kind, more in ((c.Disarm, {"trigger": "errors", "until": 0.0}), (c.Arm, {"trigger": "errors"})):
-        assert "does not have it" in run.refused(kind, **more).why
     assert "does not have it" in run.refused(c.Migrate, sha256="b").why
 
 

@@ -50,7 +50,7 @@ def answer(state: State, order: c.Answer, now: float) -> Result:
         )
     kinds = {a.kind: a for a in step.awaits}
     if "confirm" in kinds:
-        return _confirm(step, order)
+        return _confirm(state, step, order)
     if "input" not in kinds:
         waits = ", ".join(a.detail or a.kind for a in step.awaits)
         return refuse(f"{step.ref} takes no answer", f"it waits for {waits}")
@@ -60,7 +60,7 @@ def answer(state: State, order: c.Answer, now: float) -> Result:
     return (ev.InputGiven(step=step.step, key=step.key, values=order.values),)
 
 
-def _confirm(step: StepState, order: c.Answer) -> Result:
+def _confirm(state: State, step: StepState, order: c.Answer) -> Result:
     accept = order.values.get("accept")
     if not isinstance(accept, bool):
         return refuse(f"{step.ref} asks for a yes or a no", "`accept` is neither true nor false", "answer accept=true")
@@ -68,6 +68,8 @@ def _confirm(step: StepState, order: c.Answer) -> Result:
     if accept:
         return (given,)
     words = f"declined by {order.actor}" + (f": {order.reason}" if order.reason else "")
+    if state.plan_of(step).lane == "reconcile":  # it was only offered
+        return (given, ev.StepSkipped(step=step.step, key=step.key, by="human", reason=words))
     return (given, ev.StepStuck(step=step.step, key=step.key, cause="failed", detail=words))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
-from amplify_tui.run.agenda import expired_unwatched, undone
+from amplify_tui.run.agenda import expired_unwatched, lane_done, undone
 from amplify_tui.run.decide.guards import Result, hold_run, place, refuse
 from amplify_tui.run.rereads import looks_due
 from amplify_tui.run.shapes import EXPOSURE_BAND
@@ -24,6 +24,7 @@ from amplify_tui.run.undo import (
     rollback_items,
     undo_plan,
 )
+from amplify_tui.run.undo_asks import to_judge
 
 
 def mitigate(state: State, order: c.Mitigate, now: float) -> Result:
@@ -193,12 +194,14 @@ def reread(state: State, order: c.Reread, now: float) -> Result:
 
 
 def judged(state: State, order: c.Judged, now: float) -> Result:
+    if order.when == "backwards":
+        return _judged_backwards(state, order)
     if order.check not in state.integrity:
         return refuse(f"no integrity check {order.check}", "the playbook has none of that name")
     what = f"integrity check {order.check} is not taken"
     if order.when == "baseline" and (state.phase != "forward" or order.check in state.integrity_baseline):
         return refuse(what, "a baseline is taken once, before the rollout")
-    if order.when == "after" and (state.phase != "rolling_back" or not undone(rollback_items(state))):
+    if order.when == "after" and (state.phase != "rolling_back" or not _is_back(state)):
         return refuse(what, "the proof is taken when everything is back")
     seen = ev.IntegrityJudged(check=order.check, verdict=order.verdict, when=order.when, detail=order.detail)
     if order.when == "after" or order.verdict == "pass":
@@ -206,3 +209,14 @@ def judged(state: State, order: c.Judged, now: float) -> Result:
     said = "fails already" if order.verdict == "fail" else "cannot be run"
     reason = f"integrity check {order.check} {said}, before the rollout: {order.detail or order.verdict}"
     return (seen, place(state, RUN_SCOPE, "human", reason))
+
+
+def _is_back(state: State) -> bool:
+    return undone(rollback_items(state)) and lane_done(state, "reconcile")
+
+
+def _judged_backwards(state: State, order: c.Judged) -> Result:
+    what = f"the schema of {order.check} is not judged"
+    if state.phase != "rolling_back" or order.check not in to_judge(state, state.rollback_plan):
+        return refuse(what, "nothing of that service waits for it")
+    return (ev.IntegrityJudged(check=order.check, verdict=order.verdict, when="backwards", detail=order.detail),)

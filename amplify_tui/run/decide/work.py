@@ -72,6 +72,9 @@ def begin(state: State, order: c.Begin, now: float) -> Result:
         return (ev.StepStuck(step=step.step, key=step.key, cause="failed", detail=order.problem or "no condition"),)
     if order.when is False and held is None:
         return (ev.StepSkipped(step=step.step, key=step.key, by="condition", reason="its condition is false"),)
+    if plan.lane == "reconcile" and state.armed_since is None:
+        why = "nobody met the new code: there is nothing to reconcile"
+        return (ev.StepSkipped(step=step.step, key=step.key, by="condition", reason=why),)
     awaits = _unmet(state, step, plan, order, now)
     if awaits and order.when is True:
         if step.status == "awaiting" and (step.awaits, step.preview_sha) == (awaits, order.preview_sha):
@@ -98,7 +101,7 @@ def begin(state: State, order: c.Begin, now: float) -> Result:
 
 def _unmet(state: State, step: StepState, plan: StepPlan, order: c.Begin, now: float) -> tuple[Await, ...]:
     """What the step still waits for: people, its window, and before the first exposure a uniform, healthy fleet."""
-    unmet = [a for a in order.awaits if not _met(a, step, now)]
+    unmet = [a for a in (*order.awaits, *_offer(plan)) if not _met(a, step, now)]
     if plan.sign_off is not None:
         unmet += _missing_signatures(step, plan, order.preview_sha, now)
     if plan.verb == "rollout" and plan.lane == "forward" and (checks := unproven(state)):
@@ -110,6 +113,14 @@ def _unmet(state: State, step: StepState, plan: StepPlan, order: c.Begin, now: f
             if verdict.answer != "pass":
                 unmet.append(Await(kind="fleet", detail=verdict.reason))
     return tuple(unmet)
+
+
+def _offer(plan: StepPlan) -> tuple[Await, ...]:
+    """What the new path wrote is reconciled only where a person says so."""
+    asked = "reconcile what the new path wrote?"
+    return (
+        (Await(kind="confirm", detail=asked, accept="Run it", decline="Leave it"),) if plan.lane == "reconcile" else ()
+    )
 
 
 def _met(wait: Await, step: StepState, now: float) -> bool:
@@ -364,7 +375,7 @@ def _close_back(state: State, what: str, now: float) -> Result:
     if not undone(items):
         left = next(entry for entry in items if entry.status not in SETTLED_ITEM)
         return refuse(what, f"{left.item.target.id} is not taken back: {left.detail or left.status}")
-    if not (lane_done(state, "before") and lane_done(state, "after")):
+    if not all(lane_done(state, lane) for lane in ("before", "reconcile", "after")):
         return refuse(what, "the steps of the rollback section are not done")
     if late := late_writes(state, now):
         return refuse(what, f"a write to {late[0].target.id} had no answer and may land late", "it is read until then")

@@ -184,6 +184,12 @@ def _after_try(entry: ItemState) -> str:
 
 def _before_close(state: State, now: float) -> str:
     """What still keeps a rollback open whose items are all settled."""
+    offered = next(
+        (s for s in state.steps.values() if s.status == "awaiting" and state.plan_of(s).lane != "forward"), None
+    )
+    if offered is not None:
+        asked = "; ".join(safe(wait.detail) or wait.kind for wait in offered.awaits)
+        return f"⏎ answers {step_title(state, offered)}: {asked}"
     if left := [check for check in state.integrity if check not in state.integrity_after]:
         return f"integrity: {', '.join(left)}"
     if late := {look.id: look for look in late_writes(state, now)}:

@@ -20,6 +20,7 @@ from amplify_tui.run.undo import (
     rollback_items,
     unfinished_band,
 )
+from amplify_tui.run.undo_asks import contracts
 from amplify_tui.verdict.words import duration, plural
 
 ITEM_SIGNS: Final[dict[ItemStatus, Sign]] = {
@@ -262,11 +263,7 @@ def touches(state: State, items: list[ItemState] | None = None) -> Touches:
             kinds[kind] = kinds.get(kind, 0) + 1
     summary = ", ".join(plural(n, safe(kind, 24)) for kind, n in kinds.items())
     cannot = tuple(kept_words(e.item) for e in items if e.item.cls == "none")
-    contracted = any(
-        e.status == "done" and e.undo is not None and e.undo.spec.get("data") == "contract"
-        for e in state.effects.values()
-    )
-    return Touches(summary or "nothing", tally(items), cannot, contracted)
+    return Touches(summary or "nothing", tally(items), cannot, bool(contracts(state)))
 
 
 def _kind(item: UndoItem) -> str:
