@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from amplify_tui.run import commands as c
 from amplify_tui.run.inputs import missing
+from amplify_tui.run.select.blast import about, pace, radius
 from amplify_tui.run.select.undo_lines import mitigation_preview, touches
 from amplify_tui.run.select.words import percent
 from amplify_tui.run.shapes import Hold
 from amplify_tui.run.state import RUN_SCOPE, State, TriggerState, to_disarm
+from amplify_tui.run.undo import rollback_items
 from amplify_tui.tui.acts.forms import OVERRIDE_REASON, of_input, reason, refused, type_to_confirm, typed_values
 from amplify_tui.tui.modals.arm import ArmMitigate
 from amplify_tui.tui.modals.form import Choice, Field, Filled, Form
@@ -136,7 +138,12 @@ def mitigate(app: Cockpit) -> None:
         else:
             app.say("! mitigate disarmed: nothing was done")
 
-    app.push_screen(ArmMitigate(mitigation_preview(app.state)), done)
+    preview = mitigation_preview(app.state)
+    if preview:
+        takes = about(pace(app.state, rollback_items(app.state)).mitigate)
+        meets = radius(app.view.board, app.now())
+        preview = (*preview, f"{takes}, read back{f'; {meets} now' if meets else ''}")
+    app.push_screen(ArmMitigate(preview), done)
 
 
 def full(app: Cockpit) -> None:
@@ -145,7 +152,8 @@ def full(app: Cockpit) -> None:
     if refused(app, app.order(c.Rollback)):
         return
     plan = touches(state)
-    lines = [f"exposure now {percent(state.exposed_now)}; touches {plan.summary}"]
+    takes = about(pace(state, rollback_items(state)).whole)
+    lines = [f"exposure now {percent(state.exposed_now)}; touches {plan.summary}; {takes}"]
     if plan.cannot:
         lines.append(f"stays as it is, for it cannot be undone: {'; '.join(plan.cannot)}")
     lines.append("the run never goes forward again; M Y only takes exposure away and can go on")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 
 from amplify_tui.run.commands import Rollback
+from amplify_tui.run.exposure import exposed_span
+from amplify_tui.run.select.blast import about, pace, radius
 from amplify_tui.run.select.possible import refusal_beforehand
 from amplify_tui.run.select.undo_lines import UndoRow, items_shown, rollback_state, touches, undo_rows
 from amplify_tui.run.select.words import clock, day_clock, percent, safe, short
@@ -33,6 +35,7 @@ def head(scene: Scene) -> list[Line]:
     """Where the rollback stands, what the two keys would do, what is touched."""
     state = scene.state
     plan = touches(state, items_shown(state))
+    takes = pace(state, items_shown(state))
     word = rollback_state(state)
     style = BAD if word.isupper() or word.startswith("BLOCKED") else STRONG
     left = who(scene)
@@ -42,9 +45,9 @@ def head(scene: Scene) -> list[Line]:
     first = whole(scene, left, [("ROLLBACK: ", STRONG), (word, style)])
     keys: Line = [
         (" M Y", WARN),
-        (" mitigate only: exposure, bands 1-2", PLAIN),
+        (f" mitigate only: bands 1-2, {about(takes.mitigate)}", PLAIN),
         ("   F", WARN),
-        (" full rollback", PLAIN),
+        (f" full rollback, {about(takes.whole)}", PLAIN),
     ]
     if state.phase == "rolling_back":
         keys = [(" ⏎ decides on an item   r tries it now   w waives it   u settles   k by hand", DIM)]
@@ -54,8 +57,13 @@ def head(scene: Scene) -> list[Line]:
     share = percent(state.exposed_now) if state.exposure else "none"
     began = state.phase in ("rolling_back", "closed") or word == "MITIGATING"
     done = f"  {plan.tally}" if began and plan.tally.total else ""
+    who_meets_it = radius(scene.view.board, scene.view.at) if state.exposed_now else ""
+    share += f", {who_meets_it}" if who_meets_it else ""
     third: Line = [(f" Exposure {share}.", WARN if state.exposed_now else GOOD)]
-    return [first, keys, [*third, text(f" Touches {plan.summary}.{done}")], *next_lines(scene, begins="F")]
+    said: Line = [*third, text(f" Touches {plan.summary}.")]
+    if width(said) + len(done) <= scene.width:  # else the line below says it, too
+        said.append(text(done))
+    return [first, keys, said, *next_lines(scene, begins="F")]
 
 
 def chosen(scene: Scene) -> UndoRow | None:
@@ -108,11 +116,14 @@ def _foot(state: State, scene: Scene) -> list[Line]:
                 text(f" {check}  before: {before}" + (f", after: {after}" if after else "")),
             ]
         )
-    if state.first_exposure_at is not None:
-        when = day_clock(state.first_exposure_at, scene.view.at, scene.view.tz)
-        lines.append(
-            [(" " * 13, PLAIN), sign("note"), (f" written by the new path since {when}: reconcile after", DIM)]
-        )
+    since, until = exposed_span(state)
+    if since is not None:
+        when = day_clock(since, scene.view.at, scene.view.tz)
+        to = f" to {day_clock(until, scene.view.at, scene.view.tz)}" if until is not None else ""
+        offers = [s for s in state.steps.values() if state.plan_of(s).lane == "reconcile"]
+        by = f" by {', '.join(safe(s.ref, 24) for s in offers)}" if offers else ""
+        words = f" written by the new path since {when}{to}: reconcile after{by}"
+        lines.append([(" " * 13, PLAIN), sign("note"), (words, DIM)])
     cannot = touches(state)
     words = "; ".join(cannot.cannot) or "nothing"
     past = "yes: only fixing forward is left beyond it" if cannot.past_return else "no"
