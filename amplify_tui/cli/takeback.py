@@ -12,7 +12,8 @@ from amplify_tui.cli.common import EXIT
 from amplify_tui.cli.headless import Follower, nobody
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.run.state import State
-from amplify_tui.run.undo import SETTLED_ITEM, mitigation_items, rollback_items
+from amplify_tui.run.undo import SETTLED_ITEM, mitigation_items, rollback_items, undrained
+from amplify_tui.verdict.drained import UNSEEN_S
 
 INCOMPLETE = 5
 PATIENCE_S = 60.0
@@ -53,11 +54,17 @@ class _Until(Follower):
             settled = sum(entry.status in SETTLED_ITEM for entry in _items(self.state))
             if settled != self._moved[0]:
                 self._moved = (settled, time.monotonic())
-            elif time.monotonic() - self._moved[1] > PATIENCE_S:
+            elif time.monotonic() - self._moved[1] > PATIENCE_S + _drains(self.state):
                 return ""
             blocked = [entry for entry in _items(self.state) if entry.status == "blocked"]
             if blocked:
                 return f"{blocked[0].item.target.id}: {blocked[0].detail}"
+
+
+def _drains(state: State) -> float:
+    """Seconds that it takes at most until the metrics can say that nobody gets a flag any more."""
+    specs = [entry.item.spec["traffic"] for entry in undrained(state)]
+    return max((spec["poll"] + 2 * spec["window"] + UNSEEN_S for spec in specs), default=0.0)
 
 
 def _items(state: State) -> list:  # type: ignore[type-arg]  # ItemState of either kind

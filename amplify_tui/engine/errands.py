@@ -53,6 +53,11 @@ async def run_errand(todo: Todo, hands: Hands) -> bool:
             when = "baseline" if hands.effects.state.phase == "forward" else "after"
             verdict, detail = await looks.integrity(name)
             submit(c.Judged, check=name, verdict=verdict, when=when, detail=detail)
+        case Todo(kind="traffic", item=item, effect=effect) if item is not None and effect is not None:
+            seen = looks.traffic(item, effect)
+            if seen is None:
+                return False
+            submit(c.Judged, check=effect.id, verdict=seen.verdict, when="traffic", detail=seen.detail)
         case Todo(kind="backwards", name=service):
             verdict, detail = await looks.backwards(service)
             submit(c.Judged, check=service, verdict=verdict, when="backwards", detail=detail)

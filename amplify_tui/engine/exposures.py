@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from amplify_tui.adapters.flags.exposure import ExposureWatch
 from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.world import LiveWorld
-from amplify_tui.playbook.model import Playbook, Signal, Source
+from amplify_tui.playbook.model import Playbook, Source
 from amplify_tui.run.drift import image, left_by
 from amplify_tui.run.state import State
+from amplify_tui.steps.cohorts import signal_of
 from amplify_tui.verdict.exposure import of_signal
 from amplify_tui.verdict.model import ExposureReading
 
@@ -91,35 +92,3 @@ class Exposures:
     def _post(self, reading: ExposureReading | None) -> None:
         if reading is not None:
             self._board.exposure(reading)
-
-
-def signal_of(playbook: Playbook, source: str, flag: str) -> str | None:
-    """The signal whose cohorts tell who gets *flag*: one of all traffic, else the first of its gate; None for none.
-
-    Cohorts are of one flag: where several are ramped, only what the gate of this one names can be of it.
-    """
-    gates: dict[str, list[str]] = {}
-    for step in (step for stage in playbook.stages for step in stage.steps if step.verb == "rollout"):
-        fields: Mapping[str, Any] = step.fields if isinstance(step.fields, Mapping) else {}
-        if fields.get("flag"):
-            names = gates.setdefault(f"{fields.get('source')}/{fields['flag']}", [])
-            names += [name for entry in fields.get("gate") or () if (name := _named(entry))]
-    mine = gates.get(f"{source}/{flag}")
-    if mine is None:
-        return None
-    signals = playbook.signals
-    known = [name for name in mine if name in signals and _counts(signals[name])]
-    if len(gates) == 1:
-        known += [name for name, one in signals.items() if one.golden == "traffic" and _counts(one)]
-    return next((name for name in known if signals[name].golden == "traffic"), known[0] if known else None)
-
-
-def _named(entry: Any) -> str:
-    if isinstance(entry, Mapping):
-        return str(entry.get("signal") or "")
-    return entry if isinstance(entry, str) else str(getattr(entry, "signal", None) or "")
-
-
-def _counts(signal: Signal) -> bool:
-    """Whether a signal's cohorts can be counted: by their totals, or as traffic itself."""
-    return signal.cohorts is not None and bool(signal.total or signal.count or signal.golden == "traffic")

@@ -11,11 +11,12 @@ from amplify_tui.engine.facts import Facts, explain
 from amplify_tui.playbook.context import Context as Names
 from amplify_tui.playbook.resolve import Unresolved, resolve_fields
 from amplify_tui.run import commands as c
-from amplify_tui.run.shapes import StepPlan
+from amplify_tui.run.shapes import StepPlan, UndoItem
 from amplify_tui.run.state import EffectState, State, StepState
 from amplify_tui.steps.registry import specs, verb
 from amplify_tui.steps.verb import poll
 from amplify_tui.verdict.dependencies import schema_violations
+from amplify_tui.verdict.drained import Drained, drained
 from amplify_tui.verdict.model import InstanceReading
 
 LOOK_S: Final = 30.0
@@ -124,3 +125,17 @@ class Looks:
         asked = {service: (facts.schema_field, facts.previous_accepts)}
         wrong = schema_violations(asked, {service: schemas})
         return ("fail", f"the code before: {wrong[0].said}") if wrong else ("pass", "")
+
+    def traffic(self, item: UndoItem, look: EffectState) -> Drained | None:
+        """Whether requests still get a flag that was read as off; None while that cannot be said, or was said."""
+        spec = item.spec["traffic"]
+        off = [e.ended_at for e in self.state.effects.values() if e.undoes in item.needs and e.ended_at is not None]
+        mine = [
+            one
+            for one in self.setting.world.evidence().signals
+            if one.signal == spec["signal"] and one.cohort == "treatment"
+        ]
+        latest = max(mine, key=lambda one: one.received_at, default=None)
+        said = drained(latest, max(off, default=look.at), spec["poll"], spec["window"], self.effects.scribe.now())
+        known = self.state.traffic.get(look.id)
+        return None if known is not None and said is not None and known.verdict == said.verdict else said

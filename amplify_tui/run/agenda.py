@@ -21,6 +21,7 @@ from amplify_tui.run.undo import (
     mitigation_items,
     ready_items,
     rollback_items,
+    undrained,
     unfinished_band,
 )
 from amplify_tui.run.undo_asks import to_judge
@@ -46,6 +47,7 @@ class Todo(Struct, frozen=True, kw_only=True):
         "mitigated",
         "integrity",
         "backwards",
+        "traffic",
         "close",
         "expire",
         "sense",
@@ -156,7 +158,7 @@ def _forward(state: State, now: float) -> list[Todo]:
         todo.append(Todo(kind="sense", name="triggers"))
     if state.mitigation == "running":
         items = mitigation_items(state)
-        todo += [Todo(kind="undo", item=entry.item) for entry in ready_items(state, items, now)]
+        todo += [Todo(kind="undo", item=entry.item) for entry in ready_items(state, items, now)] + _drains(state)
         if all(entry.status in SETTLED_ITEM for entry in items):
             todo.append(Todo(kind="mitigated", name="mitigation"))
     forward = [s for s in state.steps.values() if state.plan_of(s).lane == "forward"]
@@ -177,6 +179,10 @@ def _stops(state: State, now: float) -> list[Todo]:
 
 def _rereads(state: State, now: float) -> list[Todo]:
     return [Todo(kind="reread", effect=look) for look in looks_due(state, now)]
+
+
+def _drains(state: State) -> list[Todo]:
+    return [Todo(kind="traffic", effect=entry.effect, item=entry.item) for entry in undrained(state)]
 
 
 def unproven(state: State) -> tuple[str, ...]:
@@ -205,7 +211,7 @@ def undone(items: list[ItemState]) -> bool:
 def _rolling_back(state: State, now: float) -> list[Todo]:
     items = rollback_items(state)
     todo = _effects_todo(state, now) + [Todo(kind="undo", item=e.item) for e in ready_items(state, items, now)]
-    todo += _stops(state, now) + _steps_todo(state, now, frozenset({"before"})) + _rereads(state, now)
+    todo += _stops(state, now) + _steps_todo(state, now, frozenset({"before"})) + _rereads(state, now) + _drains(state)
     if unfinished_band(items) == CODE_BAND:
         todo += [Todo(kind="backwards", name=service) for service in to_judge(state, state.rollback_plan)]
     if not undone(items):

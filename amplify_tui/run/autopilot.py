@@ -155,7 +155,7 @@ def _moves(state: State, now: float) -> bool:
     """Whether the conductor has something to do that needs nobody."""
     for todo in agenda(state, now):
         step = todo.step
-        if todo.kind in ("probe", "poll", "undo", "mitigated", "close", "integrity", "backwards", "retry"):
+        if todo.kind in ("probe", "poll", "undo", "mitigated", "close", "integrity", "backwards", "traffic", "retry"):
             return True
         if step is None:
             continue

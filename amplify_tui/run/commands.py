@@ -301,13 +301,15 @@ class Jump(Order, frozen=True, tag=True):
 
 
 class Judged(Order, frozen=True, tag=True):
-    """An integrity check before the rollout or after the rollback; or, `backwards`, whether the code before accepts the
-    schema that the service *check* has now.
+    """An integrity check before the rollout or after the rollback.
+
+    Or `backwards`: whether the code before accepts the schema that the service *check* has now. Or `traffic`: whether
+    nobody gets the flag any more that the verification *check* found off.
     """
 
     check: str
     verdict: Literal["pass", "fail", "error"]
-    when: Literal["baseline", "after", "backwards"]
+    when: Literal["baseline", "after", "backwards", "traffic"]
     detail: str = ""
 
 

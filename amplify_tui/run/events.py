@@ -350,7 +350,7 @@ class MitigationDone(Data, frozen=True):
 class IntegrityJudged(Data, frozen=True):
     check: str
     verdict: Literal["pass", "fail", "error"]
-    when: Literal["baseline", "after", "backwards"]
+    when: Literal["baseline", "after", "backwards", "traffic"]
     detail: str = ""
 
 

@@ -270,6 +270,8 @@ def _mitigation_done(state: State, data: ev.MitigationDone, env: Envelope) -> St
 
 
 def _integrity(state: State, data: ev.IntegrityJudged, env: Envelope) -> State:
+    if data.when == "traffic":
+        return replace(state, traffic=state.traffic | {data.check: Judgement(data.verdict, data.detail)})
     if data.when == "backwards":
         return replace(state, backwards=state.backwards | {data.check: Judgement(data.verdict, data.detail)})
     if data.when == "baseline":

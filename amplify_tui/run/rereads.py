@@ -25,7 +25,8 @@ def _under_way(state: State) -> list[ItemState]:
         items = mitigation_items(state)
     else:
         return []
-    return [i for i in items if i.item.band == VERIFY_BAND and i.status == "done" and i.effect is not None]
+    looks = (i for i in items if i.item.band == VERIFY_BAND and i.effect is not None and i.effect.status == "done")
+    return [i for i in looks if i.status in ("done", "waiting")]
 
 
 def _is_ramped_again(state: State, look: EffectState) -> bool:

@@ -218,7 +218,7 @@ class FlagBook(Struct, frozen=True):
 
 
 class Judgement(Struct, frozen=True):
-    """Whether the code before accepts the schema that a service has now; `error`: nobody could read it."""
+    """What a look on the way back said; `error`: nobody could tell."""
 
     verdict: Literal["pass", "fail", "error"]
     detail: str = ""
@@ -263,7 +263,8 @@ class State(Struct, frozen=True, kw_only=True):
     integrity: tuple[str, ...] = ()
     integrity_baseline: dict[str, str] = {}
     integrity_after: dict[str, str] = {}
-    backwards: dict[str, Judgement] = {}
+    backwards: dict[str, Judgement] = {}  # by service: does the code before accept the schema that is there now?
+    traffic: dict[str, Judgement] = {}  # by verification: does nobody get the flag any more?
     conductor: ConductorState = ConductorState()
     steps: dict[StepRef, StepState] = {}
     effects: dict[str, EffectState] = {}

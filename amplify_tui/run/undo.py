@@ -191,6 +191,8 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
     match last.status:
         case "done" if _came_back(state, item) > last.seq:
             return ItemState(item, "planned", "it came on again: taken back once more", 0.0, last, tries, choice)
+        case "done" if left := _still_met(state, item, last):
+            return ItemState(item, "waiting", left, effect=last, tries=tries, decision=choice)
         case "done":
             return ItemState(item, "done", last.reason, effect=last, tries=tries, decision=choice)
         case "intended" | "accepted":
@@ -203,6 +205,28 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
             return ItemState(item, "waiting", last.reason, last.not_before, last, tries, choice)
         case "absent" | "diverged":
             return ItemState(item, "blocked", last.reason, effect=last, tries=tries, decision=choice)
+
+
+def _still_met(state: State, item: UndoItem, look: EffectState) -> str:
+    """Why a flag that was read as off does not count as gone yet, in words: its requests may not have ended.
+
+    Only where a signal counts them, this run had exposed it, and the look found nobody left who may have it.
+    """
+    if not item.spec.get("verify") or "traffic" not in item.spec or look.receipt.get("exposed", 0.0) > 0:
+        return ""
+    exposed = (e.exposure for e in state.effects.values() if e.target == item.target and not e.undoes)
+    if not any(one is not None and max(one.before, one.after) > 0 for one in exposed):
+        return ""
+    said = state.traffic.get(look.id)
+    if said is None:
+        return "off, read back; waits until no request gets it any more"
+    return said.detail if said.verdict == "fail" else ""
+
+
+def undrained(state: State) -> list[ItemState]:
+    """The verifications under way whose flag is off, and whose requests have not been seen to end."""
+    seen = (entry for entry in items_under_way(state) if entry.item.band == VERIFY_BAND and entry.status == "waiting")
+    return [entry for entry in seen if entry.effect is not None and entry.effect.status == "done"]
 
 
 def _why_kept(state: State, item: UndoItem) -> str:

@@ -26,8 +26,10 @@ from amplify_tui.adapters.ports import (
     Probe,
     Unknown,
 )
+from amplify_tui.playbook.model import Playbook
 from amplify_tui.run.shapes import EXPOSURE_BAND, Exposure, Target, Undo
 from amplify_tui.run.state import EffectState
+from amplify_tui.steps.cohorts import signal_of
 from amplify_tui.steps.verb import Context, Draft
 
 TIMEOUT: Final = 8.0
@@ -57,8 +59,11 @@ async def state_of(provider: FlagProvider, flag: str) -> FlagState:
     return found[flag]
 
 
-def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: str) -> Undo:
-    """How a write is taken back: to the state before, guarded against what others did meanwhile."""
+def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: str, playbook: Playbook) -> Undo:
+    """How a write is taken back: to the state before, guarded against what others did meanwhile.
+
+    Where nobody had it before and a signal counts who gets it, its requests have to be gone, too.
+    """
     before, exposed = write.before, kind.rules.exposed(write.before)
     if not before["exists"]:
         says = f"{write.key}: off again, and kept"
@@ -69,11 +74,21 @@ def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: str) -> Undo
     return Undo(
         band=EXPOSURE_BAND,
         verb="flag",
-        spec={"source": source, "flag": write.key, "env": write.env},
+        spec={"source": source, "flag": write.key, "env": write.env} | _counted(source, write.key, exposed, playbook),
         cls="guarded",
         says=says,
         by_hand=by_hand,
     )
+
+
+def _counted(source: str, flag: str, exposed_before: float, playbook: Playbook) -> dict[str, Any]:
+    """What a verification needs to see that nobody gets the flag any more: the signal, and how long to wait for it."""
+    signal = signal_of(playbook, source, flag) if exposed_before == 0 else None
+    if signal is None:
+        return {}
+    return {
+        "traffic": {"signal": signal, "poll": playbook.sources[source].poll, "window": playbook.signals[signal].window}
+    }
 
 
 def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, says: str, ctx: Context) -> Draft:
@@ -92,7 +107,7 @@ def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, s
         timeout=ctx.plan.timeout or TIMEOUT,
         says=says if cut is None else f"goes on with what {cut.id} began: {says}",
         data={"source": source, "write": msgspec.to_builtins(write)},
-        undo=undo_of(kind, source, planned, by_hand),
+        undo=undo_of(kind, source, planned, by_hand, ctx.world.playbook),
         exposure=Exposure(flag=target, before=shown[0], after=shown[1]) if shown else None,
     )
 

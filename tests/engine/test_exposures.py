@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from amplify_tui.drill.world import World
-from amplify_tui.engine.exposures import signal_of
 from amplify_tui.playbook.context import Context as Names
 from amplify_tui.playbook.document import Document
 from amplify_tui.playbook.model import Playbook
 from amplify_tui.playbook.resolve import resolve
+from amplify_tui.steps.cohorts import signal_of
 from amplify_tui.verdict.model import ExposureReading
 from tests.engine.crash_world import Bench, Runs, Watched, checked, flag_steps, playbook
 

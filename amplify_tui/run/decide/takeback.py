@@ -23,6 +23,7 @@ from amplify_tui.run.undo import (
     mitigation_items,
     rollback_items,
     undo_plan,
+    undrained,
 )
 from amplify_tui.run.undo_asks import to_judge
 
@@ -194,8 +195,8 @@ def reread(state: State, order: c.Reread, now: float) -> Result:
 
 
 def judged(state: State, order: c.Judged, now: float) -> Result:
-    if order.when == "backwards":
-        return _judged_backwards(state, order)
+    if order.when in ("backwards", "traffic"):
+        return _judged_on_the_way(state, order)
     if order.check not in state.integrity:
         return refuse(f"no integrity check {order.check}", "the playbook has none of that name")
     what = f"integrity check {order.check} is not taken"
@@ -215,8 +216,10 @@ def _is_back(state: State) -> bool:
     return undone(rollback_items(state)) and lane_done(state, "reconcile")
 
 
-def _judged_backwards(state: State, order: c.Judged) -> Result:
-    what = f"the schema of {order.check} is not judged"
-    if state.phase != "rolling_back" or order.check not in to_judge(state, state.rollback_plan):
-        return refuse(what, "nothing of that service waits for it")
-    return (ev.IntegrityJudged(check=order.check, verdict=order.verdict, when="backwards", detail=order.detail),)
+def _judged_on_the_way(state: State, order: c.Judged) -> Result:
+    asked = tuple(entry.effect.id for entry in undrained(state) if entry.effect is not None)
+    if order.when == "backwards":
+        asked = to_judge(state, state.rollback_plan) if state.phase == "rolling_back" else ()
+    if order.check not in asked:
+        return refuse(f"{order.check} is not judged", "nothing waits for it")
+    return (ev.IntegrityJudged(check=order.check, verdict=order.verdict, when=order.when, detail=order.detail),)

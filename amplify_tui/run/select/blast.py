@@ -33,7 +33,8 @@ def pace(state: State, items: list[ItemState]) -> Pace:
         band: max((_ends(state, left, name) for name, one in left.items() if one.item.band == band), default=0.0)
         for band in (EXPOSURE_BAND, CODE_BAND, WORDS_BAND)
     }
-    reads = READ_BACK_S if any(one.item.band in (EXPOSURE_BAND, VERIFY_BAND) for one in left.values()) else 0.0
+    looks = [one.item.spec.get("traffic") for one in left.values() if one.item.band == VERIFY_BAND]
+    reads = max((READ_BACK_S + (one["poll"] + one["window"] if one else 0.0) for one in looks), default=0.0)
     mitigate = bands[EXPOSURE_BAND] + reads
     return Pace(mitigate, mitigate + bands[CODE_BAND] + bands[WORDS_BAND])
 

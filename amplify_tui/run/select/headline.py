@@ -178,6 +178,8 @@ def _after_try(entry: ItemState) -> str:
             return f"try {entry.tries + 1} unless it happened; u settles it"
         case "absent":
             return f"try {entry.tries + 1}; r tries now"
+        case "done":
+            return "an application may not have heard: look at it, or w waives the wait"
         case _:
             return "without an answer it is read back"
 

@@ -205,6 +205,12 @@ def _items(data: ev.RollbackStarted | ev.MitigationStarted) -> str:
 
 
 def _integrity(state: State, data: ev.IntegrityJudged, env: Envelope) -> Said:
+    if data.when == "traffic":
+        said = "requests have ended" if data.verdict == "pass" else data.detail
+        return "done" if data.verdict == "pass" else "unknown", f"{_effect(state, data.check)}: {said}"
+    if data.when == "backwards":
+        good = f"the code before accepts the schema of {data.check}"
+        return "done" if data.verdict == "pass" else "failed", good if data.verdict == "pass" else data.detail
     return "done" if data.verdict == "pass" else "failed", (
         f"integrity {data.check} ({data.when}): {data.verdict}{_because(data.detail)}"
     )

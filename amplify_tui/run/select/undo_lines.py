@@ -169,6 +169,8 @@ def asked(entry: ItemState, now: float) -> str:
         return entry.detail
     waited, reason = duration(max(0.0, now - effect.at)), brief(effect.reason)
     because = f": {reason}" if reason and not reason.startswith("no answer") else ""
+    if effect.status == "done":
+        return entry.detail
     if entry.item.band == VERIFY_BAND and effect.status == "intended":
         return f"reading it back for {waited}, try {entry.tries}"
     match effect.status:
