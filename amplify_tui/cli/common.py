@@ -45,13 +45,20 @@ def find_run(name: str | None) -> RunDir:
             names = ", ".join(r.run for r in found)
             raise Failure(f"{name} is the beginning of several runs", why=names, next_="give more of its id", code=2)
         raise NoRun(f"there is no run {name} under {place}", "`amplify runs` lists the runs that are there")
-    open_runs = [r for r in runs if read_state(r).phase not in ("closed", "none")]
+    states = {r.run: (r, read_state(r)) for r in runs}
+    open_runs = [(r, state) for r, state in states.values() if state.phase not in ("closed", "none")]
     if len(open_runs) == 1:
-        return open_runs[0]
+        return open_runs[0][0]
     if not open_runs:
         raise Failure("no run is open", next_="name one: `amplify runs` lists them", code=2)
-    names = ", ".join(r.run for r in open_runs)
+    names = "; ".join(_told(state) for _, state in sorted(open_runs, key=lambda one: -one[1].exposed_now))
     raise Failure("several runs are open", why=names, next_="name one of them", code=2)
+
+
+def _told(state: State) -> str:
+    """`7f3a12cd checkout-v3 3.0.0, at 25 %`: a run, for who has to choose among several in a hurry."""
+    version = f" {state.subject.version}" if state.subject else ""
+    return f"{state.run} {state.plan.name}{version}, " + (f"at {state.exposed_now:g} %" if state.exposed_now else "off")
 
 
 def read_state(folder: RunDir, at: int | None = None) -> State:

@@ -24,6 +24,7 @@ from tests.bench import (
     reaction,
     show,
     signals,
+    takeback,
 )
 from tests.bench.measure import Table
 from tests.real.install import Unavailable
@@ -40,6 +41,7 @@ BENCHES: Final[dict[str, Callable[[], list[Table]]]] = {
     "keys": key_to_paint.tables,
     "kill": flag_kill.tables,
     "watch": flag_watch.tables,
+    "takeback": takeback.tables,
 }
 
 

@@ -61,14 +61,20 @@ def small_world() -> Iterator[World]:
 
     Its secrets are in the environment meanwhile.
     """
-    with start_world(shapes=SMALL) as world:
-        before = dict(os.environ)
-        os.environ.update(demo_env(world.facts()))
-        try:
-            yield world
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+    with start_world(shapes=SMALL) as world, wired(world):
+        yield world
+
+
+@contextlib.contextmanager
+def wired(world: World) -> Iterator[None]:
+    """The world's secrets are in the environment as long as the block lasts."""
+    before = dict(os.environ)
+    os.environ.update(demo_env(world.facts()))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 class Bench:
