@@ -172,12 +172,15 @@ class PhasePlan(Value, frozen=True):
 class Watch(Value, frozen=True):
     """What an observing step is judged by.
 
-    summed: what it showed from its begin to its end is kept. background: steps that do not name it go on meanwhile.
+    poll: how long after a phase began applications may still act on the one before; what is measured then counts for
+    neither. summed: what it showed from its begin to its end is kept. background: steps that do not name it go on
+    meanwhile.
     """
 
     phases: tuple[PhasePlan, ...]
     gate: tuple[Term, ...]
     settle: float = 0.0
+    poll: float = 0.0
     max_wait: float = 0.0
     on_fail: Literal["hold", "retreat", "rollback", "ask"] = "hold"
     service: str = ""

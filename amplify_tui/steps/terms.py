@@ -8,7 +8,8 @@ from typing import Any, Final, cast
 from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.adapters.metrics.kinds import lag_of
 from amplify_tui.adapters.ports import Invalid
-from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook
+from amplify_tui.adapters.promql import lookback
+from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook, Signal
 from amplify_tui.verdict.bake import settle_for
 from amplify_tui.verdict.model import Term
 
@@ -111,7 +112,15 @@ def _question(entry: Mapping[str, Any]) -> tuple[str, ...]:
 def settle_of(gate: tuple[Term, ...], playbook: Playbook, given: float | None) -> float:
     """How long a phase settles before its evidence counts: what is written, else windows, polls and lags."""
     polls = [source.poll for source in playbook.sources.values() if kind_name(source)]
-    return settle_for(gate, [], polls, given)
+    return settle_for(gate, [], polls, given, [_range(term.signal, playbook) for term in gate if term.signal])
+
+
+def _range(signal: Signal, playbook: Playbook) -> float:
+    """How far its queries look back in seconds; 0 where they are none to a Prometheus."""
+    source = playbook.sources.get(signal.source)
+    if source is None or source.prometheus is None:
+        return 0.0
+    return max(lookback(query or "") for query in (signal.bad, signal.total, signal.value, signal.count))
 
 
 def _id_of(condition: Condition) -> str:

@@ -113,6 +113,12 @@ def test_a_phase_settles_for_the_window_and_the_poll_plus_the_lag_unless_it_is_w
     assert settle_of(terms(("health",), BOOK), BOOK, None) == 15.0
 
 
+def test_a_phase_settles_for_as_long_as_its_queries_look_back() -> None:
+    errors = replace(ERRORS, bad="rate(b[2m])", total="rate(t[1m])", window=30.0)
+    book = replace(BOOK, signals={"errors": errors})
+    assert settle_of(terms(("errors",), book), book, None) == 140.0
+
+
 def test_the_comparisons_of_a_release_share_one_chance_of_a_false_fail() -> None:
     assert alpha_of(BOOK) == 0.01
     compared = {"signal": "errors", "worse_than": "control", "by": "20%"}

@@ -16,7 +16,7 @@ from amplify_tui.run.decide.guards import (
     sha,
     unknown_in,
 )
-from amplify_tui.run.decide.observe import judge_step, next_phase
+from amplify_tui.run.decide.observe import firing, judge_step, next_phase
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import IN_FLIGHT, State, StepState
 from amplify_tui.run.trials import advanced
@@ -53,6 +53,8 @@ def advance(state: State, order: c.Advance, now: float) -> Result:
         return refuse(what, f"trigger {state.open_triggers[0].spec.id} asks for an answer", "answer it first")
     if order.evidence is None:
         return refuse(what, "nobody has looked at the readings", "try again")
+    if fires := firing(advanced(state, order.evidence, now)[0], order.evidence, now):
+        return refuse(what, f"trigger {fires}", "see what it does, and answer it where it asks")
     verdict = judge_step(state, step, order.evidence, now)
     if verdict.answer != "pass":
         need = verdict.need or "wait for a pass, override the condition, or go back"

@@ -135,7 +135,7 @@ def _recover(state: State, step: StepState, verdict: Verdict) -> tuple[EventData
 def _move(state: State, step: StepState, verdict: Verdict, order: c.Observe, now: float) -> tuple[EventData, ...]:
     match verdict.answer:
         case "pass":
-            return _passed(state, step, order)
+            return _passed(state, step, order, now)
         case "fail":
             return _failed(state, step, verdict)
         case "blind" | "error":
@@ -144,8 +144,10 @@ def _move(state: State, step: StepState, verdict: Verdict, order: c.Observe, now
             return _overdue(state, step, verdict, now)
 
 
-def _passed(state: State, step: StepState, order: c.Observe) -> tuple[EventData, ...]:
+def _passed(state: State, step: StepState, order: c.Observe, now: float) -> tuple[EventData, ...]:
     if step.accrued < step.need or state.holds_on(step.ref) or state.open_triggers:
+        return ()
+    if firing(state, order.evidence, now):
         return ()
     moved = next_phase(step, "by gate")
     if isinstance(moved[0], ev.StepSucceeded):
@@ -211,13 +213,32 @@ def sense(state: State, order: c.Sense, now: float) -> Result:
     state, tested = advanced(state, order.evidence, now)
     events: list[EventData] = [*tested]
     for trigger in state.triggers.values():
-        since = (state.fleet_since if trigger.spec.term.builtin else state.armed_since) or 0.0
-        seen = fires(trigger.spec.term, order.evidence, expected_world(state, None, since), now)
+        seen = _seen_by(state, trigger, order.evidence, now)
         caused = _sensed(state, trigger, seen, now)
         events.extend(caused)
         if any(not isinstance(event, ev.TriggerArmed) for event in caused):
             break  # one at a tick: what it causes changes what the next would see
     return tuple(events)
+
+
+def _seen_by(state: State, trigger: TriggerState, evidence: Evidence, now: float) -> TermVerdict:
+    since = (state.fleet_since if trigger.spec.term.builtin else state.armed_since) or 0.0
+    return fires(trigger.spec.term, evidence, expected_world(state, None, since), now)
+
+
+def firing(state: State, evidence: Evidence, now: float) -> str:
+    """The trigger that *evidence* is about to fire, and what it says; "" where none is.
+
+    No tick both triggers and advances: what advances asks this first, whichever of the two looks sooner.
+    """
+    if not state.is_armed:
+        return ""
+    for trigger in state.triggers.values():
+        if trigger.fired_at is None:
+            seen = _seen_by(state, trigger, evidence, now)
+            if seen.answer == "fail":
+                return f"{trigger.spec.id}: {seen.reason}"
+    return ""
 
 
 def _sensed(state: State, trigger: TriggerState, seen: TermVerdict, now: float) -> tuple[EventData, ...]:
