@@ -160,9 +160,12 @@ class TakeRole(Order, frozen=True, tag=True):
 
 
 class TakeLease(Order, frozen=True, tag=True):
+    """watched_until: when the last reading was taken down, where that is known; the journal may have been silent."""
+
     host: str
     pid: int
     lease: int
+    watched_until: float | None = None
 
 
 class LetGo(Order, frozen=True, tag=True):

@@ -68,9 +68,12 @@ class RunStarted(Data, frozen=True):
 
 
 class ConductorAttached(Data, frozen=True):
+    """watched_until: when the conductor before it wrote its last event or took its last reading."""
+
     host: str
     pid: int
     lease: int
+    watched_until: float | None = None
 
 
 class ConductorDetached(Data, frozen=True):

@@ -250,7 +250,7 @@ class Drift(Value, frozen=True):
 
 
 class Hold(Value, frozen=True):
-    """`choice` is what a person answered to a drift, while it is being carried out."""
+    """`choice` is what a person answered to a drift, while it is carried out. by_person: the act of one placed it."""
 
     id: str
     scope: str
@@ -261,6 +261,7 @@ class Hold(Value, frozen=True):
     auto_release: bool = False
     drift: Drift | None = None
     choice: str = ""
+    by_person: bool = False
 
 
 class UndoItem(Value, frozen=True):

@@ -185,6 +185,14 @@ class ConductorState(Struct, frozen=True, kw_only=True):
     at: float = 0.0
 
 
+class Unwatched(Struct, frozen=True):
+    """A time for which no conductor looked while users were exposed: from, to, and the highest percentage of a flag."""
+
+    since: float
+    until: float
+    percent: float
+
+
 class Decision(Struct, frozen=True):
     """What a person decided about an undo item. It allows one more try of what was begun before it (*seq*)."""
 
@@ -248,6 +256,7 @@ class State(Struct, frozen=True, kw_only=True):
     integrity_baseline: dict[str, str] = {}
     integrity_after: dict[str, str] = {}
     conductor: ConductorState = ConductorState()
+    unwatched: Unwatched | None = None  # until a phase is entered, exposure goes, or a person lets the run go on
     steps: dict[StepRef, StepState] = {}
     effects: dict[str, EffectState] = {}
     holds: dict[str, Hold] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -14,9 +15,9 @@ from amplify_tui.run.select.gate import gate_line, next_phase
 from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.stages import current, in_order, outlived_by, step_title, stuck_words, watches_behind
 from amplify_tui.run.select.undo_lines import asked, begins, tally
-from amplify_tui.run.select.words import Sign, percent, safe, since
+from amplify_tui.run.select.words import Sign, clock, percent, safe, since
 from amplify_tui.run.shapes import Hold
-from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState
+from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, Unwatched
 from amplify_tui.run.undo import (
     BAND_NAMES,
     ItemState,
@@ -52,12 +53,14 @@ class Headline(Struct, frozen=True):
         return f"{self.word}: {self.because}" + (f"  Next: {self.next}" if self.next else "")
 
 
-def headline(state: State, now: float, lost: str = "", problem: str = "") -> Headline:
+def headline(state: State, now: float, lost: str = "", problem: str = "", tz: tzinfo | None = None) -> Headline:
     """What happens next. *lost* says why the conductor does not answer; then nothing happens, and that comes first.
 
-    *problem* says what the conductor cannot do at the moment; it tries again by itself.
+    *problem* says what the conductor cannot do at the moment; it tries again by itself. *tz* is the zone of its times.
     """
     said = _run(state, now)
+    if state.unwatched is not None and state.phase in ("forward", "rolling_back"):
+        said = replace(said, because=f"{unwatched_words(state.unwatched, tz)}; {said.because}")
     if lost and state.phase not in ("closed", "none"):
         at = f" at {percent(state.exposed_now)}" if state.exposed_now else ""
         return Headline(
@@ -69,6 +72,11 @@ def headline(state: State, now: float, lost: str = "", problem: str = "") -> Hea
             "cannot go on", "unknown", f"{safe(problem, 400)}; last known: {said.word}: {said.because}", said.next
         )
     return said
+
+
+def unwatched_words(gap: Unwatched, tz: tzinfo | None) -> str:
+    """`no watch from 03:02:10 to 03:09:44 at 25 %`: the first thing to know after a crash."""
+    return f"no watch from {clock(gap.since, tz)} to {clock(gap.until, tz)} at {percent(gap.percent)}"
 
 
 def _run(state: State, now: float) -> Headline:
