@@ -11,7 +11,7 @@ from amplify_tui.adapters.ports import Invalid
 from amplify_tui.adapters.promql import lookback
 from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook, Signal
 from amplify_tui.verdict.bake import settle_for
-from amplify_tui.verdict.model import Term
+from amplify_tui.verdict.model import Past, Term
 
 ALPHA: Final = 0.01  # the chance of a false fail that a whole release may spend on comparisons
 DEFAULT_GATE: tuple[GateEntry, ...] = ("health", "fleet")
@@ -74,6 +74,21 @@ def alpha_of(playbook: Playbook) -> float:
     """
     asked = {_question(entry) for entry in _entries(playbook) if _is_sequential(entry, playbook)}
     return ALPHA / max(1, len(asked))
+
+
+def pasts_of(playbook: Playbook) -> dict[str, Past]:
+    """The signals that a gate or a trigger compares with their own past, each with the earliest that it needs."""
+    found: dict[str, Past] = {}
+    for entry in _entries(playbook):
+        name = str(entry.get("signal"))
+        signal = playbook.signals.get(name)
+        if signal is None or not _is_sequential(entry, playbook):
+            continue
+        own = signal.limit.worse_than if signal.limit is not None else None
+        past = entry.get("worse_than") or own
+        if past == "last_week" or (past == "yesterday" and found.get(name) is None):
+            found[name] = past
+    return found
 
 
 def _entries(playbook: Playbook) -> Iterator[Mapping[str, Any]]:
