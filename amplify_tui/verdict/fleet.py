@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from amplify_tui.verdict import words
@@ -54,6 +55,29 @@ def judge_fleet(term: Term, evidence: Evidence, expected: Expected, now: float) 
     findings = [_version(member, expected, now) for member in members]
     findings += _mixed(members) + _strangers(evidence, expected, now)
     return _conclude(term, "fleet", findings, _uniform(members))
+
+
+def upheaval(evidence: Evidence, expected: Expected, after: float, until: float) -> str:
+    """What makes a bake start over: an instance restarted, or changed its version, in (after, until]; "" if none did.
+
+    Whether or not a gate names `health` or `fleet`: what was served by another process proves nothing of this one.
+    """
+    heard: dict[tuple[str, str], list[InstanceReading]] = {}
+    for reading in evidence.fleet:
+        if reading.received_at <= until and reading.instance in expected.versions.get(reading.service, {}):
+            heard.setdefault((reading.service, reading.instance), []).append(reading)
+    for (_, instance), readings in heard.items():
+        readings.sort(key=_by_arrival)
+        if readings[-1].received_at <= after:
+            continue
+        if _restarts(readings, expected, after):
+            return f"{instance} was restarted"
+        told = [one for one in readings if one.version and is_answer(one, expected.max_age)]
+        for before, one in pairwise(told):
+            changed = not same_version(before.version or "", one.version or "")
+            if changed and one.received_at > after and before.received_at >= expected.since:
+                return f"{instance} changed from {before.version} to {one.version}"
+    return ""
 
 
 def members_of(evidence: Evidence, expected: Expected, now: float) -> list[Member]:
@@ -136,20 +160,24 @@ def _restarted(member: Member, expected: Expected) -> str:
     Each reading is compared with the one before: against the first, a slow clock would restart it within hours.
     A start time that moved before the phase is the deploy's doing; while no phase has begun (since 0) all are.
     """
-    if expected.since <= 0.0:
-        return ""
+    restarted = expected.since > 0.0 and _restarts(member.readings, expected, 0.0)
+    return f"{member.instance} was restarted in this phase" if restarted else ""
+
+
+def _restarts(readings: Sequence[InstanceReading], expected: Expected, after: float) -> bool:
+    """Whether a reading that arrived later than *after* tells of a restart in this phase; *readings* by arrival."""
     baseline: float | None = None
     baseline_seen = 0.0
-    for reading in member.readings:
+    for reading in readings:
         started = reading.started
         if not is_answer(reading, expected.max_age) or started is None or not math.isfinite(started):
             continue
-        if reading.received_at >= expected.since and baseline is not None:
+        if reading.received_at >= expected.since and reading.received_at > after and baseline is not None:
             was_in_phase = baseline_seen >= expected.since
             if abs(started - baseline) > RESTART_SECONDS and (was_in_phase or started > expected.since):
-                return f"{member.instance} was restarted in this phase"
+                return True
         baseline, baseline_seen = started, reading.received_at
-    return ""
+    return False
 
 
 def _version(member: Member, expected: Expected, now: float) -> Finding:

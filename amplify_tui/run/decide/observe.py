@@ -91,7 +91,7 @@ def observe(state: State, order: c.Observe, now: float) -> Result:
     step_ = replace(step, accrued=accrued, seen=order.seen if step.watch.summed else ())
     follows = _recover(state, step, verdict) if stuck_at_gate else _move(state, step_, verdict, order, now)
     is_over = bool(step_.seen) and any(isinstance(event, _ENDS) for event in follows)
-    return (*tested, *_journal(step, step_, verdict, order.broken_by, now, is_over=is_over), *follows)
+    return (*tested, *_journal(step, step_, verdict, order, now, is_over=is_over), *follows)
 
 
 def _accrued(step: StepState, claimed: float, now: float) -> float:
@@ -101,7 +101,7 @@ def _accrued(step: StepState, claimed: float, now: float) -> float:
 
 
 def _journal(
-    step: StepState, after: StepState, verdict: Verdict, broken_by: str, now: float, *, is_over: bool
+    step: StepState, after: StepState, verdict: Verdict, order: c.Observe, now: float, *, is_over: bool
 ) -> tuple[EventData, ...]:
     """The verdict on each change and every 30 s; the bake every 30 s and when it is full or was broken.
 
@@ -113,10 +113,10 @@ def _journal(
         judged = ev.GateJudged(step=step.step, key=step.key, i=step.phase, verdict=verdict, seen=after.seen)
         events.append(judged)
     full = after.accrued >= step.need > step.accrued
-    lost = after.accrued < step.accrued
+    lost = after.accrued < step.accrued or order.starts_over
     if full or lost or (after.accrued > step.accrued and now - step.accrued_at >= JOURNAL_EVERY_S):
         events.append(
-            ev.BakeAccrued(step=step.step, key=step.key, i=step.phase, accrued=after.accrued, broken_by=broken_by)
+            ev.BakeAccrued(step=step.step, key=step.key, i=step.phase, accrued=after.accrued, broken_by=order.broken_by)
         )
     return tuple(events)
 
