@@ -256,8 +256,8 @@ class Enter(Order, frozen=True, tag=True):
 class Observe(Order, frozen=True, tag=True):
     """One tick of an observing step: raw readings, judged here. `accrued` is the bake so far, as measured.
 
-    `starts_over`: what had been accrued is lost, to what `broken_by` says. `seen`: of a watch that is summed up, what its
-    conditions have shown so far, this tick included.
+    `starts_over`: what had been accrued is lost, to what `broken_by` says. `seen`: of a watch that is summed up, what
+    its conditions have shown so far, this tick included.
     """
 
     step: str

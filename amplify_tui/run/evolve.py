@@ -114,6 +114,9 @@ def _hold_placed(state: State, data: ev.HoldPlaced, env: Envelope) -> State:
         by_person=env.via in ("key", "cli"),
     )
     state = replace(state, holds=state.holds | {hold.id: hold}, next_hold=state.next_hold + 1)
+    if (hold.scope, hold.kind) == (RUN_SCOPE, "blind"):
+        told = {name: replace(trigger, blind_held=bool(trigger.blind)) for name, trigger in state.triggers.items()}
+        state = replace(state, triggers=told)
     return state if data.drift is None else drift_seen(state, data.drift)
 
 
@@ -314,6 +317,11 @@ def _trigger_armed(state: State, data: ev.TriggerArmed, env: Envelope) -> State:
     return replace(state, triggers=state.triggers | {data.trigger: trigger})
 
 
+def _trigger_sight(state: State, data: ev.TriggerSight, env: Envelope) -> State:
+    seen = replace(state.triggers[data.trigger], blind=data.blind, blind_since=env.at_s, blind_held=False)
+    return replace(state, triggers=state.triggers | {data.trigger: seen})
+
+
 def _trials_advanced(state: State, data: ev.TrialsAdvanced, env: Envelope) -> State:
     return put(state, data.trials)
 
@@ -337,6 +345,7 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.TriggerAnswered: _trigger_answered,
     ev.TriggerDisarmed: _nothing,
     ev.TriggerArmed: _trigger_armed,
+    ev.TriggerSight: _trigger_sight,
     ev.TrialsAdvanced: _trials_advanced,
     ev.RollbackStarted: _rollback_started,
     ev.UndoDecided: _undo_decided,

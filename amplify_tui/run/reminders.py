@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from amplify_tui.run.shapes import Hold
-from amplify_tui.run.state import State, StepState
+from amplify_tui.run.state import RUN_SCOPE, State, StepState
 
 EVERY_S: Final = 300.0
 
@@ -29,6 +29,8 @@ def _needs_a_person(state: State, hold: Hold) -> bool:
     """Whether a machine placed it, and it goes by nobody's hand but a person's, or asks one what to do meanwhile."""
     if hold.by_person:
         return False
+    if (hold.scope, hold.kind) == (RUN_SCOPE, "blind"):
+        return state.on_blind.do == "ask"
     step = _step(state, hold)
     return not hold.auto_release or (step is not None and bool(step.question))
 

@@ -163,7 +163,10 @@ class EffectState(Struct, frozen=True, kw_only=True):
 
 
 class TriggerState(Struct, frozen=True, kw_only=True):
-    """A trigger of `rollback.when`. Open while it has fired and nobody answered."""
+    """A trigger of `rollback.when`. Open while it has fired and nobody answered.
+
+    blind: why it sees nothing since `blind_since`; blind_held: the run was held for that already.
+    """
 
     spec: TriggerSpec
     fired_at: float | None = None
@@ -171,6 +174,9 @@ class TriggerState(Struct, frozen=True, kw_only=True):
     answer_by: float | None = None
     answer: str = ""
     fired: int = 0
+    blind: str = ""
+    blind_since: float = 0.0
+    blind_held: bool = False
 
     @property
     def is_open(self) -> bool:

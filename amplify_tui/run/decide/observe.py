@@ -16,7 +16,7 @@ from amplify_tui.run.decide.guards import Result, expected_world, find_step, pla
 from amplify_tui.run.decide.takeback import full_rollback, mitigation, unanswered
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
-from amplify_tui.run.state import State, StepState, TriggerState
+from amplify_tui.run.state import RUN_SCOPE, State, StepState, TriggerState
 from amplify_tui.run.trials import advanced
 from amplify_tui.verdict.gate import is_good_again, judge
 from amplify_tui.verdict.model import Answer, Evidence, TermVerdict, Verdict
@@ -26,6 +26,7 @@ from amplify_tui.verdict.triggers import fires
 
 JOURNAL_EVERY_S = 30.0
 WORSE = 1.2
+WARM_UP_S: Final = 60.0  # a new conductor's sources have answered by then
 _ENDS: Final = (ev.StepSucceeded, ev.RollbackStarted)
 SEVERITY: Final[tuple[Answer, ...]] = ("fail", "error", "blind", "undecided", "pass")
 
@@ -147,7 +148,8 @@ def _move(state: State, step: StepState, verdict: Verdict, order: c.Observe, now
 def _passed(state: State, step: StepState, order: c.Observe, now: float) -> tuple[EventData, ...]:
     if step.accrued < step.need or state.holds_on(step.ref) or state.open_triggers:
         return ()
-    if firing(state, order.evidence, now):
+    unseen = any(trigger.blind and not trigger.blind_held for trigger in state.triggers.values())
+    if unseen or firing(state, order.evidence, now):
         return ()
     moved = next_phase(step, "by gate")
     if isinstance(moved[0], ev.StepSucceeded):
@@ -212,13 +214,43 @@ def sense(state: State, order: c.Sense, now: float) -> Result:
         return ()
     state, tested = advanced(state, order.evidence, now)
     events: list[EventData] = [*tested]
+    sights: dict[str, str] = {}
     for trigger in state.triggers.values():
         seen = _seen_by(state, trigger, order.evidence, now)
+        sights[trigger.spec.id] = seen.reason if seen.applies and seen.answer in ("blind", "error") else ""
         caused = _sensed(state, trigger, seen, now)
         events.extend(caused)
         if any(not isinstance(event, ev.TriggerArmed) for event in caused):
-            break  # one at a tick: what it causes changes what the next would see
-    return tuple(events)
+            return tuple(events)  # one at a tick: what it causes changes what the next would see
+    return (*events, *_sighted(state, sights, now))
+
+
+def _sighted(state: State, sights: dict[str, str], now: float) -> tuple[EventData, ...]:
+    """A trigger without data protects nobody: past `on_blind.after` the run is held, as at a blind gate.
+
+    The hold goes when every trigger sees again. One that a person released stays away until they did.
+    """
+    if state.first_exposure_at is not None and state.exposed_now <= 0:
+        sights = dict.fromkeys(sights, "")  # nobody is exposed any more
+    known = [state.triggers[name] for name in sights]
+    changed = [t for t in known if bool(t.blind) != bool(sights[t.spec.id])]
+    if now - state.conductor.at < WARM_UP_S:
+        changed = [t for t in changed if t.blind]  # a board that is still empty tells of no outage
+    events = tuple(ev.TriggerSight(trigger=t.spec.id, blind=sights[t.spec.id]) for t in changed)
+    hold = next((h for h in state.holds.values() if (h.scope, h.kind) == (RUN_SCOPE, "blind")), None)
+    still = [t for t in known if t.blind and t not in changed]
+    if hold is not None:
+        gone = not still and all(not event.blind for event in events)
+        return (*events, ev.HoldReleased(hold=hold.id, why="every trigger sees again")) if gone else events
+    late = [t for t in still if not t.blind_held and now - t.blind_since >= state.on_blind.after]
+    return (*events, *(_unprotected(state, late[0]) if late else ()))
+
+
+def _unprotected(state: State, trigger: TriggerState) -> tuple[EventData, ...]:
+    why = f"trigger {trigger.spec.id} sees nothing: {trigger.blind}"
+    if state.on_blind.do == "rollback" and not state.automatic_rollbacks:
+        return full_rollback(state, why)
+    return (place(state, RUN_SCOPE, "blind", why, auto_release=True),)
 
 
 def _seen_by(state: State, trigger: TriggerState, evidence: Evidence, now: float) -> TermVerdict:

@@ -116,6 +116,8 @@ def _unseen(state: State, said: Headline) -> str:
     """`; soak is blind`: a monitor in the background without evidence, where another step is what is told of."""
     blind = [s for s in in_order(state) if watches_behind(s) and s.verdict and s.verdict.answer in ("blind", "error")]
     told = "".join(f"; {step.ref} is {step.verdict.answer}" for step in blind if step.verdict is not None)
+    if not any(hold.kind == "blind" for hold in state.holds.values()):
+        told += "".join(f"; trigger {name} sees nothing" for name, one in state.triggers.items() if one.blind)
     return "" if said.sign == "unknown" else told
 
 
@@ -203,6 +205,8 @@ def _hold(state: State, now: float) -> Headline | None:
     hold = min(state.holds.values(), key=lambda h: h.scope != RUN_SCOPE)
     where = _where(state, hold)
     after = _RELEASES[hold.kind]
+    if (hold.scope, hold.kind) == (RUN_SCOPE, "blind"):
+        after = "releases when data is back; p goes on without it, M Y or R"
     if hold.choice == "ours":
         after = "what we left is being written again"
     if hold.kind == "gate" and not hold.auto_release:

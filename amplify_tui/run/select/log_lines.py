@@ -271,6 +271,11 @@ SAYERS: Final[dict[type, Sayer]] = {
     ev.TriggerAnswered: _says("note", lambda _s, d, e: f"trigger {d.trigger} answered: {d.answer}{_by(e)}"),
     ev.TriggerDisarmed: _says("note", lambda _s, d, e: f"trigger {d.trigger} DISARMED{_by(e)}"),
     ev.TriggerArmed: _says("note", lambda _s, d, e: f"trigger {d.trigger} armed again{_by(e)}"),
+    ev.TriggerSight: lambda _s, d, _e: (
+        ("unknown", f"trigger {d.trigger} sees nothing: {d.blind}")
+        if d.blind
+        else ("note", f"trigger {d.trigger} sees again")
+    ),
     ev.RollbackStarted: _says(
         "undone", lambda _s, d, e: f"ROLLBACK by {e.actor} via {e.via}, {_items(d)}{_because(d.reason)}"
     ),
