@@ -95,9 +95,12 @@ class Advance(Order, frozen=True, tag=True):
 
 
 class Override(Order, frozen=True, tag=True):
+    """instances: those that are not as the fleet is expected to be, where `fleet` is overridden."""
+
     step: str
     conditions: tuple[str, ...]
     percent: float | None = None
+    instances: tuple[str, ...] = ()
     key: str = ""
     expect: int | None = None
     evidence: Evidence | None = None

@@ -57,6 +57,15 @@ def judge_fleet(term: Term, evidence: Evidence, expected: Expected, now: float) 
     return _conclude(term, "fleet", findings, _uniform(members))
 
 
+def odd_ones(evidence: Evidence, expected: Expected, now: float) -> tuple[str, ...]:
+    """The instances that keep `fleet` from passing, by name: strangers, silent ones, and those of another version."""
+    members = members_of(evidence, expected, now)
+    odd = {member.instance for member in members if _version(member, expected, now)[0] != "pass"}
+    if _mixed(members):
+        odd |= {member.instance for member in members if member.version is None}
+    return tuple(sorted(odd | {name for name, _ in _strange(evidence, expected, now)}))
+
+
 def upheaval(evidence: Evidence, expected: Expected, after: float, until: float) -> str:
     """What makes a bake start over: an instance restarted, or changed its version, in (after, until]; "" if none did.
 
@@ -212,19 +221,24 @@ def _mixed(members: Sequence[Member]) -> list[Finding]:
 
 
 def _strangers(evidence: Evidence, expected: Expected, now: float) -> list[Finding]:
-    """Instances of an expected service that nobody expects, and that run none of its versions."""
+    strange = _strange(evidence, expected, now)
+    return [("fail", f"{instance} runs {version}, and nobody expects it") for instance, version in strange]
+
+
+def _strange(evidence: Evidence, expected: Expected, now: float) -> list[tuple[str, str]]:
+    """Instances of an expected service that nobody expects, and that run none of its versions, which they do."""
     latest: dict[tuple[str, str], InstanceReading] = {}
     for reading in sorted((r for r in evidence.fleet if r.received_at <= now), key=_by_arrival):
         latest[reading.service, reading.instance] = reading
-    findings: list[Finding] = []
+    found: list[tuple[str, str]] = []
     for (service, instance), reading in sorted(latest.items()):
         wanted = expected.versions.get(service)
         fresh = is_answer(reading, expected.max_age) and now - reading.data_at <= expected.max_age
         if wanted is None or instance in wanted or not fresh or reading.version is None or None in wanted.values():
             continue
         if not any(version is not None and same_version(reading.version, version) for version in wanted.values()):
-            findings.append(("fail", f"{instance} runs {reading.version}, and nobody expects it"))
-    return findings
+            found.append((instance, reading.version))
+    return found
 
 
 def _uniform(members: Sequence[Member]) -> str:

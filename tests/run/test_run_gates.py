@@ -11,9 +11,9 @@ from amplify_tui.playbook.model import Condition
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import agenda
-from amplify_tui.run.shapes import OnBlindPlan
+from amplify_tui.run.shapes import OnBlindPlan, ServiceFacts
 from amplify_tui.run.state import StepState
-from amplify_tui.verdict.model import Evidence, Term
+from amplify_tui.verdict.model import Evidence, InstanceReading, Term
 from tests.run.world import ERRORS, SERVED, TRIGGER, WATCH, Run, readings
 
 LATENCY = replace(ERRORS, id="late", condition=Condition(signal="late", above=0.01, for_=10.0))
@@ -283,12 +283,25 @@ def test_less_is_worse_where_a_condition_asks_for_more() -> None:
     assert run.step("ramp").cause == "gate"
 
 
-def test_two_people_override_the_fleet() -> None:
+def test_two_people_override_the_fleet_and_each_names_the_instances_that_are_not_as_expected() -> None:
     run = watching(gate=(ERRORS, Term(id="fleet", builtin="fleet")))
+    services = {"api": ServiceFacts(instances=("api-1", "api-2"))}
+    run.state = replace(run.state, services=services, baseline={"api": {"api-1": "2.9.4", "api-2": "2.9.4"}})
     run.wait(60.0)
-    assert kinds(run.ok(c.Override, **overriding(run, "fleet"))) == ["Requested"]
-    assert kinds(run.ok(c.Override, **overriding(run, "fleet"))) == ["Requested"]
-    assert kinds(run.ok(c.Override, **overriding(run, "fleet", actor="sre"))) == ["Overridden"]
+    told = {"service": "api", "status": "ok", "ok": True, "data_at": run.now, "received_at": run.now, "url": ""}
+    fleet = tuple(
+        InstanceReading(instance=name, version=version, **told)
+        for name, version in (("api-1", "2.9.4"), ("api-2", "3"))
+    )
+    seen = {"evidence": Evidence(fleet=fleet), "instances": ("api-2",)}
+    assert "api-2" in run.refused(c.Override, **overriding(run, "fleet", evidence=seen["evidence"])).why
+    both = overriding(run, "fleet", evidence=seen["evidence"], instances=("api-1", "api-2"))
+    assert "no others" in run.refused(c.Override, **both).next
+    assert kinds(run.ok(c.Override, **overriding(run, "fleet", **seen))) == ["Requested"]
+    assert kinds(run.ok(c.Override, **overriding(run, "fleet", **seen))) == ["Requested"]
+    (overridden,) = run.ok(c.Override, **overriding(run, "fleet", actor="sre", **seen))
+    assert isinstance(overridden, ev.Overridden)
+    assert overridden.reason == "known since Monday (instances: api-2)"
 
 
 def test_a_gate_that_is_not_open_is_not_overridden() -> None:

@@ -21,6 +21,7 @@ from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import IN_FLIGHT, State, StepState
 from amplify_tui.run.trials import advanced
 from amplify_tui.run.watching import outputs_of
+from amplify_tui.verdict.fleet import odd_ones
 from amplify_tui.verdict.gate import judge
 
 MIN_REASON = 10
@@ -78,7 +79,12 @@ def override(state: State, order: c.Override, now: float) -> Result:
     if order.evidence is None:
         return refuse(f"{step.ref} is not overridden", "nobody has looked at the readings", "try again")
     if TWO_PEOPLE & set(order.conditions):
-        asked = f"override {step.ref} {step.phase} {' '.join(sorted(order.conditions))}"
+        expected = expected_world(state, step, step.phase_at or 0.0)
+        odd = odd_ones(order.evidence, expected, now)
+        if set(order.instances) != set(odd):
+            why = f"the fleet is not as expected at {', '.join(odd) or 'no instance'}"
+            return refuse(f"{step.ref} is not overridden", why, "list these instances, and no others")
+        asked = f"override {step.ref} {step.phase} {' '.join(sorted(order.conditions))} at {', '.join(odd)}"
         first = state.requests.get(asked)
         if first is None or first.until < now or first.by == order.actor:
             return (ev.Requested(command=asked, by=order.actor, until=now + REQUEST_S),)
@@ -93,7 +99,7 @@ def override(state: State, order: c.Override, now: float) -> Result:
             phase=step.phase,
             conditions=order.conditions,
             evidence_sha=sha(repr(verdict)),
-            reason=order.reason,
+            reason=order.reason + (f" (instances: {', '.join(sorted(order.instances))})" if order.instances else ""),
             values=values,
         ),
     )
