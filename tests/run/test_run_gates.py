@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from amplify_tui.playbook.model import Condition
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import agenda
+from amplify_tui.run.envelope import decode
 from amplify_tui.run.shapes import OnBlindPlan, ServiceFacts
 from amplify_tui.run.state import StepState
 from amplify_tui.verdict.model import Evidence, InstanceReading, Term
@@ -234,6 +236,16 @@ def test_an_override_names_phase_conditions_percentage_and_a_reason() -> None:
     assert "PhaseAdvanced" in kinds(run.observe("bad"))
 
 
+def test_the_evidence_that_an_override_hashes_stands_beside_it_in_the_journal() -> None:
+    run = Run().gate_failed()
+    run.ok(c.Override, **overriding(run))
+    judged, overridden = (decode(body).data for body in run.journal[-2:])
+    assert isinstance(judged, ev.GateJudged)
+    assert isinstance(overridden, ev.Overridden)
+    assert judged.verdict.terms[0].value == pytest.approx(0.5)
+    assert overridden.evidence_sha == hashlib.sha256(repr(judged.verdict).encode()).hexdigest()
+
+
 def test_an_override_disarms_no_trigger() -> None:
     run = Run().gate_failed()
     run.ok(c.Override, **overriding(run))
@@ -299,7 +311,7 @@ def test_two_people_override_the_fleet_and_each_names_the_instances_that_are_not
     assert "no others" in run.refused(c.Override, **both).next
     assert kinds(run.ok(c.Override, **overriding(run, "fleet", **seen))) == ["Requested"]
     assert kinds(run.ok(c.Override, **overriding(run, "fleet", **seen))) == ["Requested"]
-    (overridden,) = run.ok(c.Override, **overriding(run, "fleet", actor="sre", **seen))
+    _, overridden = run.ok(c.Override, **overriding(run, "fleet", actor="sre", **seen))
     assert isinstance(overridden, ev.Overridden)
     assert overridden.reason == "known since Monday (instances: api-2)"
 

@@ -93,6 +93,8 @@ def override(state: State, order: c.Override, now: float) -> Result:
     verdict = judge(step.watch.gate, order.evidence, expected_world(shown, step, step.phase_at or 0.0), now)
     values = {t.id: t.value for t in verdict.terms if t.id in order.conditions}
     return (
+        # What the hash is of stands right before it.
+        ev.GateJudged(step=step.step, key=step.key, i=step.phase, verdict=verdict),
         ev.Overridden(
             step=step.step,
             key=step.key,
