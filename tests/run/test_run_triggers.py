@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from amplify_tui.playbook.model import Cohorts
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import agenda
 from amplify_tui.run.reminders import waiting
 from amplify_tui.run.select.headline import headline
 from amplify_tui.run.shapes import OnBlindPlan, Target
-from tests.run.world import TRIGGER, Run, readings
+from tests.run.world import SERVED, TRIGGER, Run, readings
 
 FLAG_OFF, FLAG_SEEN = "u1:flag:unleash/checkout", "u2:flag:unleash/checkout"
 
@@ -219,6 +220,13 @@ def test_neither_an_empty_board_after_a_crash_nor_a_flag_that_exposes_nobody_mak
     run.ok(c.Mitigated)
     assert kinds(run.sense("missing")) == ["TriggerSight"]
     assert not run.state.triggers["errors"].blind
+
+
+def test_a_trigger_on_the_treatment_is_not_blind_while_waves_go_out_and_no_flag_exposes_anybody() -> None:
+    cohorts = Cohorts(treatment="on", control="off")
+    of_cohort = replace(TRIGGER.term, signal=replace(SERVED, cohorts=cohorts))
+    assert waved(term=of_cohort).sense("missing") == ()
+    assert kinds(waved().sense("missing")) == ["TriggerSight"]
 
 
 @pytest.mark.parametrize("waits", ["hold", "gate", "question"])

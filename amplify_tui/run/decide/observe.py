@@ -217,12 +217,20 @@ def sense(state: State, order: c.Sense, now: float) -> Result:
     sights: dict[str, str] = {}
     for trigger in state.triggers.values():
         seen = _seen_by(state, trigger, order.evidence, now)
-        sights[trigger.spec.id] = seen.reason if seen.applies and seen.answer in ("blind", "error") else ""
+        sights[trigger.spec.id] = seen.reason if _is_blind(state, trigger, seen) else ""
         caused = _sensed(state, trigger, seen, now)
         events.extend(caused)
         if any(not isinstance(event, ev.TriggerArmed) for event in caused):
             return tuple(events)  # one at a tick: what it causes changes what the next would see
     return (*events, *_sighted(state, sights, now))
+
+
+def _is_blind(state: State, trigger: TriggerState, seen: TermVerdict) -> bool:
+    """Whether it should see something and does not: there is no treatment to look at before a flag exposes anybody."""
+    signal = trigger.spec.term.signal
+    if signal is not None and signal.cohorts is not None and state.exposed_now <= 0:
+        return False
+    return seen.applies and seen.answer in ("blind", "error")
 
 
 def _sighted(state: State, sights: dict[str, str], now: float) -> tuple[EventData, ...]:
