@@ -14,6 +14,7 @@ from amplify_tui.engine.proc import FileLock
 from amplify_tui.engine.scribe import Scribe
 from amplify_tui.engine.sqlite_journal import SqliteJournal
 from amplify_tui.engine.ticks import Ticks
+from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import Todo
 from amplify_tui.run.events import EventData
@@ -91,4 +92,25 @@ def test_a_bake_starts_over_where_an_instance_changes_its_version(baking: Baking
     baking.watch(5)
     baking.watch(5, version="2.9.4")
     assert baking.broken() == ["api-1 changed from 3.0.0 to 2.9.4"]
+    assert baking.ramp.phase == 0
+
+
+def test_a_bake_goes_on_while_a_person_holds_the_run_and_advances_only_after_it(baking: Baking) -> None:
+    """Users are still exposed: what is seen of them meanwhile is evidence (verdicts.md 5)."""
+    baking.scribe.submit(c.PlaceHold(id="c1", actor="captain", via="key"))
+    baking.watch(10)
+    assert (baking.ramp.status, baking.ramp.phase) == ("observing", 0)
+    assert baking.ramp.accrued >= baking.ramp.need
+    baking.scribe.submit(c.Release(id="c2", actor="captain", via="key", hold="h1"))
+    baking.watch(1)
+    assert baking.ramp.phase == 1
+
+
+def test_a_clock_that_jumps_loses_the_open_span_of_a_bake_and_keeps_what_was_journaled(baking: Baking) -> None:
+    baking.watch(4)
+    before = baking.ramp.accrued
+    baking.now += 3600.0
+    baking.scribe.submit(c.Jump(id="c1", actor="conductor", via="engine", delta=3600.0))
+    baking.watch(1)
+    assert before <= baking.ramp.accrued <= before + EVERY
     assert baking.ramp.phase == 0
