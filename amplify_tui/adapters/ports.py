@@ -268,7 +268,8 @@ class Query(Struct, frozen=True, kw_only=True):
     """What a signal asks of its source, for one cohort; `$cohort` is already filled in, with `cohort_value`.
 
     state: the name (`alert`) and the labels of alerts, in place of expressions. by_instance: an expression with a
-    number for each instance, in the unit of the value, for a source that does not know them by itself.
+    number for each instance, in the unit of the value, for a source that does not know them by itself. past: how many
+    seconds ago a gate or a trigger compares it with, 0 where none does.
     """
 
     signal: str
@@ -283,6 +284,7 @@ class Query(Struct, frozen=True, kw_only=True):
     as_increase: bool = False
     window: float = 30.0
     every: float = 5.0
+    past: float = 0.0
 
     def names_cohort(self, condition: str) -> bool:
         """Whether a condition on a label holds the cohort's value, as a word of its own."""

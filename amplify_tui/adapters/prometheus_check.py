@@ -20,6 +20,8 @@ from amplify_tui.adapters.promql import Metric, lookback, metrics, shortest
 SEEN_WITHIN: Final = "1h"  # a metric that nobody told for so long is taken for none
 LONG_WINDOW_S: Final = 300.0  # shorter ones are filled soon anyway
 VALUES_SHOWN: Final = 8
+KEYS: Final = ("value", "count", "bad", "total")
+HALF_HOUR_S: Final = 1800.0  # the past is an hour, around the same time of day
 FRESH_ERRORS: Final = "a service without an error yet has none, and that counts as 0 errors"
 
 Ask = Callable[[str, float], Awaitable["Scalar | AdapterError"]]
@@ -40,11 +42,31 @@ class QueryCheck:
         """What is wrong, in the order of the queries, each thing once."""
         found: dict[Problem, None] = {}
         for query in queries:
-            for key in ("value", "count", "bad", "total"):
+            for key in KEYS:
                 text: str | None = getattr(query, key)
                 if text is not None:
                     found |= dict.fromkeys(await self._of(query, key, text))
+            found |= dict.fromkeys(await self._no_past(query))
         return list(found)
+
+    async def _no_past(self, query: Query) -> list[Problem]:
+        """A comparison with a time that the server no longer knows, or knows nothing of."""
+        texts = [text for key in KEYS if (text := getattr(query, key)) is not None]
+        if not query.past or not texts:
+            return []
+        ago, where = _span(query.past), f"signals.{query.signal}"
+        reach = query.past + HALF_HOUR_S + max(lookback(text) for text in texts)
+        if self._retention is not None and reach > self._retention:
+            what = f"it is compared with the hour around {ago} ago, and the server keeps {_span(self._retention)}"
+            fix = "keep more of it, ask a server that does, or give a limit with above"
+            return [Problem(what=what, where=where, fix=fix)]
+        names = dict.fromkeys(m.name for key in KEYS if key != "bad" for m in metrics(getattr(query, key) or ""))
+        unknown = [name for name in names if not await self._there(Metric(name), self._at - query.past)]
+        fix = "until there is some the comparison has no answer, and holds"
+        return [
+            Problem(what=f"{clean(name, 80)} has no data of {ago} ago", where=where, fix=fix, severity="warning")
+            for name in unknown
+        ]
 
     async def _of(self, query: Query, key: str, text: str) -> list[Problem]:
         place = f"signals.{query.signal}.{key}"

@@ -151,10 +151,12 @@ def retreat(ctx: click.Context, step: str, percent: float, **options: Any) -> No
 @click.argument("step")
 @click.argument("conditions", nargs=-1, required=True)
 @click.option("--percent", type=float, help="The percentage you promote over a failing condition.")
+@click.option("--instance", "instances", multiple=True, help="One that `fleet` fails at; each, where you override it.")
 @_common
-def override(ctx: click.Context, step: str, conditions: tuple[str, ...], percent: float | None, **options: Any) -> None:
-    """Set failing CONDITIONS of a gate aside, for this phase."""
-    _send(ctx, "Override", options, step=step, conditions=list(conditions), percent=percent)
+def override(ctx: click.Context, step: str, conditions: tuple[str, ...], **options: Any) -> None:
+    """Set failing CONDITIONS of a gate aside, for this phase. `fleet` takes a second person, who says the same."""
+    percent, instances = options.pop("percent"), list(options.pop("instances"))
+    _send(ctx, "Override", options, step=step, conditions=list(conditions), percent=percent, instances=instances)
 
 
 @command.command("decide-undo")

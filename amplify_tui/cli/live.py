@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.adapters.git.repo import repository_problems
@@ -32,7 +33,9 @@ from amplify_tui.run.inputs import missing
 from amplify_tui.run.plan import draft_plan
 from amplify_tui.run.state import State
 from amplify_tui.steps.flag_needs import needs_of
+from amplify_tui.steps.terms import pasts_of
 from amplify_tui.verdict.model import InstanceReading
+from amplify_tui.verdict.past import AGO_S
 
 
 class Good(Struct, frozen=True, kw_only=True):
@@ -103,14 +106,19 @@ async def _sources(facts: Facts, world: LiveWorld) -> tuple[list[Found], list[Go
     """Each source in the playbook's order, with what its signals ask; a line for every one without an error."""
     problems: list[Found] = []
     good: list[Good] = []
-    signals = facts.playbook.signals
+    signals, ago = facts.playbook.signals, {name: AGO_S[past] for name, past in pasts_of(facts.playbook).items()}
     for name, spec in facts.playbook.sources.items():
         words: tuple[str, ...] = ()
         try:
             if kind_name(spec):
                 found, words = await _flag_server(facts, name, world.flags(name))
             elif gives_numbers(spec):
-                asked = [q for key, one in signals.items() if one.source == name for q in queries_of(key, one)]
+                asked = [
+                    replace(query, past=ago.get(key, 0.0))
+                    for key, one in signals.items()
+                    if one.source == name
+                    for query in queries_of(key, one)
+                ]
                 source = world.metrics(name)
                 found = _once([*await source.check(asked), *_too_often(asked, source.abilities.min_every)])
             else:

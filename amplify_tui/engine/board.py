@@ -27,12 +27,14 @@ from amplify_tui.verdict.model import (
 )
 
 MIN_HISTORY_S: Final = 300.0
+QUARTER: Final = 0.25  # of the history, before some of it is forgotten
 RECENT_S: Final = 30.0
 FLAGS_S: Final = 5.0  # a bake is measured from tick to tick
 EXPOSURES_S: Final = 120.0
 BUDGETS_S: Final = 3600.0
 PASTS_S: Final = 3600.0
 PRUNE_AT: Final = 100
+_SPREAD: Final = 0.618034  # its multiples lie evenly between whole numbers, however many there are
 
 Post = Callable[[str, Any], None]
 
@@ -52,6 +54,7 @@ class Board:
         self._post = post
         self._fleet: dict[tuple[str, str], list[InstanceReading]] = {}
         self._signals: dict[str, deque[Reading]] = {}
+        self._slack: dict[str, float] = {}
         self._flags: dict[str, deque[FlagReading]] = {}
         self._exposures: dict[str, deque[ExposureReading]] = {}
         self._budgets: dict[str, deque[BudgetReading]] = {}
@@ -94,8 +97,11 @@ class Board:
         history.append(reading)
         if self._record is not None:
             self._record(reading)
-        # A quarter at once: judging goes on from the last tick for as long as nothing but new readings came.
-        if history[0].received_at < reading.received_at - 1.25 * self.history_s:
+        # A quarter at once: judging goes on from the last tick for as long as nothing but new readings came. The first
+        # time some of it, for each signal another part: else those that began together all began anew in one tick.
+        over = self._slack.setdefault(key, QUARTER * (len(self._slack) * _SPREAD % 1.0))
+        if history[0].received_at < reading.received_at - (1.0 + over) * self.history_s:
+            self._slack[key] = QUARTER
             while history[0].received_at < reading.received_at - self.history_s:
                 history.popleft()
         self.post(f"signal:{key}", msgspec.to_builtins(reading))

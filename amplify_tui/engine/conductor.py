@@ -29,7 +29,7 @@ from amplify_tui.engine.journal import Fenced, JournalError, tail_problem
 from amplify_tui.engine.lease import Keeper
 from amplify_tui.engine.locks import Registrar
 from amplify_tui.engine.proc import this_process
-from amplify_tui.engine.readings import Readings
+from amplify_tui.engine.readings import Readings, last_kept
 from amplify_tui.engine.recovery import probes_now, retriable_now
 from amplify_tui.engine.replay import load
 from amplify_tui.engine.rundir import Conductor as Whereabouts
@@ -130,6 +130,7 @@ class Conductor:
             host=socket.gethostname(),
             pid=os.getpid(),
             lease=self.scribe.keeper.lease.epoch,
+            watched_until=last_kept(self.folder.readings),
         )
         lost = tail_problem(self._journal, self.folder.head.read())
         self.scribe.submit(order)
@@ -163,6 +164,8 @@ class Conductor:
             self._notice()
             now = self.scribe.now()
             self._post_conductor(now)
+            if self._herald is not None:
+                self._herald.remind(self.state, now, followed=self._followed())
             if self.state.phase == "closed":
                 quiet_since = quiet_since or time.monotonic()
                 if not self._followed() and time.monotonic() - quiet_since > LINGER_S:

@@ -2,6 +2,7 @@
 
 What a playbook announces on purpose is a `notify` step, with receipts and corrections; this is the rest. It is sent
 once, by the conductor that saw it happen, and is not repeated after a crash: a message that is lost delays nothing.
+What waits for a person is told again every five minutes while nobody looks at the run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from amplify_tui.adapters.ports import AdapterError, Announcement, Done, Notifie
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.run import events as ev
 from amplify_tui.run.events import EventData
+from amplify_tui.run.reminders import EVERY_S, waiting
 from amplify_tui.run.state import State
 
 SEND_S: Final = 15.0
@@ -51,6 +53,7 @@ class Herald:
     def __init__(self, world: LiveWorld) -> None:
         self._world = world
         self._tasks: set[asyncio.Task[None]] = set()
+        self._told_at: dict[str, float] = {}
 
     def told(self, state: State, events: Sequence[EventData]) -> None:
         """Send what these events mean to those who asked for it by name. A dry run tells nobody."""
@@ -61,20 +64,38 @@ class Herald:
             if message is None:
                 continue
             about, words = message
-            for name, stakeholder in self._world.playbook.stakeholders.items():
-                if about in stakeholder.about:
-                    task = asyncio.create_task(self._send(state, name, about, words), name=f"tell {name}")
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+            self._tell(state, about, words, f"{state.run}/{about}/{state.seq}")
 
-    async def _send(self, state: State, name: str, about: str, words: str) -> None:
+    def remind(self, state: State, now: float, *, followed: bool) -> None:
+        """Say again, under `hold`, what has waited for a person for five minutes since it was last said.
+
+        followed: somebody has the run before them; the five minutes begin when the last one goes.
+        """
+        if state.mode == "dry":
+            return
+        asked = waiting(state)
+        self._told_at = {name: now if followed else self._told_at.get(name, now) for name in asked}
+        for name, words in asked.items():
+            if now - self._told_at[name] >= EVERY_S:
+                self._told_at[name] = now
+                self._tell(state, "hold", words, f"{state.run}/hold/{name}/{now:.0f}")
+
+    def _tell(self, state: State, about: str, words: str, idem: str) -> None:
+        for name, stakeholder in self._world.playbook.stakeholders.items():
+            if about in stakeholder.about:
+                sending = self._send(state, name, about, words, f"{idem}/{name}")
+                task = asyncio.create_task(sending, name=f"tell {name}")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, state: State, name: str, about: str, words: str, idem: str) -> None:
         version = state.subject.version if state.subject else ""
         announcement = Announcement(
             event=about,
             run=state.run,
             subject=f"{state.plan.name} {version}: {about}",
             body=words,
-            idem=f"{state.run}/{about}/{state.seq}/{name}",
+            idem=idem,
         )
         try:
             notifier: Notifier = self._world.notifier(name)

@@ -65,6 +65,14 @@ def older(path: Path) -> Path:
     return path.with_name(f"{path.name}.1")
 
 
+def last_kept(path: Path) -> float | None:
+    """When the last reading was kept (Unix seconds); None where none is there."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
+
+
 def kept(path: Path) -> Iterator[str]:
     """Every line that was kept, oldest first; none where nothing was. A line that a crash cut off is left out."""
     for file in (older(path), path):

@@ -20,6 +20,7 @@ from amplify_tui.steps.registry import verb
 from amplify_tui.steps.verb import watched
 from amplify_tui.verdict.bake import accrue
 from amplify_tui.verdict.conditions import COUNTED_S, looks_back
+from amplify_tui.verdict.fleet import upheaval
 from amplify_tui.verdict.model import Evidence, Verdict
 from amplify_tui.verdict.seen import Seen, looked
 
@@ -53,7 +54,7 @@ class Ticks:
         # While a phase waits, requests are counted: a slow service needs all of it for its number of samples.
         self._board.keep(max([min(current.watch.max_wait, COUNTED_S), *map(looks_back, current.watch.gate)]))
         evidence = self._board.evidence()
-        accrued, broken_by = self._accrued(current, evidence, now)
+        accrued, broken_by, upset = self._accrued(current, evidence, now)
         verdict, seen = current.verdict, current.seen
         if now >= current.settle_until:
             verdict = judge_step(self._scribe.state, current, evidence, now)
@@ -68,7 +69,8 @@ class Ticks:
                 key=step.key,
                 evidence=evidence,
                 accrued=accrued,
-                broken_by=broken_by,
+                broken_by=upset or broken_by,
+                starts_over=bool(upset),
                 outputs=watched(verb(self._scribe.state.plan_of(current).verb), replace(current, seen=seen), verdict),
                 seen=seen,
             )
@@ -86,17 +88,21 @@ class Ticks:
         self._seen[step.ref] = (begun, now, seen)
         return seen
 
-    def _accrued(self, step: StepState, evidence: Evidence, now: float) -> tuple[float, str]:
-        """The bake of the open phase so far, and the condition that stops it: nothing is added while one fails."""
+    def _accrued(self, step: StepState, evidence: Evidence, now: float) -> tuple[float, str, str]:
+        """The bake of the open phase so far, the condition that stops it, and what makes it start over.
+
+        Nothing is added while a condition fails; what an instance that was restarted had shown is lost.
+        """
         assert step.watch is not None
         begun = step.phase_at or now
         phase_at, upto, seconds = self._bakes.get(step.ref, (-1.0, 0.0, 0.0))
         if phase_at != begun:
             upto, seconds = max(step.settle_until, step.accrued_at), step.accrued
         if now <= upto:
-            return seconds, ""
+            return seconds, "", ""
         expected = expected_world(self._scribe.state, step, begun)
         found = accrue(step.watch.gate, evidence, expected, upto, now, now)
-        seconds += found.seconds
+        upset = upheaval(evidence, expected, upto, now)
+        seconds = 0.0 if upset else seconds + found.seconds
         self._bakes[step.ref] = (begun, now, seconds)
-        return seconds, found.broken_by or ""
+        return seconds, found.broken_by or "", upset

@@ -34,6 +34,7 @@ FLAGS_S: Final = 1.0
 GIT_S: Final = 1.0
 BUDGETS_S: Final = 1.0
 PASTS_S: Final = 1.0
+AGAIN_S: Final = 1.0
 REMOTE_S: Final = 30.0
 TIDY_S: Final = 600.0  # what wants tidying up changes with releases, not within one
 TAGS_SHOWN: Final = 20
@@ -79,7 +80,7 @@ class Watchers:
         chores.append(("git", self._git(), GIT_S))
         for name, chore, every in chores:
             self._tasks.append(asyncio.create_task(self._repeat(name, chore, every), name=name))
-        self._tasks.append(asyncio.create_task(self._fleet.run(), name="fleet"))
+        self._tasks.append(asyncio.create_task(self._lasting("fleet", self._fleet.run), name="fleet"))
         self._world.on_refresh(self._fleet.look)
         self._commits()
 
@@ -103,10 +104,24 @@ class Watchers:
             except AdapterError as error:
                 self._board.post(f"poll:{name}", {"status": "error", "note": str(error), "at": time.time()})
             except Exception as error:  # noqa: BLE001  # a bug in one poller must not blind the run for good
-                _log.exception("polling %s", name)
-                self._board.post(f"poll:{name}", {"status": "error", "note": f"a bug: {error!r}", "at": time.time()})
+                self._bug(name, error)
             due = max(due + every, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
+
+    async def _lasting(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """What paces itself: begun again where a bug ended it."""
+        while True:
+            try:
+                await run()
+            except Exception as error:  # noqa: BLE001  # as in _repeat
+                self._bug(name, error)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return
+
+    def _bug(self, name: str, error: Exception) -> None:
+        _log.error("polling %s", name, exc_info=error)
+        self._board.post(f"poll:{name}", {"status": "error", "note": f"a bug: {error!r}", "at": time.time()})
 
     # --- signals ----------------------------------------------------------------------------------------------------
 
@@ -134,7 +149,8 @@ class Watchers:
             self._board.story,
             lambda: self._world.flag_kind(source).abilities.history,
         )
-        self._tasks.append(asyncio.create_task(stories.run(), name=f"stories {source}"))
+        kept = self._lasting(f"stories {source}", stories.run)
+        self._tasks.append(asyncio.create_task(kept, name=f"stories {source}"))
 
         async def read() -> None:
             nonlocal watch

@@ -181,18 +181,26 @@ def _flagged(step: StepBone) -> bool:
 
 
 def trigger(rules: Rules, visit: Visit) -> None:
-    """An automatic full rollback is refused where a step of the plan cannot be undone by itself."""
+    """An automatic full rollback is refused where a step of the plan has no undo, or one that a person stands for.
+
+    What takes a command or a request back is a command or a request of the playbook's own: class manual.
+    """
     node = _map(visit)
     if value(node.items.get("mode")) != "auto" or value(node.items.get("scope")) != "full":
         return
     stuck = []
     for step in rules.bones.steps.values():
-        undo = keys(step.fields).get("undo")
-        if value(undo) in ("none", "manual"):
+        is_read = step.verb == "http" and text(keys(step.fields).get("method")) in (None, "GET")
+        if step.verb in ("command", "http") and not is_read:
             stuck.append(step.id)
     if stuck:
         message = f"mode: auto with scope: full cannot undo {listing(stuck)}: their undo is none or manual"
-        rules.report(node.keys["scope"], "auto-full-undo", message, "use scope: exposure, or give each step an undo")
+        rules.report(
+            node.keys["scope"],
+            "auto-full-undo",
+            message,
+            "use scope: exposure: the flags go at once, a person the rest",
+        )
 
 
 def _map(visit: Visit) -> Map:

@@ -5,6 +5,7 @@ Only what is written out is compared: a value that an expression gives is not kn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,6 +17,9 @@ from amplify_tui.playbook.yaml import Node, Scalar, Seq
 
 EVERY: Final = 5.0  # the default of signals and of health checks
 WINDOW: Final = 30.0
+POLL: Final = 15.0  # the default of sources of flags
+
+_RANGE: Final = re.compile(r"\[\s*((?:\d+[smhd])+)\s*[\]:]")
 
 
 def signal(rules: Rules, visit: Visit) -> None:
@@ -57,6 +61,37 @@ def step(rules: Rules, visit: Visit) -> None:
                 message = f"{key} is {format_duration(seconds)}, and {name} is read once in {pace}"
                 hint = f"write {key}: {pace} or more, or read it more often (every)"
                 rules.report(one, "bake-too-short", message, hint)
+    if (rollout := keys(node.get("rollout"))) and "settle" in rollout:
+        _settle(rules, rollout)
+
+
+def _settle(rules: Rules, fields: dict[str, Node]) -> None:
+    """A phase that is baked before its readings can be of it alone waits all the same, only less plainly."""
+    given = _seconds(fields.get("settle"), None)
+    if given is None:
+        return
+    signals, sources = rules.bones.section("signals"), rules.bones.section("sources")
+    needed, why = 0.0, ""
+    if "flag" in fields:
+        source = keys(sources.get(text(fields.get("source")) or ""))
+        needed, why = _seconds(source.get("poll"), POLL) or 0.0, "applications ask for their flags once in"
+    for entry in items(fields.get("gate")):
+        name = text(entry) or text(keys(entry).get("signal"))
+        signal = keys(signals.get(name or ""))
+        lag = _seconds(keys(sources.get(text(signal.get("source")) or "")).get("lag"), 0.0) or 0.0
+        if signal and (reach := _reach(signal) + lag) > needed:
+            needed, why = reach, f"{name} looks back"
+    if given < needed:
+        message = f"settle is {format_duration(given)}, and {why} {format_duration(needed)}"
+        hint = f"write settle: {format_duration(needed)} or more, or leave it out"
+        rules.report(fields["settle"], "settle-too-short", message, hint, severity="warning")
+
+
+def _reach(signal: dict[str, Node]) -> float:
+    """The longest range of its queries in seconds, else its window."""
+    queries = " ".join(text(signal.get(key)) or "" for key in ("value", "count", "bad", "total"))
+    ranges = [float(accept(one, "dur")) for one in _RANGE.findall(queries)]
+    return max(ranges, default=_seconds(signal.get("window"), WINDOW) or 0.0)
 
 
 def _paces(rules: Rules, gate: Node | None) -> Iterator[tuple[float, str]]:

@@ -142,7 +142,9 @@ def expired_unwatched(state: State, trigger: TriggerState) -> bool:
 
 
 def _forward(state: State, now: float) -> list[Todo]:
-    todo = (
+    # Triggers look before gates do: what they see of this moment comes before any advance on it.
+    todo = [Todo(kind="sense", name="triggers")] if state.is_armed else []
+    todo += (
         _effects_todo(state, now)
         + _rereads(state, now)
         + [Todo(kind="mend", name=hold.id) for hold, _ in to_mend(state, now)]
@@ -154,8 +156,6 @@ def _forward(state: State, now: float) -> list[Todo]:
         for trigger in state.open_triggers
         if trigger.answer_by is not None and now >= trigger.answer_by and not expired_unwatched(state, trigger)
     ]
-    if state.is_armed:
-        todo.append(Todo(kind="sense", name="triggers"))
     if state.mitigation == "running":
         items = mitigation_items(state)
         todo += [Todo(kind="undo", item=entry.item) for entry in ready_items(state, items, now)] + _drains(state)

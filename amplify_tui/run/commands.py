@@ -95,9 +95,12 @@ class Advance(Order, frozen=True, tag=True):
 
 
 class Override(Order, frozen=True, tag=True):
+    """instances: those that are not as the fleet is expected to be, where `fleet` is overridden."""
+
     step: str
     conditions: tuple[str, ...]
     percent: float | None = None
+    instances: tuple[str, ...] = ()
     key: str = ""
     expect: int | None = None
     evidence: Evidence | None = None
@@ -160,9 +163,12 @@ class TakeRole(Order, frozen=True, tag=True):
 
 
 class TakeLease(Order, frozen=True, tag=True):
+    """watched_until: when the last reading was taken down, where that is known; the journal may have been silent."""
+
     host: str
     pid: int
     lease: int
+    watched_until: float | None = None
 
 
 class LetGo(Order, frozen=True, tag=True):
@@ -253,7 +259,8 @@ class Enter(Order, frozen=True, tag=True):
 class Observe(Order, frozen=True, tag=True):
     """One tick of an observing step: raw readings, judged here. `accrued` is the bake so far, as measured.
 
-    `seen`: of a watch that is summed up, what its conditions have shown so far, this tick included.
+    `starts_over`: what had been accrued is lost, to what `broken_by` says. `seen`: of a watch that is summed up, what
+    its conditions have shown so far, this tick included.
     """
 
     step: str
@@ -261,6 +268,7 @@ class Observe(Order, frozen=True, tag=True):
     key: str = ""
     accrued: float = 0.0
     broken_by: str = ""
+    starts_over: bool = False
     outputs: dict[str, Any] = {}
     seen: tuple[Seen, ...] = ()
 

@@ -71,6 +71,7 @@ class ConductorAttached(Data, frozen=True):
     host: str
     pid: int
     lease: int
+    watched_until: float | None = None  # the last event or reading of the one before it
 
 
 class ConductorDetached(Data, frozen=True):
@@ -315,6 +316,11 @@ class TriggerArmed(Data, frozen=True):
     trigger: str
 
 
+class TriggerSight(Data, frozen=True):
+    trigger: str
+    blind: str  # why it sees nothing; "" where it sees again
+
+
 class RollbackStarted(Data, frozen=True):
     scope: Literal["full"]
     plan: tuple[UndoItem, ...]
@@ -388,6 +394,7 @@ EventData: TypeAlias = (
     | EffectAccepted | EffectFailed | EffectUnknown | EffectProbed | EffectSettled | PhaseEntered | BakeAccrued
     | PhaseAdvanced | PhaseRetreated | GateJudged | TrialsAdvanced | StepSucceeded | StepStuck | HoldPlaced
     | HoldReleased | DriftAnswered | Overridden | TriggerFired | TriggerAnswered | TriggerDisarmed | TriggerArmed
+    | TriggerSight
     | RollbackStarted | UndoDecided | ExposureReread | MitigationStarted | MitigationDone | IntegrityJudged
     | PlaybookMigrated | NoteAdded | RoleTaken | Requested | RunClosed
 )  # fmt: skip

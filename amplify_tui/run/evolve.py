@@ -15,11 +15,12 @@ from msgspec.structs import replace
 from amplify_tui.run import events as ev
 from amplify_tui.run.background import is_behind
 from amplify_tui.run.envelope import Envelope
+from amplify_tui.run.evolve_conductor import CONDUCTOR_FOLDS
 from amplify_tui.run.evolve_effects import EFFECT_FOLDS, drift_over, drift_seen
 from amplify_tui.run.evolve_steps import STEP_FOLDS, starts_over, watches_anew
 from amplify_tui.run.evolve_triggers import TRIGGER_FOLDS
 from amplify_tui.run.shapes import Hold, StepRef, ref_of
-from amplify_tui.run.state import RUN_SCOPE, ConductorState, Decision, Judgement, Reread, State, StepState, TriggerState
+from amplify_tui.run.state import RUN_SCOPE, Decision, Judgement, Reread, State, StepState, TriggerState
 from amplify_tui.run.trials import anew, put
 from amplify_tui.run.undo_asks import service_of
 
@@ -85,34 +86,6 @@ def _roles(state: State, data: ev.RunStarted) -> dict[str, tuple[str, ...]]:
     return taken | named
 
 
-def _attached(state: State, data: ev.ConductorAttached, env: Envelope) -> State:
-    """A new conductor knows nothing of what the last one had in flight: every intent is unknown now."""
-    effects = {
-        name: replace(effect, status="unknown", reason="the conductor ended before the outcome", unknown_since=env.at_s)
-        if effect.status == "intended"
-        else effect
-        for name, effect in state.effects.items()
-    }
-    lost = {effect.ref for effect in state.effects.values() if effect.status == "intended" and not effect.undoes}
-    steps = {
-        ref: replace(step, status="stuck", cause="unknown", detail="the conductor ended before an outcome was known")
-        if ref in lost and step.status == "running"
-        else replace(step, accrued_at=env.at_s)
-        for ref, step in state.steps.items()
-    }
-    conductor = ConductorState(host=data.host, pid=data.pid, epoch=data.lease, attached=True, at=env.at_s)
-    return replace(state, conductor=conductor, effects=effects, steps=steps)
-
-
-def _detached(state: State, data: ev.ConductorDetached, env: Envelope) -> State:
-    return replace(state, conductor=replace(state.conductor, attached=False, at=env.at_s))
-
-
-def _clock_jumped(state: State, data: ev.ClockJumped, env: Envelope) -> State:
-    """The span that was open when the clock jumped gives no bake credit."""
-    return replace(state, steps={ref: replace(step, accrued_at=env.at_s) for ref, step in state.steps.items()})
-
-
 def _input_given(state: State, data: ev.InputGiven, env: Envelope) -> State:
     if not data.step:
         return replace(state, inputs=state.inputs | data.values)
@@ -132,8 +105,12 @@ def _hold_placed(state: State, data: ev.HoldPlaced, env: Envelope) -> State:
         by=env.actor,
         auto_release=data.auto_release,
         drift=data.drift,
+        by_person=env.via in ("key", "cli"),
     )
     state = replace(state, holds=state.holds | {hold.id: hold}, next_hold=state.next_hold + 1)
+    if (hold.scope, hold.kind) == (RUN_SCOPE, "blind"):
+        told = {name: replace(trigger, blind_held=bool(trigger.blind)) for name, trigger in state.triggers.items()}
+        state = replace(state, triggers=told)
     return state if data.drift is None else drift_seen(state, data.drift)
 
 
@@ -149,7 +126,7 @@ def _hold_released(state: State, data: ev.HoldReleased, env: Envelope) -> State:
     hold = state.holds.get(data.hold)
     state = replace(state, holds={k: v for k, v in state.holds.items() if k != data.hold})
     if hold is not None and (hold.scope, hold.kind) == (RUN_SCOPE, "human"):
-        state = replace(state, unexplained=False)
+        state = replace(state, unexplained=False, unwatched=None)
     if hold is not None and hold.drift is not None:
         return drift_over(state, hold.drift, data.choice, env.at_s)
     if hold is None or hold.kind not in ("gate", "blind"):
@@ -187,6 +164,7 @@ def _rollback_started(state: State, data: ev.RollbackStarted, env: Envelope) -> 
     return replace(
         state,
         phase="rolling_back",
+        unwatched=None,
         steps=steps,
         triggers=triggers,
         holds={},  # in a rollback holds mean nothing, and nobody could release them
@@ -236,6 +214,7 @@ def _mitigation_started(state: State, data: ev.MitigationStarted, env: Envelope)
         triggers=triggers,
         holds=holds,
         mitigation="running",
+        unwatched=None,
         mitigations=state.mitigations + 1,
         unexplained=state.unexplained or not data.reason,
         mitigation_plan=data.plan,
@@ -316,7 +295,7 @@ def _trials_advanced(state: State, data: ev.TrialsAdvanced, env: Envelope) -> St
 
 
 def _note_added(state: State, data: ev.NoteAdded, env: Envelope) -> State:
-    return replace(state, unexplained=False)
+    return replace(state, unexplained=False, unwatched=None)
 
 
 def _nothing(state: State, data: ev.EventData, env: Envelope) -> State:
@@ -326,9 +305,6 @@ def _nothing(state: State, data: ev.EventData, env: Envelope) -> State:
 FOLDS: Final[dict[type, Fold]] = {
     ev.RunCreated: _created,
     ev.RunStarted: _started,
-    ev.ConductorAttached: _attached,
-    ev.ConductorDetached: _detached,
-    ev.ClockJumped: _clock_jumped,
     ev.InputGiven: _input_given,
     ev.HoldPlaced: _hold_placed,
     ev.HoldReleased: _hold_released,
@@ -345,6 +321,7 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.RoleTaken: _role_taken,
     ev.RunClosed: _closed,
     **TRIGGER_FOLDS,
+    **CONDUCTOR_FOLDS,
     **STEP_FOLDS,
     **EFFECT_FOLDS,
 }

@@ -177,7 +177,7 @@ def _phase_entered(state: State, data: ev.PhaseEntered, env: Envelope) -> State:
         overridden_at={},
         gate_released=False,
     )
-    return _put(state, entered)
+    return _put(replace(state, unwatched=None), entered)
 
 
 def _bake_accrued(state: State, data: ev.BakeAccrued, env: Envelope) -> State:

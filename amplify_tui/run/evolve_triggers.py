@@ -57,10 +57,16 @@ def _disarming(state: State, trigger: TriggerState) -> State:
     return replace(state, triggers=state.triggers | {trigger.spec.id: trigger}, requests=requests)
 
 
+def _trigger_sight(state: State, data: ev.TriggerSight, env: Envelope) -> State:
+    seen = replace(state.triggers[data.trigger], blind=data.blind, blind_since=env.at_s, blind_held=False)
+    return replace(state, triggers=state.triggers | {data.trigger: seen})
+
+
 TRIGGER_FOLDS: Final[dict[type, Callable[[State, Any, Envelope], State]]] = {
     ev.TriggerFired: _trigger_fired,
     ev.TriggerAnswered: _trigger_answered,
     ev.TriggerDisarmed: _trigger_disarmed,
     ev.TriggerArmed: _trigger_armed,
+    ev.TriggerSight: _trigger_sight,
     ev.Requested: _requested,
 }

@@ -172,12 +172,15 @@ class PhasePlan(Value, frozen=True):
 class Watch(Value, frozen=True):
     """What an observing step is judged by.
 
-    summed: what it showed from its begin to its end is kept. background: steps that do not name it go on meanwhile.
+    poll: how long after a phase began applications may still act on the one before; what is measured then counts for
+    neither. summed: what it showed from its begin to its end is kept. background: steps that do not name it go on
+    meanwhile.
     """
 
     phases: tuple[PhasePlan, ...]
     gate: tuple[Term, ...]
     settle: float = 0.0
+    poll: float = 0.0
     max_wait: float = 0.0
     on_fail: Literal["hold", "retreat", "rollback", "ask"] = "hold"
     service: str = ""
@@ -247,7 +250,7 @@ class Drift(Value, frozen=True):
 
 
 class Hold(Value, frozen=True):
-    """`choice` is what a person answered to a drift, while it is being carried out."""
+    """`choice` is what a person answered to a drift, while it is carried out. by_person: the act of one placed it."""
 
     id: str
     scope: str
@@ -258,6 +261,7 @@ class Hold(Value, frozen=True):
     auto_release: bool = False
     drift: Drift | None = None
     choice: str = ""
+    by_person: bool = False
 
 
 class UndoItem(Value, frozen=True):

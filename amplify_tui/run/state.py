@@ -163,7 +163,10 @@ class EffectState(Struct, frozen=True, kw_only=True):
 
 
 class TriggerState(Struct, frozen=True, kw_only=True):
-    """A trigger of `rollback.when`. Open while it has fired and nobody answered."""
+    """A trigger of `rollback.when`. Open while it has fired and nobody answered.
+
+    blind: why it sees nothing since `blind_since`; blind_held: the run was held for that already.
+    """
 
     spec: TriggerSpec
     fired_at: float | None = None
@@ -174,6 +177,9 @@ class TriggerState(Struct, frozen=True, kw_only=True):
     disarmed_until: float = 0.0
     disarmed_by: str = ""
     disarmed_because: str = ""
+    blind: str = ""
+    blind_since: float = 0.0
+    blind_held: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -186,6 +192,14 @@ class ConductorState(Struct, frozen=True, kw_only=True):
     epoch: int = 0
     attached: bool = False
     at: float = 0.0
+
+
+class Unwatched(Struct, frozen=True):
+    """A time for which no conductor looked while users were exposed: from, to, and the highest percentage of a flag."""
+
+    since: float
+    until: float
+    percent: float
 
 
 class Decision(Struct, frozen=True):
@@ -266,6 +280,7 @@ class State(Struct, frozen=True, kw_only=True):
     backwards: dict[str, Judgement] = {}  # by service: does the code before accept the schema that is there now?
     traffic: dict[str, Judgement] = {}  # by verification: does nobody get the flag any more?
     conductor: ConductorState = ConductorState()
+    unwatched: Unwatched | None = None  # until a phase is entered, exposure goes, or a person lets the run go on
     steps: dict[StepRef, StepState] = {}
     effects: dict[str, EffectState] = {}
     holds: dict[str, Hold] = {}

@@ -39,7 +39,12 @@ def put(state: State, trials: Mapping[str, Trial]) -> State:
 def askings(state: State) -> list[Asking]:
     """The gates of all phases that are watched, and the triggers once they are armed."""
     found = [
-        Asking(ref=step.ref, since=step.phase_at, terms=step.watch.gate, everybody=is_everybody_in(state, step))
+        Asking(
+            ref=step.ref,
+            since=step.phase_at + step.watch.poll,
+            terms=step.watch.gate,
+            everybody=is_everybody_in(state, step),
+        )
         for step in state.steps.values()
         if step.watch is not None and step.phase_at is not None and _is_watched(step)
     ]

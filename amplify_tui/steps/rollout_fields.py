@@ -47,15 +47,20 @@ def watch_of(
     service: str = "",
     flag: str = "",
 ) -> Watch:
-    """What the rollout is judged by. `max_wait` counts from the phase's start, so the settling is added to 3 bakes."""
+    """What the rollout is judged by.
+
+    `max_wait` counts from the phase's start, so to 3 bakes is added what has to go by before anything counts.
+    """
     gate = terms(fields.gate, playbook)
     settling = settle_of(gate, playbook, settle)
+    poll = playbook.sources[fields.source].poll if flag and fields.source in playbook.sources else 0.0
     longest = max((phase.bake for phase in phases), default=0.0)
     return Watch(
         phases=phases,
         gate=gate,
         settle=settling,
-        max_wait=settling + 3 * longest if fields.max_wait is None else fields.max_wait,
+        poll=poll,
+        max_wait=settling + poll + 3 * longest if fields.max_wait is None else fields.max_wait,
         on_fail=fields.on_fail,
         service=service,
         flag=flag,

@@ -8,9 +8,10 @@ from typing import Any, Final, cast
 from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.adapters.metrics.kinds import lag_of
 from amplify_tui.adapters.ports import Invalid
-from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook
+from amplify_tui.adapters.promql import lookback
+from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook, Signal
 from amplify_tui.verdict.bake import settle_for
-from amplify_tui.verdict.model import Term
+from amplify_tui.verdict.model import Past, Term
 
 ALPHA: Final = 0.01  # the chance of a false fail that a whole release may spend on comparisons
 DEFAULT_GATE: tuple[GateEntry, ...] = ("health", "fleet")
@@ -75,6 +76,21 @@ def alpha_of(playbook: Playbook) -> float:
     return ALPHA / max(1, len(asked))
 
 
+def pasts_of(playbook: Playbook) -> dict[str, Past]:
+    """The signals that a gate or a trigger compares with their own past, each with the earliest that it needs."""
+    found: dict[str, Past] = {}
+    for entry in _entries(playbook):
+        name = str(entry.get("signal"))
+        signal = playbook.signals.get(name)
+        if signal is None or not _is_sequential(entry, playbook):
+            continue
+        own = signal.limit.worse_than if signal.limit is not None else None
+        past = entry.get("worse_than") or own
+        if past == "last_week" or (past == "yesterday" and found.get(name) is None):
+            found[name] = past
+    return found
+
+
 def _entries(playbook: Playbook) -> Iterator[Mapping[str, Any]]:
     """Every condition, of gates as written (the fields of a step are not resolved before its turn) and of triggers."""
     for stage in playbook.stages:
@@ -111,7 +127,15 @@ def _question(entry: Mapping[str, Any]) -> tuple[str, ...]:
 def settle_of(gate: tuple[Term, ...], playbook: Playbook, given: float | None) -> float:
     """How long a phase settles before its evidence counts: what is written, else windows, polls and lags."""
     polls = [source.poll for source in playbook.sources.values() if kind_name(source)]
-    return settle_for(gate, [], polls, given)
+    return settle_for(gate, [], polls, given, [_range(term.signal, playbook) for term in gate if term.signal])
+
+
+def _range(signal: Signal, playbook: Playbook) -> float:
+    """How far its queries look back in seconds; 0 where they are none to a Prometheus."""
+    source = playbook.sources.get(signal.source)
+    if source is None or source.prometheus is None:
+        return 0.0
+    return max(lookback(query or "") for query in (signal.bad, signal.total, signal.value, signal.count))
 
 
 def _id_of(condition: Condition) -> str:

@@ -65,7 +65,7 @@ class Follower:
         self.state = evolve(self.state, envelope)
 
     def _headline(self, now: float) -> None:
-        said = headline(self.state, now)
+        said = headline(self.state, now, tz=self._tz)
         key = (said.word, said.sign, said.next)
         if key != self._next:
             self._next = key

@@ -67,14 +67,16 @@ def settle_for(
     lags: Sequence[float],
     polls: Sequence[float],
     given: float | None = None,
+    ranges: Sequence[float] = (),
 ) -> float:
     """How long a phase settles before its evidence counts: *given*, else the largest of the windows and polls + lag.
 
-    lags: of the sources the terms read; polls: how often the applications fetch their flags (15 s where none is told).
+    lags: of the sources the terms read; polls: how often the applications fetch their flags (15 s where none is told);
+    ranges: how far the queries of the terms look back, where that is more than the window of their signals.
     """
     if given is not None:
         return given
-    windows = [term.signal.window for term in terms if term.signal is not None]
+    windows = [*ranges, *(term.signal.window for term in terms if term.signal is not None)]
     lag = max((*lags, *(term.lag for term in terms)), default=0.0)
     return max(*windows, *(polls or (DEFAULT_POLL,)), 0.0) + lag
 
@@ -124,7 +126,7 @@ def _rules(term: Term, expected: Expected) -> tuple[Rule, ...]:
 
 def _is_covered(rule: Rule, evidence: Evidence, expected: Expected, at: float) -> bool:
     return any(
-        reading.window_from >= expected.since and at < _covers_until(reading, rule)
+        reading.window_from >= expected.counts_from and at < _covers_until(reading, rule)
         for reading in select(evidence, rule, at)
         if grade(reading, rule)[0] == "ok"
     )

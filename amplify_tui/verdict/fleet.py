@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from amplify_tui.verdict import words
@@ -54,6 +55,38 @@ def judge_fleet(term: Term, evidence: Evidence, expected: Expected, now: float) 
     findings = [_version(member, expected, now) for member in members]
     findings += _mixed(members) + _strangers(evidence, expected, now)
     return _conclude(term, "fleet", findings, _uniform(members))
+
+
+def odd_ones(evidence: Evidence, expected: Expected, now: float) -> tuple[str, ...]:
+    """The instances that keep `fleet` from passing, by name: strangers, silent ones, and those of another version."""
+    members = members_of(evidence, expected, now)
+    odd = {member.instance for member in members if _version(member, expected, now)[0] != "pass"}
+    if _mixed(members):
+        odd |= {member.instance for member in members if member.version is None}
+    return tuple(sorted(odd | {name for name, _ in _strange(evidence, expected, now)}))
+
+
+def upheaval(evidence: Evidence, expected: Expected, after: float, until: float) -> str:
+    """What makes a bake start over: an instance restarted, or changed its version, in (after, until]; "" if none did.
+
+    Whether or not a gate names `health` or `fleet`: what was served by another process proves nothing of this one.
+    """
+    heard: dict[tuple[str, str], list[InstanceReading]] = {}
+    for reading in evidence.fleet:
+        if reading.received_at <= until and reading.instance in expected.versions.get(reading.service, {}):
+            heard.setdefault((reading.service, reading.instance), []).append(reading)
+    for (_, instance), readings in heard.items():
+        readings.sort(key=_by_arrival)
+        if readings[-1].received_at <= after:
+            continue
+        if _restarts(readings, expected, after):
+            return f"{instance} was restarted"
+        told = [one for one in readings if one.version and is_answer(one, expected.max_age)]
+        for before, one in pairwise(told):
+            changed = not same_version(before.version or "", one.version or "")
+            if changed and one.received_at > after and before.received_at >= expected.since:
+                return f"{instance} changed from {before.version} to {one.version}"
+    return ""
 
 
 def members_of(evidence: Evidence, expected: Expected, now: float) -> list[Member]:
@@ -136,20 +169,24 @@ def _restarted(member: Member, expected: Expected) -> str:
     Each reading is compared with the one before: against the first, a slow clock would restart it within hours.
     A start time that moved before the phase is the deploy's doing; while no phase has begun (since 0) all are.
     """
-    if expected.since <= 0.0:
-        return ""
+    restarted = expected.since > 0.0 and _restarts(member.readings, expected, 0.0)
+    return f"{member.instance} was restarted in this phase" if restarted else ""
+
+
+def _restarts(readings: Sequence[InstanceReading], expected: Expected, after: float) -> bool:
+    """Whether a reading that arrived later than *after* tells of a restart in this phase; *readings* by arrival."""
     baseline: float | None = None
     baseline_seen = 0.0
-    for reading in member.readings:
+    for reading in readings:
         started = reading.started
         if not is_answer(reading, expected.max_age) or started is None or not math.isfinite(started):
             continue
-        if reading.received_at >= expected.since and baseline is not None:
+        if reading.received_at >= expected.since and reading.received_at > after and baseline is not None:
             was_in_phase = baseline_seen >= expected.since
             if abs(started - baseline) > RESTART_SECONDS and (was_in_phase or started > expected.since):
-                return f"{member.instance} was restarted in this phase"
+                return True
         baseline, baseline_seen = started, reading.received_at
-    return ""
+    return False
 
 
 def _version(member: Member, expected: Expected, now: float) -> Finding:
@@ -184,19 +221,24 @@ def _mixed(members: Sequence[Member]) -> list[Finding]:
 
 
 def _strangers(evidence: Evidence, expected: Expected, now: float) -> list[Finding]:
-    """Instances of an expected service that nobody expects, and that run none of its versions."""
+    strange = _strange(evidence, expected, now)
+    return [("fail", f"{instance} runs {version}, and nobody expects it") for instance, version in strange]
+
+
+def _strange(evidence: Evidence, expected: Expected, now: float) -> list[tuple[str, str]]:
+    """Instances of an expected service that nobody expects, and that run none of its versions, which they do."""
     latest: dict[tuple[str, str], InstanceReading] = {}
     for reading in sorted((r for r in evidence.fleet if r.received_at <= now), key=_by_arrival):
         latest[reading.service, reading.instance] = reading
-    findings: list[Finding] = []
+    found: list[tuple[str, str]] = []
     for (service, instance), reading in sorted(latest.items()):
         wanted = expected.versions.get(service)
         fresh = is_answer(reading, expected.max_age) and now - reading.data_at <= expected.max_age
         if wanted is None or instance in wanted or not fresh or reading.version is None or None in wanted.values():
             continue
         if not any(version is not None and same_version(reading.version, version) for version in wanted.values()):
-            findings.append(("fail", f"{instance} runs {reading.version}, and nobody expects it"))
-    return findings
+            found.append((instance, reading.version))
+    return found
 
 
 def _uniform(members: Sequence[Member]) -> str:

@@ -236,7 +236,8 @@ class Expected(Struct, frozen=True, kw_only=True):
     versions: service -> instance -> version it must report (the waved ones the new, the others the baseline).
     requires: service -> {needed service: range}; schemas: service -> (field name, accepted range).
     flags: `source/name` of those that somebody gets. drifts: of those that somebody else changed, what was done.
-    since: when the phase began; a reading counts only if its window began at or after it (plus the applications' poll).
+    since: when the phase began. poll: how long after it applications may still act on the phase before; a reading
+    counts only if its window began after both.
     trials: how the sequential tests stand; ref: the step whose phase it is, "" for triggers. everybody: nobody is left
     in control.
     """
@@ -248,9 +249,15 @@ class Expected(Struct, frozen=True, kw_only=True):
     drifts: dict[str, str] = {}
     max_age: float = 15.0
     since: float = 0.0
+    poll: float = 0.0
     trials: dict[str, Trial] = {}
     ref: str = ""
     everybody: bool = False
+
+    @property
+    def counts_from(self) -> float:
+        """From when on what is measured is of this phase alone."""
+        return self.since + self.poll
 
 
 class Term(Struct, frozen=True, kw_only=True):

@@ -156,8 +156,8 @@ def judge_past(term: Term, promise: Promise, evidence: Evidence, expected: Expec
     """The answer of *term*, whose trial has been advanced with the same evidence and stands in `expected.trials`."""
     trial = expected.trials.get(promise.key, Trial())
     course = trial.courses.get(expected.ref)
-    if course is None or course.since != expected.since:
-        course = Course(since=expected.since)
+    if course is None or course.since != expected.counts_from:
+        course = Course(since=expected.counts_from)
     heard = select(evidence, promise.rule, now)
     past = past_of(evidence, promise, now)
     return _Case(term.id, promise, trial, course, heard, past, expected.since, now).answer()

@@ -49,8 +49,8 @@ def judge_sequential(term: Term, evidence: Evidence, expected: Expected, now: fl
         return judge_past(term, promise, evidence, expected, now)
     trial = expected.trials.get(promise.key, Trial())
     tally = trial.phases.get(expected.ref)
-    if tally is None or tally.since != expected.since:
-        tally = Tally(since=expected.since)
+    if tally is None or tally.since != expected.counts_from:
+        tally = Tally(since=expected.counts_from)
     rules = [rule for rule in (promise.rule, promise.control) if rule is not None]
     heard = [(rule, select(evidence, rule, now)) for rule in rules]
     return _Case(term.id, promise, trial, tally, heard, expected, now).answer()

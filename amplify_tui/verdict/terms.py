@@ -42,13 +42,14 @@ def judge_condition(term: Term, evidence: Evidence, expected: Expected, now: flo
     if isinstance(rule, str):
         return TermVerdict(id=term.id, answer="error", reason=f"{_name(term)}: {rule}")
     heard = evidence.series.get((rule.signal, rule.cohort), [])
-    said = _said.get((id(term), expected.since))
+    said = _said.get((id(term), expected.since, expected.poll))
     if said is not None and said.holds(term, heard, now):
         return replace(said.verdict, age=max(0.0, now - said.data_at))
     readings = select(evidence, rule, now)
     if rule.alerts:
         readings = alerts.counted_since(readings, expected.since)
-    case = _Case(term.id, rule, fold(readings, rule, expected.since), readings, expected.since, now)
+    history = fold(readings, rule, expected.counts_from)
+    case = _Case(term.id, rule, history, readings, expected.since, expected.poll, now)
     verdict = case.answer()
     _remember(term, heard, case, verdict)
     return verdict
@@ -70,7 +71,7 @@ class _Said:
 
 
 _MOST_SAID: Final = 4096
-_said: dict[tuple[int, float], _Said] = {}
+_said: dict[tuple[int, float, float], _Said] = {}
 
 
 def _remember(term: Term, heard: Sequence[Reading], case: _Case, verdict: TermVerdict) -> None:
@@ -86,7 +87,7 @@ def _remember(term: Term, heard: Sequence[Reading], case: _Case, verdict: TermVe
     if len(_said) >= _MOST_SAID:
         _said.clear()
     data_at = history.marks[-1].data_at
-    _said[id(term), case.since] = _Said(term, list(heard), case.now, until, data_at, verdict)
+    _said[id(term), case.since, case.poll] = _Said(term, list(heard), case.now, until, data_at, verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class _Case:
     history: History
     readings: Sequence[Reading]
     since: float
+    poll: float
     now: float
 
     def answer(self) -> TermVerdict:
@@ -203,7 +205,7 @@ class _Case:
         return f"needs {words.plural(GOOD_IN_A_ROW, 'good reading')} in a row{lasting}"
 
     def _first_need(self) -> str:
-        left = self.since + self.rule.window - self.now
+        left = self.since + self.poll + self.rule.window - self.now
         return f"needs a first reading, in about {words.duration(left)}" if left > 0 else "needs a first reading"
 
     def _numbers(self) -> str:

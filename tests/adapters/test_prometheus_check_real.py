@@ -110,6 +110,19 @@ async def test_a_window_longer_than_the_retention_is_told_and_one_older_than_the
     assert (young.severity, young.what) == ("warning", "it looks back 1h, and hits_total began after that")
 
 
+async def test_a_past_that_the_server_no_longer_keeps_is_told(prometheus: Prometheus) -> None:
+    week = Query(signal="errors", bad=BAD, total=GOOD, past=604800.0)
+    (problem,) = await prometheus.check([week])
+    assert (problem.severity, problem.where) == ("error", "signals.errors")
+    assert problem.what == "it is compared with the hour around 7d ago, and the server keeps 2d"
+
+
+async def test_a_past_of_which_there_is_no_data_yet_is_a_warning(prometheus: Prometheus) -> None:
+    day = Query(signal="errors", bad=BAD, total=GOOD, past=86400.0)
+    (problem,) = await prometheus.check([day])
+    assert (problem.severity, problem.what) == ("warning", "hits_total has no data of 1d ago")
+
+
 async def test_a_range_that_no_two_samples_fit_into_is_told_with_one_that_would_do(prometheus: Prometheus) -> None:
     (problem,) = await told(prometheus, bad=BAD, total=GOOD.replace("5m", "10s"))
     assert (problem.severity, problem.where) == ("warning", "signals.errors.total")

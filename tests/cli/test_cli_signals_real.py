@@ -50,6 +50,24 @@ def test_each_query_of_a_signal_is_asked_once_and_named_by_its_place(
     assert f"{file}:{gone['line']}:" in amplify("check", str(file), "--live").stdout
 
 
+def test_a_comparison_with_a_week_that_the_server_does_not_keep_is_told_before_the_release(
+    home: Path, tmp_path: Path, repo: Path
+) -> None:
+    now = "timestamp(vector(1))"
+    slow = {"golden": "latency", "source": "prom", "value": now, "count": now, "limit": {"above": "10s"}}
+    worse = {"signal": "slow", "worse_than": "last_week", "by": "10%"}
+    file = tmp_path / "playbook.yaml"
+    steps = [GO, step("look", "verify", {"conditions": ["slow", worse]})]
+    with real_prometheus("global: {scrape_interval: 1s}\n", retention="2d") as server:
+        file.write_text(
+            plain_playbook(repo, steps, sources={"prom": {"prometheus": server.url}}, signals={"slow": slow})
+        )
+        said = amplify("check", str(file), "--live")
+    assert said.returncode == 2, said.stdout
+    told = "it is compared with the hour around 7d ago, and the server keeps 2d (signals.slow) [live]"
+    assert told in said.stdout, said.stdout
+
+
 def test_an_alert_whose_rule_is_not_there_is_named_before_the_release(
     home: Path, tmp_path: Path, repo: Path, server: services.Prometheus
 ) -> None:

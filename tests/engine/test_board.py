@@ -46,6 +46,23 @@ def test_what_nobody_asks_for_is_forgotten() -> None:
     assert len(board.evidence().signals) <= 1.25 * 60 + 1
 
 
+def test_signals_that_began_together_are_not_all_forgotten_of_in_one_moment_and_none_too_soon() -> None:
+    """Whose oldest readings go is judged anew, and a tick that has to do so for all of them is a late one."""
+    board = Board()
+    names = [f"errors-{number}" for number in range(50)]
+    most, before = 0, dict.fromkeys(names, START)
+    for poll in range(240):
+        at = START + 5.0 * poll
+        for name in names:
+            window = {"data_at": at, "received_at": at, "window_from": at - 30.0, "window_to": at}
+            board.signal(Reading(signal=name, source="prom", status="ok", value=0.0, **window))
+        oldest = {key[0]: told[0].received_at for key, told in board.evidence().series.items()}
+        most = max(most, sum(oldest[name] != before[name] for name in names))
+        assert all(max(START, at - 1.25 * 300.0 - 5.0) <= since <= max(START, at - 300.0) for since in oldest.values())
+        before = oldest
+    assert most <= 50 / 15 + 2  # of fifteen polls, until a quarter of the history is over again
+
+
 def test_a_burn_that_asks_for_two_hours_is_judged_by_two_hours() -> None:
     board = Board()
     for minute in range(150):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import pytest
 from msgspec.structs import replace
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import agenda
+from amplify_tui.run.envelope import decode
+from amplify_tui.run.evolve import fold
+from amplify_tui.run.select.headline import headline
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.undo import PROBES_LIKELY, rollback_items
 from tests.run.world import DEPLOY, Run
@@ -174,3 +179,49 @@ def test_a_command_that_outlives_its_conductor_is_ended_at_its_deadline() -> Non
     assert deadline > run.now
     assert "stop" not in [todo.kind for todo in agenda(run.state, deadline - 1.0)]
     assert "stop" in [todo.kind for todo in agenda(run.state, deadline)]
+
+
+# --- what a conductor says of the one before it -----------------------------------------------------------------------
+
+
+def test_after_a_crash_the_first_thing_said_is_how_long_nobody_watched_and_at_what_exposure() -> None:
+    run = Run().ramping().wait(20.0)
+    run.observe()
+    begun = run.now
+    run.wait(454.0).ok(c.TakeLease, host="box", pid=8, lease=9, watched_until=begun + 1.0)
+    said = headline(run.state, run.now, tz=UTC).because
+    assert said.startswith("no watch from 22:13:41 to 22:21:14 at 5 %; ")
+    assert "no watch from" not in headline(Run().deployed().state, run.now).because
+    again = run.fork()
+    again.wait(10.0).ok(c.TakeLease, host="box", pid=9, lease=10)
+    assert headline(again.state, again.now, tz=UTC).because.startswith("no watch from 22:13:41 to 22:21:14 at 5 %; ")
+    run.wait(60.0).observe()  # on to the next phase: the gap is behind it
+    run.intend("ramp")
+    run.outcome()
+    run.ok(c.Enter, step="ramp")
+    assert run.state.unwatched is None
+
+
+def test_a_short_change_of_conductors_and_one_that_exposes_nobody_leave_no_gap() -> None:
+    run = Run().ramping()
+    run.wait(2.0).lease()
+    assert run.state.unwatched is None
+    idle = Run().deployed()
+    idle.wait(500.0).lease()
+    assert idle.state.unwatched is None
+
+
+def test_a_gap_is_told_until_a_person_has_spoken_or_exposure_is_gone() -> None:
+    for kind, fields in ((c.Note, {"text": "seen"}), (c.Mitigate, {}), (c.Rollback, {})):
+        run = Run().ramping()
+        run.wait(500.0).lease()
+        assert run.state.unwatched is not None
+        run.ok(kind, **fields)
+        assert run.state.unwatched is None
+
+
+def test_a_replay_of_the_journal_knows_the_same_gap() -> None:
+    run = Run().ramping().wait(20.0)
+    run.observe()
+    run.wait(500.0).lease()
+    assert fold(decode(body) for body in run.journal) == run.state

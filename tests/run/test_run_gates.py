@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from msgspec.structs import replace
 from amplify_tui.playbook.model import Condition
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
-from amplify_tui.run.shapes import OnBlindPlan
+from amplify_tui.run.agenda import agenda
+from amplify_tui.run.envelope import decode
+from amplify_tui.run.shapes import OnBlindPlan, ServiceFacts
 from amplify_tui.run.state import StepState
-from amplify_tui.verdict.model import Evidence, Term
-from tests.run.world import ERRORS, SERVED, WATCH, Run, readings
+from amplify_tui.verdict.model import Evidence, InstanceReading, Term
+from tests.run.world import ERRORS, SERVED, TRIGGER, WATCH, Run, readings
 
 LATENCY = replace(ERRORS, id="late", condition=Condition(signal="late", above=0.01, for_=10.0))
 TRAFFIC = Term(id="calls", condition=Condition(signal="errors", below=0.4, for_=10.0), signal=SERVED)
@@ -88,6 +91,35 @@ def test_a_verdict_is_journaled_when_it_changes_and_every_half_minute() -> None:
     assert "GateJudged" in kinds(run.observe(accrued=0.0))
     assert run.wait(5.0).observe(accrued=0.0) == ()
     assert "GateJudged" in kinds(run.wait(26.0).observe(accrued=0.0))
+
+
+def late_too(now: float, kind: str) -> Evidence:
+    """Good errors, and what the trigger on `late` looks at."""
+    return Evidence(signals=readings("good", now).signals + readings(kind, now, signal="late").signals)
+
+
+def test_no_tick_both_triggers_and_advances() -> None:
+    """What would fire a trigger stops the advance, whoever looks first, and a person's advance too."""
+    run = Run(triggers=(replace(TRIGGER, id="late", term=LATENCY),)).ramping().wait(60.0)
+    bad = late_too(run.now, "bad")
+    refused = run.refused(c.Advance, step="ramp", evidence=bad)
+    assert refused.why.startswith("trigger late: late 50 %")
+    assert "PhaseAdvanced" not in kinds(run.ok(c.Observe, step="ramp", evidence=bad, accrued=1e6))
+    looks = [todo.kind for todo in agenda(run.state, run.now) if todo.kind in ("sense", "observe")]
+    assert looks == ["sense", "observe"]
+    assert kinds(run.ok(c.Sense, evidence=bad)) == ["TriggerFired"]
+    assert "PhaseAdvanced" not in kinds(run.ok(c.Observe, step="ramp", evidence=bad, accrued=1e6))
+    run.ok(c.AnswerTrigger, trigger="late", answer="ignore", reason="a test caller")
+    assert "PhaseAdvanced" in kinds(run.ok(c.Observe, step="ramp", evidence=bad, accrued=1e6))
+
+
+def test_what_applications_saw_before_they_asked_for_their_flags_counts_for_no_phase() -> None:
+    """A window counts from one poll of the applications after the phase began, and no sooner (verdicts.md 3)."""
+    run = watching(poll=15.0)
+    run.wait(29.0).observe("bad")  # the window of 10 s ago begins 14 s after the phase: two readings count, for 5 s
+    assert run.step("ramp").status == "observing"
+    run.wait(5.0).observe("bad")
+    assert run.step("ramp").cause == "gate"
 
 
 # --- a gate that fails ------------------------------------------------------------------------------------------------
@@ -199,11 +231,30 @@ def test_an_override_names_phase_conditions_percentage_and_a_reason() -> None:
     assert "does not hold" in run.refused(c.Override, **overriding(run)).why
     run.ok(c.Override, **overriding(run, actor="sre"))
     assert (run.step("ramp").status, run.state.holds) == ("observing", {})
-    assert "PhaseAdvanced" in kinds(run.wait(60.0).observe("bad"))
+    run.wait(60.0).sense("bad")
+    run.ok(c.AnswerTrigger, trigger="errors", answer="ignore", reason="a test caller")
+    assert "PhaseAdvanced" in kinds(run.observe("bad"))
+
+
+def test_the_evidence_that_an_override_hashes_stands_beside_it_in_the_journal() -> None:
+    run = Run().gate_failed()
+    run.ok(c.Override, **overriding(run))
+    judged, overridden = (decode(body).data for body in run.journal[-2:])
+    assert isinstance(judged, ev.GateJudged)
+    assert isinstance(overridden, ev.Overridden)
+    assert judged.verdict.terms[0].value == pytest.approx(0.5)
+    assert overridden.evidence_sha == hashlib.sha256(repr(judged.verdict).encode()).hexdigest()
+
+
+def test_an_override_disarms_no_trigger() -> None:
+    run = Run().gate_failed()
+    run.ok(c.Override, **overriding(run))
+    assert "PhaseAdvanced" not in kinds(run.wait(60.0).observe("bad"))
+    assert kinds(run.sense("bad")) == ["TriggerFired"]
 
 
 def test_an_override_lasts_for_its_phase_only() -> None:
-    run = Run().gate_failed()
+    run = Run(triggers=()).gate_failed()
     run.ok(c.Override, **overriding(run))
     run.wait(60.0).observe("bad")
     run.intend("ramp")
@@ -244,12 +295,25 @@ def test_less_is_worse_where_a_condition_asks_for_more() -> None:
     assert run.step("ramp").cause == "gate"
 
 
-def test_two_people_override_the_fleet() -> None:
+def test_two_people_override_the_fleet_and_each_names_the_instances_that_are_not_as_expected() -> None:
     run = watching(gate=(ERRORS, Term(id="fleet", builtin="fleet")))
+    services = {"api": ServiceFacts(instances=("api-1", "api-2"))}
+    run.state = replace(run.state, services=services, baseline={"api": {"api-1": "2.9.4", "api-2": "2.9.4"}})
     run.wait(60.0)
-    assert kinds(run.ok(c.Override, **overriding(run, "fleet"))) == ["Requested"]
-    assert kinds(run.ok(c.Override, **overriding(run, "fleet"))) == ["Requested"]
-    assert kinds(run.ok(c.Override, **overriding(run, "fleet", actor="sre"))) == ["Overridden"]
+    told = {"service": "api", "status": "ok", "ok": True, "data_at": run.now, "received_at": run.now, "url": ""}
+    fleet = tuple(
+        InstanceReading(instance=name, version=version, **told)
+        for name, version in (("api-1", "2.9.4"), ("api-2", "3"))
+    )
+    seen = {"evidence": Evidence(fleet=fleet), "instances": ("api-2",)}
+    assert "api-2" in run.refused(c.Override, **overriding(run, "fleet", evidence=seen["evidence"])).why
+    both = overriding(run, "fleet", evidence=seen["evidence"], instances=("api-1", "api-2"))
+    assert "no others" in run.refused(c.Override, **both).next
+    assert kinds(run.ok(c.Override, **overriding(run, "fleet", **seen))) == ["Requested"]
+    assert kinds(run.ok(c.Override, **overriding(run, "fleet", **seen))) == ["Requested"]
+    _, overridden = run.ok(c.Override, **overriding(run, "fleet", actor="sre", **seen))
+    assert isinstance(overridden, ev.Overridden)
+    assert overridden.reason == "known since Monday (instances: api-2)"
 
 
 def test_a_gate_that_is_not_open_is_not_overridden() -> None:

@@ -67,6 +67,7 @@ EXAMPLES: dict[type[ev.Data], ev.Data] = {
         ev.TriggerAnswered(trigger="errors", answer="hold"),
         ev.TriggerDisarmed(trigger="errors", until=1.0),
         ev.TriggerArmed(trigger="errors"),
+        ev.TriggerSight(trigger="errors", blind="no data"),
         ev.RollbackStarted(scope="full", plan=()),
         ev.UndoDecided(effect="u1", choice="waive", reason="by hand"),
         ev.MitigationStarted(plan=()),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
+from amplify_tui.playbook.model import Cohorts
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import agenda
-from amplify_tui.run.shapes import Target
-from tests.run.world import TRIGGER, Run, readings
+from amplify_tui.run.reminders import waiting
+from amplify_tui.run.select.headline import headline
+from amplify_tui.run.shapes import OnBlindPlan, Target
+from tests.run.world import SERVED, TRIGGER, Run, readings
 
 FLAG_OFF, FLAG_SEEN = "u1:flag:unleash/checkout", "u2:flag:unleash/checkout"
 
@@ -30,7 +34,6 @@ def test_triggers_sleep_before_the_first_exposure_and_watch_through_holds() -> N
     assert run.sense("bad") == ()
     run = Run().ramping().wait(60.0)
     run.ok(c.PlaceHold)
-    assert run.sense("missing") == ()
     assert kinds(run.sense("bad")) == ["TriggerFired"]
     assert run.sense("bad") == ()
 
@@ -156,3 +159,84 @@ def test_an_open_question_keeps_the_run_from_closing() -> None:
     run.observe()
     run.sense("bad")
     assert "answer" in run.refused(c.Close).why
+
+
+# --- triggers that see nothing ------------------------------------------------------------------------------------------
+
+
+def unseeing(**on_blind: Any) -> Run:
+    """At 5 %, and the signal of the trigger is gone; the gate asks for another."""
+    run = Run(on_blind=OnBlindPlan(**({"after": 120.0} | on_blind))).ramping().wait(60.0)
+    assert kinds(run.sense("missing")) == ["TriggerSight"]
+    return run
+
+
+def test_a_trigger_without_data_stops_the_advance_at_once_and_holds_the_run_after_a_while() -> None:
+    run = unseeing()
+    assert run.wait(60.0).sense("missing") == ()
+    assert "PhaseAdvanced" not in kinds(run.fork().observe())
+    assert "trigger errors sees nothing" in headline(run.state, run.now).because
+    assert kinds(run.wait(60.0).sense("missing")) == ["HoldPlaced"]
+    (hold,) = run.state.holds.values()
+    assert hold.reason == "trigger errors sees nothing: errors: no data: a fresh reading never, limit 20s"
+    assert list(waiting(run.state)) == [hold.id]
+    assert run.wait(60.0).sense("missing") == ()
+
+
+def test_the_hold_goes_when_every_trigger_sees_again() -> None:
+    run = unseeing()
+    run.wait(120.0).sense("missing")
+    assert run.state.is_held
+    assert kinds(run.wait(60.0).sense("good")) == ["TriggerSight", "HoldReleased"]
+    assert "PhaseAdvanced" in kinds(run.wait(60.0).observe())
+
+
+def test_a_person_goes_on_without_a_trigger_with_a_reason_and_is_not_held_for_it_again() -> None:
+    run = unseeing()
+    run.wait(120.0).sense("missing")
+    assert "needs a reason" in run.refused(c.Release, hold="h1").why
+    run.ok(c.Release, hold="h1", reason="prometheus is being moved")
+    assert run.wait(600.0).sense("missing") == ()
+    assert "PhaseAdvanced" in kinds(run.observe())
+    run.sense("good")
+    run.wait(60.0).sense("missing")
+    assert kinds(run.wait(120.0).sense("missing")) == ["HoldPlaced"]
+
+
+def test_a_blind_trigger_rolls_back_only_where_the_playbook_says_so() -> None:
+    run = unseeing(do="rollback")
+    assert kinds(run.wait(120.0).sense("missing")) == ["RollbackStarted"]
+    assert (run.state.phase, run.state.automatic_rollbacks) == ("rolling_back", 1)
+
+
+def test_neither_an_empty_board_after_a_crash_nor_a_flag_that_exposes_nobody_makes_a_trigger_blind() -> None:
+    run = Run().ramping().wait(60.0)
+    run.lease()
+    assert run.wait(30.0).sense("missing") == ()
+    assert kinds(run.wait(30.0).sense("missing")) == ["TriggerSight"]
+    run.ok(c.Mitigate)
+    run.undo(FLAG_OFF)
+    run.undo(FLAG_SEEN)
+    run.ok(c.Mitigated)
+    assert kinds(run.sense("missing")) == ["TriggerSight"]
+    assert not run.state.triggers["errors"].blind
+
+
+def test_a_trigger_on_the_treatment_is_not_blind_while_waves_go_out_and_no_flag_exposes_anybody() -> None:
+    cohorts = Cohorts(treatment="on", control="off")
+    of_cohort = replace(TRIGGER.term, signal=replace(SERVED, cohorts=cohorts))
+    assert waved(term=of_cohort).sense("missing") == ()
+    assert kinds(waved().sense("missing")) == ["TriggerSight"]
+
+
+@pytest.mark.parametrize("waits", ["hold", "gate", "question"])
+def test_triggers_fire_through_holds_and_questions(waits: str) -> None:
+    run = Run().ramping().wait(60.0)
+    if waits == "hold":
+        run.ok(c.PlaceHold)
+    else:
+        run.observe("bad" if waits == "gate" else "missing")
+        run.wait(30.0).observe("bad" if waits == "gate" else "missing")
+        assert run.step("ramp").status == "stuck"
+    assert "sense" in [todo.kind for todo in agenda(run.state, run.now)]
+    assert "TriggerFired" in kinds(run.sense("bad"))

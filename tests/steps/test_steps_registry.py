@@ -25,7 +25,7 @@ from amplify_tui.playbook.model import (
 )
 from amplify_tui.playbook.shapes import fields_of
 from amplify_tui.steps.registry import VERBS, specs, verb
-from amplify_tui.steps.terms import alpha_of, settle_of, terms
+from amplify_tui.steps.terms import alpha_of, pasts_of, settle_of, terms
 
 ALL = [  # reference.md 5, in its order
     *("confirm", "input", "scope", "window", "dependencies", "notify", "flag", "tag"),
@@ -111,6 +111,28 @@ def test_a_phase_settles_for_the_window_and_the_poll_plus_the_lag_unless_it_is_w
     assert settle_of(gate, BOOK, None) == 80.0
     assert settle_of(gate, BOOK, 2.0) == 2.0
     assert settle_of(terms(("health",), BOOK), BOOK, None) == 15.0
+
+
+def test_the_past_that_a_signal_needs_is_the_earliest_that_anybody_compares_it_with() -> None:
+    def of(*gate: object, when: tuple[Trigger, ...] = ()) -> dict[str, str]:
+        step = Step(id="look", verb="verify", fields={"conditions": gate})
+        stages = (Stage(id="s", steps=(step,)),)
+        return dict(pasts_of(replace(BOOK, stages=stages, rollback=Rollback(when=when))))
+
+    day, week = ({"signal": "errors", "worse_than": past, "by": 0.5} for past in ("yesterday", "last_week"))
+    assert of("errors", {"signal": "errors", "worse_than": "control"}) == {}
+    assert of("errors", day) == {"errors": "yesterday"}
+    assert of(week, day) == {"errors": "last_week"}
+    assert of(day, when=(Trigger(signal="errors", worse_than="last_week"),)) == {"errors": "last_week"}
+    own = replace(BOOK, signals={"errors": replace(ERRORS, limit=Limit(worse_than="yesterday"))})
+    step = Step(id="look", verb="verify", fields={"conditions": ("errors",)})
+    assert pasts_of(replace(own, stages=(Stage(id="s", steps=(step,)),))) == {"errors": "yesterday"}
+
+
+def test_a_phase_settles_for_as_long_as_its_queries_look_back() -> None:
+    errors = replace(ERRORS, bad="rate(b[2m])", total="rate(t[1m])", window=30.0)
+    book = replace(BOOK, signals={"errors": errors})
+    assert settle_of(terms(("errors",), book), book, None) == 140.0
 
 
 def test_the_comparisons_of_a_release_share_one_chance_of_a_false_fail() -> None:

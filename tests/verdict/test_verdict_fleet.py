@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from amplify_tui.playbook.model import Condition
+from amplify_tui.verdict.fleet import upheaval
 from amplify_tui.verdict.gate import judge
 from amplify_tui.verdict.model import Answer, Expected, InstanceReading, Status, Term, TermVerdict
 from tests.verdict.histories import T0, evidence, instance
@@ -157,3 +158,35 @@ def test_a_stranger_with_another_version_fails_the_fleet() -> None:
     assert ask("fleet", [*four(), replace(stranger, version="3.0.0")]).answer == "pass"
     assert ask("fleet", [*four(), replace(stranger, received_at=T0 - 60, data_at=T0 - 60)]).answer == "pass"
     assert ask("fleet", [*four(), instance("ledger-1", version="1.0.0")]).answer == "pass"
+
+
+# --- what makes a bake start over, whatever the gate asks ---------------------------------------------------------------
+
+
+def upset(*readings: InstanceReading, after: float = T0 - 10.0, world: Expected = WORLD) -> str:
+    return upheaval(evidence(fleet=list(readings)), world, after, T0)
+
+
+def test_a_restart_upsets_the_bake_once_and_names_the_instance() -> None:
+    before = instance("checkout-4", received=T0 - 8.0, started=T0 - 5000.0)
+    since = instance("checkout-4", received=T0 - 4.0, started=T0 - 6.0)
+    assert upset(since, before) == "checkout-4 was restarted"
+    assert upset(since, before, after=T0 - 4.0) == ""
+    assert upset(before, instance("checkout-4", received=T0 - 4.0, started=T0 - 5000.5)) == ""
+
+
+def test_a_version_that_changes_upsets_it_and_one_that_stays_another_does_not_for_ever() -> None:
+    before, other = (
+        instance("checkout-4", received=T0 - 8.0),
+        instance("checkout-4", received=T0 - 4.0, version="2.9.4"),
+    )
+    assert upset(before, other) == "checkout-4 changed from 3.0.0 to 2.9.4"
+    assert upset(before, other, replace(other, received_at=T0), after=T0 - 4.0) == ""
+
+
+def test_the_deploy_before_a_phase_and_strangers_upset_no_bake() -> None:
+    begun = replace(WORLD, since=T0 - 6.0)
+    before = instance("checkout-4", received=T0 - 8.0, started=T0 - 5000.0, version="2.9.4")
+    assert upset(before, instance("checkout-4", received=T0 - 4.0, started=T0 - 7.0), world=begun) == ""
+    stranger = [instance("ledger-1", received=T0 - gap, started=T0 - gap) for gap in (8.0, 4.0)]
+    assert upset(*stranger) == ""

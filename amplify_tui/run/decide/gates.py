@@ -18,11 +18,12 @@ from amplify_tui.run.decide.guards import (
     sha,
     unknown_in,
 )
-from amplify_tui.run.decide.observe import judge_step, next_phase
+from amplify_tui.run.decide.observe import firing, judge_step, next_phase
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import IN_FLIGHT, State, StepState
 from amplify_tui.run.trials import advanced
 from amplify_tui.run.watching import outputs_of
+from amplify_tui.verdict.fleet import odd_ones
 from amplify_tui.verdict.gate import judge
 
 MIN_REASON = 10
@@ -54,6 +55,8 @@ def advance(state: State, order: c.Advance, now: float) -> Result:
         return refuse(what, f"trigger {state.open_triggers[0].spec.id} asks for an answer", "answer it first")
     if order.evidence is None:
         return refuse(what, "nobody has looked at the readings", "try again")
+    if fires := firing(advanced(state, order.evidence, now)[0], order.evidence, now):
+        return refuse(what, f"trigger {fires}", "see what it does, and answer it where it asks")
     verdict = judge_step(state, step, order.evidence, now)
     if verdict.answer != "pass":
         need = verdict.need or "wait for a pass, override the condition, or go back"
@@ -77,7 +80,12 @@ def override(state: State, order: c.Override, now: float) -> Result:
     if order.evidence is None:
         return refuse(f"{step.ref} is not overridden", "nobody has looked at the readings", "try again")
     if TWO_PEOPLE & set(order.conditions):
-        asked = f"override {step.ref} {step.phase} {' '.join(sorted(order.conditions))}"
+        expected = expected_world(state, step, step.phase_at or 0.0)
+        odd = odd_ones(order.evidence, expected, now)
+        if set(order.instances) != set(odd):
+            why = f"the fleet is not as expected at {', '.join(odd) or 'no instance'}"
+            return refuse(f"{step.ref} is not overridden", why, "list these instances, and no others")
+        asked = f"override {step.ref} {step.phase} {' '.join(sorted(order.conditions))} at {', '.join(odd)}"
         if seconded(state, asked, order.actor, now) is None:
             return (request(asked, order, now),)
     assert step.watch is not None
@@ -85,13 +93,15 @@ def override(state: State, order: c.Override, now: float) -> Result:
     verdict = judge(step.watch.gate, order.evidence, expected_world(shown, step, step.phase_at or 0.0), now)
     values = {t.id: t.value for t in verdict.terms if t.id in order.conditions}
     return (
+        # What the hash is of stands right before it.
+        ev.GateJudged(step=step.step, key=step.key, i=step.phase, verdict=verdict),
         ev.Overridden(
             step=step.step,
             key=step.key,
             phase=step.phase,
             conditions=order.conditions,
             evidence_sha=sha(repr(verdict)),
-            reason=order.reason,
+            reason=order.reason + (f" (instances: {', '.join(sorted(order.instances))})" if order.instances else ""),
             values=values,
         ),
     )

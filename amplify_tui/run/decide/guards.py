@@ -133,6 +133,7 @@ def expected_world(state: State, step: StepState | None, since: float) -> Expect
         drifts={h.drift.flag: h.reason for h in state.holds.values() if h.drift is not None},
         max_age=max((f.max_age for f in state.services.values()), default=15.0),
         since=since,
+        poll=step.watch.poll if step is not None and step.watch is not None else 0.0,
         trials=state.trials,
         ref=step.ref if step is not None else "",
         everybody=is_everybody_in(state, step),

@@ -16,7 +16,7 @@ from amplify_tui.run.decide.guards import Result, expected_world, find_step, pla
 from amplify_tui.run.decide.takeback import full_rollback, mitigation, unanswered
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
-from amplify_tui.run.state import State, StepState, TriggerState
+from amplify_tui.run.state import RUN_SCOPE, State, StepState, TriggerState
 from amplify_tui.run.trials import advanced
 from amplify_tui.verdict.gate import is_good_again, judge
 from amplify_tui.verdict.model import Answer, Evidence, TermVerdict, Verdict
@@ -26,6 +26,7 @@ from amplify_tui.verdict.triggers import fires
 
 JOURNAL_EVERY_S = 30.0
 WORSE = 1.2
+WARM_UP_S: Final = 60.0  # a new conductor's sources have answered by then
 _ENDS: Final = (ev.StepSucceeded, ev.RollbackStarted)
 SEVERITY: Final[tuple[Answer, ...]] = ("fail", "error", "blind", "undecided", "pass")
 
@@ -91,7 +92,7 @@ def observe(state: State, order: c.Observe, now: float) -> Result:
     step_ = replace(step, accrued=accrued, seen=order.seen if step.watch.summed else ())
     follows = _recover(state, step, verdict) if stuck_at_gate else _move(state, step_, verdict, order, now)
     is_over = bool(step_.seen) and any(isinstance(event, _ENDS) for event in follows)
-    return (*tested, *_journal(step, step_, verdict, order.broken_by, now, is_over=is_over), *follows)
+    return (*tested, *_journal(step, step_, verdict, order, now, is_over=is_over), *follows)
 
 
 def _accrued(step: StepState, claimed: float, now: float) -> float:
@@ -101,7 +102,7 @@ def _accrued(step: StepState, claimed: float, now: float) -> float:
 
 
 def _journal(
-    step: StepState, after: StepState, verdict: Verdict, broken_by: str, now: float, *, is_over: bool
+    step: StepState, after: StepState, verdict: Verdict, order: c.Observe, now: float, *, is_over: bool
 ) -> tuple[EventData, ...]:
     """The verdict on each change and every 30 s; the bake every 30 s and when it is full or was broken.
 
@@ -113,10 +114,10 @@ def _journal(
         judged = ev.GateJudged(step=step.step, key=step.key, i=step.phase, verdict=verdict, seen=after.seen)
         events.append(judged)
     full = after.accrued >= step.need > step.accrued
-    lost = after.accrued < step.accrued
+    lost = after.accrued < step.accrued or order.starts_over
     if full or lost or (after.accrued > step.accrued and now - step.accrued_at >= JOURNAL_EVERY_S):
         events.append(
-            ev.BakeAccrued(step=step.step, key=step.key, i=step.phase, accrued=after.accrued, broken_by=broken_by)
+            ev.BakeAccrued(step=step.step, key=step.key, i=step.phase, accrued=after.accrued, broken_by=order.broken_by)
         )
     return tuple(events)
 
@@ -135,7 +136,7 @@ def _recover(state: State, step: StepState, verdict: Verdict) -> tuple[EventData
 def _move(state: State, step: StepState, verdict: Verdict, order: c.Observe, now: float) -> tuple[EventData, ...]:
     match verdict.answer:
         case "pass":
-            return _passed(state, step, order)
+            return _passed(state, step, order, now)
         case "fail":
             return _failed(state, step, verdict)
         case "blind" | "error":
@@ -144,8 +145,11 @@ def _move(state: State, step: StepState, verdict: Verdict, order: c.Observe, now
             return _overdue(state, step, verdict, now)
 
 
-def _passed(state: State, step: StepState, order: c.Observe) -> tuple[EventData, ...]:
+def _passed(state: State, step: StepState, order: c.Observe, now: float) -> tuple[EventData, ...]:
     if step.accrued < step.need or state.holds_on(step.ref) or state.open_triggers:
+        return ()
+    unseen = any(trigger.blind and not trigger.blind_held for trigger in state.triggers.values())
+    if unseen or firing(state, order.evidence, now):
         return ()
     moved = next_phase(step, "by gate")
     if isinstance(moved[0], ev.StepSucceeded):
@@ -210,16 +214,73 @@ def sense(state: State, order: c.Sense, now: float) -> Result:
         return ()
     state, tested = advanced(state, order.evidence, now)
     events: list[EventData] = [*tested]
+    sights: dict[str, str] = {}
     for trigger in state.triggers.values():
         if now < trigger.disarmed_until:
             continue
-        since = (state.fleet_since if trigger.spec.term.builtin else state.armed_since) or 0.0
-        seen = fires(trigger.spec.term, order.evidence, expected_world(state, None, since), now)
+        seen = _seen_by(state, trigger, order.evidence, now)
+        sights[trigger.spec.id] = seen.reason if _is_blind(state, trigger, seen) else ""
         caused = _sensed(state, trigger, seen, now)
         events.extend(caused)
         if any(not isinstance(event, ev.TriggerArmed) for event in caused):
-            break  # one at a tick: what it causes changes what the next would see
-    return tuple(events)
+            return tuple(events)  # one at a tick: what it causes changes what the next would see
+    return (*events, *_sighted(state, sights, now))
+
+
+def _is_blind(state: State, trigger: TriggerState, seen: TermVerdict) -> bool:
+    """Whether it should see something and does not: there is no treatment to look at before a flag exposes anybody."""
+    signal = trigger.spec.term.signal
+    if signal is not None and signal.cohorts is not None and state.exposed_now <= 0:
+        return False
+    return seen.applies and seen.answer in ("blind", "error")
+
+
+def _sighted(state: State, sights: dict[str, str], now: float) -> tuple[EventData, ...]:
+    """A trigger without data protects nobody: past `on_blind.after` the run is held, as at a blind gate.
+
+    The hold goes when every trigger sees again. One that a person released stays away until they did.
+    """
+    if state.first_exposure_at is not None and state.exposed_now <= 0:
+        sights = dict.fromkeys(sights, "")  # nobody is exposed any more
+    known = [state.triggers[name] for name in sights]
+    changed = [t for t in known if bool(t.blind) != bool(sights[t.spec.id])]
+    if now - state.conductor.at < WARM_UP_S:
+        changed = [t for t in changed if t.blind]  # a board that is still empty tells of no outage
+    events = tuple(ev.TriggerSight(trigger=t.spec.id, blind=sights[t.spec.id]) for t in changed)
+    hold = next((h for h in state.holds.values() if (h.scope, h.kind) == (RUN_SCOPE, "blind")), None)
+    still = [t for t in known if t.blind and t not in changed]
+    if hold is not None:
+        gone = not still and all(not event.blind for event in events)
+        return (*events, ev.HoldReleased(hold=hold.id, why="every trigger sees again")) if gone else events
+    late = [t for t in still if not t.blind_held and now - t.blind_since >= state.on_blind.after]
+    return (*events, *(_unprotected(state, late[0]) if late else ()))
+
+
+def _unprotected(state: State, trigger: TriggerState) -> tuple[EventData, ...]:
+    why = f"trigger {trigger.spec.id} sees nothing: {trigger.blind}"
+    if state.on_blind.do == "rollback" and not state.automatic_rollbacks:
+        return full_rollback(state, why)
+    return (place(state, RUN_SCOPE, "blind", why, auto_release=True),)
+
+
+def _seen_by(state: State, trigger: TriggerState, evidence: Evidence, now: float) -> TermVerdict:
+    since = (state.fleet_since if trigger.spec.term.builtin else state.armed_since) or 0.0
+    return fires(trigger.spec.term, evidence, expected_world(state, None, since), now)
+
+
+def firing(state: State, evidence: Evidence, now: float) -> str:
+    """The trigger that *evidence* is about to fire, and what it says; "" where none is.
+
+    No tick both triggers and advances: what advances asks this first, whichever of the two looks sooner.
+    """
+    if not state.is_armed:
+        return ""
+    for trigger in state.triggers.values():
+        if trigger.fired_at is None:
+            seen = _seen_by(state, trigger, evidence, now)
+            if seen.answer == "fail":
+                return f"{trigger.spec.id}: {seen.reason}"
+    return ""
 
 
 def _sensed(state: State, trigger: TriggerState, seen: TermVerdict, now: float) -> tuple[EventData, ...]:

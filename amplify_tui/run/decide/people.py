@@ -258,6 +258,10 @@ def release(state: State, order: c.Release, now: float) -> Result:
         there = ", ".join(state.holds) or "none"
         return refuse(f"no hold {order.hold}", f"holds that are there: {there}", "look again")
     what = f"{hold.id} cannot be released"
+    if (hold.scope, hold.kind) == (RUN_SCOPE, "blind"):
+        if order.reason:
+            return released(state, hold, order.reason)
+        return refuse(what, f"{hold.reason}: going on without it needs a reason", "give one, or wait for its data")
     if hold.kind in ("gate", "blind") and not _passes_now(state, hold, now):
         return refuse(what, "a gate holds until its evidence is good", "wait for a pass, or override the condition")
     if hold.scope == RUN_SCOPE and state.mitigation == "running":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -14,9 +15,9 @@ from amplify_tui.run.select.gate import gate_line, next_phase
 from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.stages import current, in_order, outlived_by, step_title, stuck_words, watches_behind
 from amplify_tui.run.select.undo_lines import asked, begins, tally
-from amplify_tui.run.select.words import Sign, percent, safe, since
+from amplify_tui.run.select.words import Sign, clock, percent, safe, since
 from amplify_tui.run.shapes import Hold
-from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, to_disarm
+from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, Unwatched, to_disarm
 from amplify_tui.run.undo import (
     BAND_NAMES,
     ItemState,
@@ -52,12 +53,14 @@ class Headline(Struct, frozen=True):
         return f"{self.word}: {self.because}" + (f"  Next: {self.next}" if self.next else "")
 
 
-def headline(state: State, now: float, lost: str = "", problem: str = "") -> Headline:
+def headline(state: State, now: float, lost: str = "", problem: str = "", tz: tzinfo | None = None) -> Headline:
     """What happens next. *lost* says why the conductor does not answer; then nothing happens, and that comes first.
 
-    *problem* says what the conductor cannot do at the moment; it tries again by itself.
+    *problem* says what the conductor cannot do at the moment; it tries again by itself. *tz* is the zone of its times.
     """
     said = _run(state, now)
+    if state.unwatched is not None and state.phase in ("forward", "rolling_back"):
+        said = replace(said, because=f"{unwatched_words(state.unwatched, tz)}; {said.because}")
     if lost and state.phase not in ("closed", "none"):
         at = f" at {percent(state.exposed_now)}" if state.exposed_now else ""
         return Headline(
@@ -69,6 +72,11 @@ def headline(state: State, now: float, lost: str = "", problem: str = "") -> Hea
             "cannot go on", "unknown", f"{safe(problem, 400)}; last known: {said.word}: {said.because}", said.next
         )
     return said
+
+
+def unwatched_words(gap: Unwatched, tz: tzinfo | None) -> str:
+    """`no watch from 03:02:10 to 03:09:44 at 25 %`: the first thing to know after a crash."""
+    return f"no watch from {clock(gap.since, tz)} to {clock(gap.until, tz)} at {percent(gap.percent)}"
 
 
 def _run(state: State, now: float) -> Headline:
@@ -108,6 +116,8 @@ def _unseen(state: State, said: Headline) -> str:
     """`; soak is blind`: a monitor in the background without evidence, where another step is what is told of."""
     blind = [s for s in in_order(state) if watches_behind(s) and s.verdict and s.verdict.answer in ("blind", "error")]
     told = "".join(f"; {step.ref} is {step.verdict.answer}" for step in blind if step.verdict is not None)
+    if not any(hold.kind == "blind" for hold in state.holds.values()):
+        told += "".join(f"; trigger {name} sees nothing" for name, one in state.triggers.items() if one.blind)
     return "" if said.sign == "unknown" else told
 
 
@@ -218,6 +228,8 @@ def _hold(state: State, now: float) -> Headline | None:
     hold = min(state.holds.values(), key=lambda h: h.scope != RUN_SCOPE)
     where = _where(state, hold)
     after = _RELEASES[hold.kind]
+    if (hold.scope, hold.kind) == (RUN_SCOPE, "blind"):
+        after = "releases when data is back; p goes on without it, M Y or R"
     if hold.choice == "ours":
         after = "what we left is being written again"
     if hold.kind == "gate" and not hold.auto_release:

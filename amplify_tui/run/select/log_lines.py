@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from amplify_tui.run import events as ev
 from amplify_tui.run.envelope import Envelope
+from amplify_tui.run.evolve_conductor import BARELY_S
 from amplify_tui.run.select.headline import OUTCOME_WORDS
 from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.undo_lines import brief
@@ -68,6 +69,14 @@ def _effect(state: State, effect: str) -> str:
     if known is None:
         return f"effect {effect}"
     return f"effect {effect} {brief(known.says) or f'{known.target.kind} {known.target.id}'}"
+
+
+def _attached(state: State, data: ev.ConductorAttached, env: Envelope) -> Said:
+    gap = env.at_s - (env.at_s if data.watched_until is None else data.watched_until)
+    who = f"conductor on {data.host} (pid {data.pid}, lease {data.lease})"
+    if gap < BARELY_S or state.exposed_now <= 0:
+        return "note", who
+    return "unknown", f"{who}; no watch for {duration(gap)} at {percent(state.exposed_now)}"
 
 
 def _created(state: State, data: ev.RunCreated, env: Envelope) -> Said:
@@ -228,7 +237,7 @@ def _says(sign: Sign, text: Callable[[State, Any, Envelope], str]) -> Sayer:
 SAYERS: Final[dict[type, Sayer]] = {
     ev.RunCreated: _created,
     ev.RunStarted: _started,
-    ev.ConductorAttached: _says("note", lambda _s, d, _e: f"conductor on {d.host} (pid {d.pid}, lease {d.lease})"),
+    ev.ConductorAttached: _attached,
     ev.ConductorDetached: _says("unknown", lambda _s, d, _e: f"conductor gone{_because(d.reason)}"),
     ev.ClockJumped: _says("unknown", lambda _s, d, _e: f"the clock jumped by {duration(abs(d.delta))}"),
     ev.StepAwaiting: _awaiting,
@@ -273,6 +282,11 @@ SAYERS: Final[dict[type, Sayer]] = {
     ev.TriggerAnswered: _says("note", lambda _s, d, e: f"trigger {d.trigger} answered: {d.answer}{_by(e)}"),
     ev.TriggerDisarmed: _disarmed,
     ev.TriggerArmed: _says("note", lambda _s, d, e: f"trigger {d.trigger} armed again{_by(e)}"),
+    ev.TriggerSight: lambda _s, d, _e: (
+        ("unknown", f"trigger {d.trigger} sees nothing: {d.blind}")
+        if d.blind
+        else ("note", f"trigger {d.trigger} sees again")
+    ),
     ev.RollbackStarted: _says(
         "undone", lambda _s, d, e: f"ROLLBACK by {e.actor} via {e.via}, {_items(d)}{_because(d.reason)}"
     ),

@@ -99,8 +99,11 @@ def override(app: Cockpit) -> None:
     lines = [f"✗ {term.id}: {term.reason}" for term in bad]
     lines.append(f"needs the role {roles}; for this phase only; triggers stay armed; red in the report")
     fields = (*_typed_percent(_percent(step)), reason(least=OVERRIDE_REASON))
+    if "fleet" in named:
+        fields = (*fields, Field("instances", "instances", help="(each that fails, by name; a second person does it)"))
 
     def done(filled: Filled) -> None:
-        app.send(app.order(c.Override, conditions=named, reason=filled.values["reason"], **where))
+        odd = tuple(filled.values.get("instances", "").replace(",", " ").split())
+        app.send(app.order(c.Override, conditions=named, reason=filled.values["reason"], instances=odd, **where))
 
     app.ask(Form(f"Override the gate of {step.ref}?", tuple(lines), fields, (Choice("ok", "Override", "error"),)), done)

@@ -64,7 +64,8 @@ def start(app: Cockpit) -> None:
 
 def pause(app: Cockpit) -> None:
     """Hold at once (it stops forward work only), or ask before going on; a hold of the run is released first."""
-    held = [hold for hold in app.state.holds.values() if hold.kind not in ("gate", "blind", "drift")]
+    holds = app.state.holds.values()
+    held = [h for h in holds if h.kind not in ("gate", "blind", "drift") or (h.scope, h.kind) == (RUN_SCOPE, "blind")]
     if not held:
         app.send(app.order(c.PlaceHold))
         return
@@ -74,6 +75,7 @@ def pause(app: Cockpit) -> None:
 def release(app: Cockpit, hold: Hold) -> None:
     """Go on after a hold; a drift asks whose flag it is to be."""
     lines = (f"{hold.id} ({hold.kind}) by {hold.by or 'the conductor'}: {hold.reason}",)
+    blind = (hold.scope, hold.kind) == (RUN_SCOPE, "blind")
     choices: tuple[Choice, ...] = (Choice("", "Go on"),)
     if hold.scope != RUN_SCOPE:
         choices = (*choices, Choice("hold", "Hold the whole run", "default"))
@@ -83,7 +85,8 @@ def release(app: Cockpit, hold: Hold) -> None:
             Choice("accept", "Accept theirs", "default"),
             Choice("kill", "Kill: switch it off", "error"),
         )
-    if hold.scope == RUN_SCOPE and refused(app, app.order(c.Release, hold=hold.id, choice=choices[0].id)):
+    ends = app.order(c.Release, hold=hold.id, choice=choices[0].id, reason="as will be said" if blind else "")
+    if hold.scope == RUN_SCOPE and refused(app, ends):
         return
 
     def done(filled: Filled) -> None:
@@ -94,7 +97,7 @@ def release(app: Cockpit, hold: Hold) -> None:
             app.send(app.order(c.Release, hold=hold.id, choice=filled.choice, reason=why))
 
     # After a mitigation nobody explained the reason is asked here: not while it burned, but before the run goes on.
-    why = reason("why was exposure taken away?", least=3) if app.state.unexplained else reason(least=0)
+    why = reason("why was exposure taken away?", least=3) if app.state.unexplained else reason(least=3 if blind else 0)
     asked = "Whose flag is it to be?" if hold.kind == "drift" else "Release the hold?"
     app.ask(Form(asked, lines, (why,), choices, danger=True), done)
 

@@ -109,7 +109,8 @@ def whole(scene: Scene, left: Line, right: Line) -> Line:
 
 
 def said(scene: Scene) -> Headline:
-    return headline(live_state(scene.state, scene.view.board), scene.view.at, scene.view.lost, problem_of(scene))
+    view = scene.view
+    return headline(live_state(scene.state, view.board), view.at, view.lost, problem_of(scene), view.tz)
 
 
 def problem_of(scene: Scene) -> str:
