@@ -106,6 +106,7 @@ def undo_plan(state: State) -> tuple[UndoItem, ...]:
                 cls=effect.undo.cls,
                 says=effect.undo.says,
                 by_hand=effect.undo.by_hand,
+                proof=effect.undo.proof,
                 before=effect.before,
                 after=effect.after,
             )

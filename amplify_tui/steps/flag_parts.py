@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from amplify_tui.adapters.flags.port import FlagKind, FlagRules
+from amplify_tui.adapters.flags.port import ByHand, FlagKind, FlagRules, RestoresByHand
 from amplify_tui.adapters.ports import (
     AdapterError,
     Done,
@@ -57,7 +57,7 @@ async def state_of(provider: FlagProvider, flag: str) -> FlagState:
     return found[flag]
 
 
-def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: str) -> Undo:
+def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: ByHand) -> Undo:
     """How a write is taken back: to the state before, guarded against what others did meanwhile."""
     before, exposed = write.before, kind.rules.exposed(write.before)
     if not before["exists"]:
@@ -72,8 +72,17 @@ def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: str) -> Undo
         spec={"source": source, "flag": write.key, "env": write.env},
         cls="guarded",
         says=says,
-        by_hand=by_hand,
+        by_hand=by_hand.undo,
+        proof=by_hand.proof,
     )
+
+
+def by_hand_of(kind: FlagKind, source: str, write: FlagWrite, ctx: Context) -> ByHand:
+    """How the write is taken back without us; off, where the flag's kind knows no more."""
+    spec = ctx.world.playbook.sources[source]
+    if isinstance(kind, RestoresByHand):
+        return kind.restored_by_hand(spec, write, ctx.world.repo_path)
+    return ByHand(undo=kind.by_hand(spec, write.key, write.env))
 
 
 def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, says: str, ctx: Context) -> Draft:
@@ -82,7 +91,6 @@ def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, s
     Where it goes on with an effect that was cut off, it has the same state before as that: its undo goes all the way.
     """
     target, kind = flag_id(source, write.key), ctx.world.flag_kind(source)
-    by_hand = kind.by_hand(ctx.world.playbook.sources[source], write.key, write.env)
     cut = cut_off(target, write.before, ctx)
     planned = write if cut is None else msgspec.structs.replace(write, before=cut.before)
     return Draft(
@@ -92,7 +100,7 @@ def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, s
         timeout=ctx.plan.timeout or TIMEOUT,
         says=says if cut is None else f"goes on with what {cut.id} began: {says}",
         data={"source": source, "write": msgspec.to_builtins(write)},
-        undo=undo_of(kind, source, planned, by_hand),
+        undo=undo_of(kind, source, planned, by_hand_of(kind, source, planned, ctx)),
         exposure=Exposure(flag=target, before=shown[0], after=shown[1]) if shown else None,
     )
 
