@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from amplify_tui.run.drift import to_mend
 from amplify_tui.run.rereads import late_writes, looks_due
-from amplify_tui.run.shapes import EXPOSURE_BAND, VERIFY_BAND, UndoItem, ref_of
+from amplify_tui.run.shapes import EXPOSURE_BAND, VERIFY_BAND, WORDS_BAND, UndoItem, ref_of
 from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, TriggerState
 from amplify_tui.run.undo import (
     LANDS_WITHIN,
@@ -202,7 +202,9 @@ def undone(items: list[ItemState]) -> bool:
 def _rolling_back(state: State, now: float) -> list[Todo]:
     items = rollback_items(state)
     todo = _effects_todo(state, now) + [Todo(kind="undo", item=e.item) for e in ready_items(state, items, now)]
-    todo += _stops(state, now) + _steps_todo(state, now, frozenset({"before"})) + _rereads(state, now)
+    todo += _stops(state, now) + _rereads(state, now)
+    if state.until_band >= WORDS_BAND:
+        todo += _steps_todo(state, now, frozenset({"before"}))
     if not undone(items):
         return todo
     pending = [check for check in state.integrity if check not in state.integrity_after]

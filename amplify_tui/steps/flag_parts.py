@@ -28,7 +28,7 @@ from amplify_tui.adapters.ports import (
 )
 from amplify_tui.run.shapes import EXPOSURE_BAND, Exposure, Target, Undo
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.verb import Context, Draft
+from amplify_tui.steps.verb import Context, Draft, World
 
 TIMEOUT: Final = 8.0
 
@@ -77,11 +77,11 @@ def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: ByHand) -> U
     )
 
 
-def by_hand_of(kind: FlagKind, source: str, write: FlagWrite, ctx: Context) -> ByHand:
+def by_hand_of(kind: FlagKind, source: str, write: FlagWrite, world: World) -> ByHand:
     """How the write is taken back without us; off, where the flag's kind knows no more."""
-    spec = ctx.world.playbook.sources[source]
+    spec = world.playbook.sources[source]
     if isinstance(kind, RestoresByHand):
-        return kind.restored_by_hand(spec, write, ctx.world.repo_path)
+        return kind.restored_by_hand(spec, write, world.repo_path)
     return ByHand(undo=kind.by_hand(spec, write.key, write.env))
 
 
@@ -100,7 +100,7 @@ def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, s
         timeout=ctx.plan.timeout or TIMEOUT,
         says=says if cut is None else f"goes on with what {cut.id} began: {says}",
         data={"source": source, "write": msgspec.to_builtins(write)},
-        undo=undo_of(kind, source, planned, by_hand_of(kind, source, planned, ctx)),
+        undo=undo_of(kind, source, planned, by_hand_of(kind, source, planned, ctx.world)),
         exposure=Exposure(flag=target, before=shown[0], after=shown[1]) if shown else None,
     )
 

@@ -103,21 +103,26 @@ async def intend(task: Task, ctx: Context) -> Draft | None:
         timeout=timeout + MARGIN + READY_WITHIN,
         says=f"{unit} from {now.version} to {version}",
         data={"work": deploy, "slot": unit},
-        undo=Undo(
-            band=CODE_BAND,
-            verb="rollout",
-            spec={
-                "argv": list(revert.argv),
-                "work": msgspec.to_builtins(revert),
-                "service": service,
-                "instance": unit,
-                "version": now.version,
-            },
-            cls="guarded",
-            says=f"{unit} back to {now.version}",
-            by_hand=by_hand(revert, ctx.world.repo_path),
-            proof=_proof(service, unit, now.version, ctx),
-        ),
+        undo=undo_of(service, unit, now.version, revert, ctx),
+    )
+
+
+def undo_of(service: str, unit: str, version: str, revert: Work, ctx: Context) -> Undo:
+    """How an instance gets back to *version*: by *revert*, which was resolved for it."""
+    return Undo(
+        band=CODE_BAND,
+        verb="rollout",
+        spec={
+            "argv": list(revert.argv),
+            "work": msgspec.to_builtins(revert),
+            "service": service,
+            "instance": unit,
+            "version": version,
+        },
+        cls="guarded",
+        says=f"{unit} back to {version}",
+        by_hand=by_hand(revert, ctx.world.repo_path),
+        proof=_proof(service, unit, version, ctx),
     )
 
 
