@@ -280,7 +280,11 @@ class Conductor:
         effects = Effects(self.scribe, Setting(self.scribe, facts, world, self._say), self._say)
         self._hands = Hands(effects, facts, world, self.board.evidence)
         self.watchers = Watchers(facts, world, self.board, self._hands.drifts.compare, lambda: self.state)
-        self._herald = Herald(world)
+        if self._herald is None:
+            self._herald = Herald(world)
+            self._herald.begun(self.state)
+        else:
+            self._herald = Herald(world)
         self.watchers.start()
 
     def _say(self, ref: str, line: str) -> None:

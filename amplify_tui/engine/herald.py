@@ -18,6 +18,7 @@ from amplify_tui.run.events import EventData
 from amplify_tui.run.state import State
 
 SEND_S: Final = 15.0
+FIRST_CONDUCTOR: Final = 2  # the epoch of the first one: who made the run had the lease before
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +67,11 @@ class Herald:
                     task = asyncio.create_task(self._send(state, name, about, words), name=f"tell {name}")
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
+
+    def begun(self, state: State) -> None:
+        """Send that a run which is rolling back from its first event on has begun: nobody conducted it then."""
+        if (state.reverses or state.is_derived) and state.conductor.epoch == FIRST_CONDUCTOR:
+            self.told(state, (ev.RollbackStarted(scope="full", plan=(), reason=state.rollback_reason),))
 
     async def _send(self, state: State, name: str, about: str, words: str) -> None:
         version = state.subject.version if state.subject else ""

@@ -15,12 +15,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from amplify_tui.engine.card_file import write_card
 from amplify_tui.engine.create import write_first
 from amplify_tui.engine.journal import JournalError
 from amplify_tui.engine.locks import REVERSES, list_runs, open_index, read_summary
 from amplify_tui.engine.proc import FileLock
-from amplify_tui.engine.replay import load
+from amplify_tui.engine.replay import READ_BATCH, load
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.run import commands as c
@@ -141,7 +143,7 @@ def touched_later(home: Path, closed: State, plan: Sequence[UndoItem]) -> dict[s
     for line in list_runs(home):
         if line.id == closed.run or (line.ended_at is not None and line.ended_at <= first):
             continue
-        other = _known(home / "runs" / line.id)
+        other = _known(home / "runs" / line.id, {item.target.id for item in plan})
         if other is None or not _shares_a_world(closed, other):
             continue
         for item in plan:
@@ -173,10 +175,21 @@ def _shares_a_world(closed: State, other: State) -> bool:
     )
 
 
-def _known(path: Path) -> State | None:
-    """The state of another run; None where its journal cannot be read, which is no reason not to take back."""
+def _known(path: Path, targets: set[str]) -> State | None:
+    """The state of another run; None where it has nothing to do with *targets*, which is most often and soon told, or
+    where its journal cannot be read, which is no reason not to take back."""
+    names = [msgspec.json.encode(target) for target in targets]
     try:
-        return _state_of(RunDir(path))
+        reader = SqliteReader.open(RunDir(path).journal)
+        try:
+            seq = 0
+            while bodies := reader.read(seq, READ_BATCH):
+                if any(name in body for body in bodies for name in names):
+                    return load(reader)
+                seq += len(bodies)
+            return None
+        finally:
+            reader.close()
     except (JournalError, OSError) as error:
         _log.warning("run %s cannot be read: %s", path.name, error)
         return None

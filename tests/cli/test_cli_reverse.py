@@ -46,13 +46,17 @@ def newest(home: Path, before: set[str]) -> RunDir:
 def test_rollback_of_a_closed_run_is_a_run_of_its_own_that_restores_the_world(
     home: Path, world: World, bench: Bench
 ) -> None:
-    closed = released(home, world, bench)
+    told = bench.folder / "told.jsonl"
+    oncall = {"via": "file", "url": str(told), "about": ["rollback", "restored"]}
+    closed = released(home, world, bench, stakeholders={"oncall": oncall})
     assert (flag_now(world)[0], versions(world)) == (True, ["3.0.0", "3.0.0"])
     said = amplify("rollback", closed.run, "--yes", "--reason", "orders are missing")
     assert said.returncode == 3, said.stderr
     assert (flag_now(world)[0], versions(world)) == (False, ["2.9.4", "2.9.4"])
     assert len(bench.did("undo_work")) == 1
     back = newest(home, {closed.run})
+    bodies = [json.loads(line)["body"] for line in told.read_text(encoding="utf-8").splitlines()]
+    assert bodies == ["rolling back: orders are missing", "the run is closed: rolled back"]
     state = replay(back)
     assert (state.reverses, state.outcome, state.rollback_reason) == (closed.run, "rolled_back", "orders are missing")
     assert replay(back, 1).phase == "rolling_back", "from its first event"
