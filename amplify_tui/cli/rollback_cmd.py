@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -23,11 +24,16 @@ from amplify_tui.run.undo import BAND_NAMES, rollback_items
 @click.option("--reason", default="", help="Why; kept in the journal.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--force-order", is_flag=True, help="Start code before exposure is verified off. Needs --reason.")
-def command(run: str | None, reason: str, yes: bool, force_order: bool) -> None:
+@click.option("--cold", metavar="PLAYBOOK", help="No journal at hand: derive what to take back. Needs --to.")
+@click.option("--to", metavar="VERSION", help="With --cold: the version to go back to.")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="With --cold: the value of an input.")
+def command(run: str | None, reason: str, yes: bool, force_order: bool, **more: Any) -> None:
     """Roll RUN back: exposure, exposure verified, code, data, words. Exit 3 when all is back, 5 when not.
 
     A run that is closed is taken back by a new run, which reverses it.
     """
+    if more["cold"] or more["to"] or more["pairs"]:
+        raise SystemExit(_cold(run, reason, yes=yes, **more))
     folder = find_run(run)
     state = replay(folder)
     if state.phase == "draft":
@@ -73,3 +79,13 @@ def _show(items: Sequence[UndoItem]) -> None:
 def _ask(*, yes: bool) -> None:
     if not yes and sys.stdin.isatty() and not click.confirm("Roll back?"):
         raise SystemExit(1)
+
+
+def _cold(run: str | None, reason: str, *, yes: bool, cold: str | None, to: str | None, pairs: tuple[str, ...]) -> int:
+    from amplify_tui.cli.cold import roll_back_cold
+
+    if cold is None or to is None:
+        raise Failure("--cold and --to belong together", next_="--cold PLAYBOOK --to VERSION", code=2)
+    if run is not None:
+        raise Failure("--cold needs no run", next_=f"`amplify rollback {run}` goes by its journal", code=2)
+    return roll_back_cold(cold, to, pairs, reason=reason, yes=yes)
