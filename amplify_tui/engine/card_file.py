@@ -18,7 +18,8 @@ from amplify_tui.run import events as ev
 from amplify_tui.run.events import EventData
 from amplify_tui.run.state import State
 
-SOON_S: Final = 0.2  # taking back writes many events in a row, and must not wait for a card after each of them
+SOON_S: Final = 0.2
+TAKING_BACK_S: Final = 1.0  # then many events come in a row, and none of it may wait for a card
 _CHANGES: Final = (
     ev.RunCreated,
     ev.RunStarted,
@@ -51,6 +52,10 @@ def write_card(folder: RunDir, state: State) -> None:
     draft.replace(folder.card)
 
 
+def _is_urgent(data: EventData) -> bool:
+    return isinstance(data, ev.RunClosed) or (isinstance(data, ev.EffectIntended) and data.undo is not None)
+
+
 class CardFile:
     """Keeps the card as the run is. `problem` takes a sentence where it could not be written."""
 
@@ -61,12 +66,14 @@ class CardFile:
         self._later: asyncio.TimerHandle | None = None
 
     def told(self, state: State, events: Sequence[EventData]) -> None:
-        """Write now what has to stand there before the world changes, and soon what else is another card."""
+        """Write now what has to stand there before the world changes, and the last one; soon what else is another."""
         self._state = state
-        if any(isinstance(data, ev.EffectIntended) and data.undo is not None for data in events):
+        if any(_is_urgent(data) for data in events):
             self.write()
         elif any(isinstance(data, _CHANGES) for data in events) and self._later is None:
-            self._later = asyncio.get_running_loop().call_later(SOON_S, self.write)
+            takes_back = state.phase == "rolling_back" or state.mitigation == "running"
+            pause = TAKING_BACK_S if takes_back else SOON_S
+            self._later = asyncio.get_running_loop().call_later(pause, self.write)
 
     def write(self, state: State | None = None) -> None:
         """Write the card now: of *state*, else of the last one that was told. Never raises for a disk."""

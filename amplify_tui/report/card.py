@@ -36,7 +36,8 @@ def card_text(state: State) -> str:
     planned = rollback_items(state)
     entries = [e for e in planned if e.status not in SETTLED_ITEM and e.item.band != VERIFY_BAND]
     unread = {e.item.target for e in planned if e.item.band == VERIFY_BAND and e.status not in SETTLED_ITEM}
-    proved = [e for e in planned if e in entries or (e.item.band == EXPOSURE_BAND and e.item.target in unread)]
+    left = {entry.item.id for entry in entries}
+    proved = [e for e in planned if e.item.id in left or (e.item.band == EXPOSURE_BAND and e.item.target in unread)]
     subject = state.subject
     title = f"{state.plan.name} {subject.version if subject else ''}, run {state.run}"
     at = datetime.fromtimestamp(state.last_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if state.last_at else "-"
@@ -56,7 +57,7 @@ def card_text(state: State) -> str:
         lines += _block(_TITLES[band], [part for entry in mine for part in _undo(state, entry)])
         proofs = [e.item.proof for e in proved if e.item.band == band and _is_line(e.item.proof)]
         lines += _block(_PROOFS[band], proofs)
-    return "\n".join([*lines, *_last(state)]) + "\n"
+    return "\n".join([*lines, *_last(state, planned)]) + "\n"
 
 
 def in_turn(entries: list[ItemState]) -> list[ItemState]:
@@ -124,10 +125,10 @@ def _told(state: State, item: UndoItem) -> str:
     return f"(export {sets} && {item.by_hand})"
 
 
-def _last(state: State) -> list[str]:
+def _last(state: State, planned: list[ItemState]) -> list[str]:
     """What stays whatever is done, and what proves the whole."""
-    touched = touches(state)
-    kept = [entry for entry in rollback_items(state) if entry.status == "kept"]
+    touched = touches(state, planned)
+    kept = [entry for entry in planned if entry.status == "kept"]
     lines = ["", "## Cannot be undone", "", *(f"- {safe(kept_words(entry.item))}" for entry in kept)] if kept else []
     if touched.past_return:
         lines += ["", "Past the point of no return: a contract has run, and the code before may not fit the data."]
