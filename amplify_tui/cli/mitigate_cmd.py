@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from amplify_tui.cli.common import ensure_conductor, find_run, order, replay
-from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.takeback import watch_until
 from amplify_tui.engine.create import default_actor
+from amplify_tui.run.state import State
 
 
 @click.command("mitigate")
@@ -22,7 +22,7 @@ def command(run: str | None, reason: str) -> None:
     folder = find_run(run)
     state = replay(folder)
     if state.phase == "closed":
-        raise Failure(f"run {folder.run} is closed: {state.outcome}", next_="start a run that sets the flag")
+        raise SystemExit(_of_closed(state, reason))
     asyncio.run(ensure_conductor(folder))
     body: dict[str, Any] = {
         "command": "Mitigate",
@@ -33,3 +33,21 @@ def command(run: str | None, reason: str) -> None:
     }
     order(folder, body)
     raise SystemExit(watch_until(folder, lambda s: s.mitigation == "done" or s.phase != "forward", 0))
+
+
+def _of_closed(state: State, reason: str) -> int:
+    """A run that reverses the closed one, as far as exposure goes; the rest waits for `amplify rollback`."""
+    from amplify_tui.cli.reversing import reverse
+    from amplify_tui.run.shapes import VERIFY_BAND
+    from amplify_tui.run.undo import rollback_items, unfinished_band
+
+    folder = reverse(state, reason=reason, until_band=VERIFY_BAND)
+
+    def is_off(state: State) -> bool:
+        left = unfinished_band(rollback_items(state)) if state.phase == "rolling_back" else None
+        return state.phase == "closed" or (state.phase == "rolling_back" and (left is None or left > VERIFY_BAND))
+
+    code = watch_until(folder, is_off, 0)
+    if code == 0:
+        click.echo(f"exposure is off; `amplify rollback {folder.run}` takes the rest back", err=True)
+    return code

@@ -35,7 +35,13 @@ class Archive:
 
     async def submit(self, command: dict[str, Any], *, at: float) -> Answer | Queued:
         """A closed run takes no command."""
-        return Answer(ok=False, seq=0, refusal=Refusal("nothing was done", "the run is closed", "start a new run"))
+        return Answer(
+            ok=False,
+            seq=0,
+            refusal=Refusal(
+                "nothing was done", "the run is closed", f"`amplify rollback {self._folder.run}` takes it back"
+            ),
+        )
 
 
 def client_of(folder: RunDir) -> RunClient | Archive:

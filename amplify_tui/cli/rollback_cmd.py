@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -12,6 +14,8 @@ from amplify_tui.cli.common import ensure_conductor, find_run, order, replay
 from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.takeback import watch_until
 from amplify_tui.engine.create import default_actor
+from amplify_tui.run.shapes import UndoItem
+from amplify_tui.run.state import State
 from amplify_tui.run.undo import BAND_NAMES, rollback_items
 
 
@@ -20,25 +24,27 @@ from amplify_tui.run.undo import BAND_NAMES, rollback_items
 @click.option("--reason", default="", help="Why; kept in the journal.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--force-order", is_flag=True, help="Start code before exposure is verified off. Needs --reason.")
-def command(run: str | None, reason: str, yes: bool, force_order: bool) -> None:
-    """Roll RUN back: exposure, exposure verified, code, data, words. Exit 3 when all is back, 5 when not."""
+@click.option("--cold", metavar="PLAYBOOK", help="No journal at hand: derive what to take back. Needs --to.")
+@click.option("--to", metavar="VERSION", help="With --cold: the version to go back to.")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="With --cold: the value of an input.")
+def command(run: str | None, reason: str, yes: bool, force_order: bool, **more: Any) -> None:
+    """Roll RUN back: exposure, exposure verified, code, data, words. Exit 3 when all is back, 5 when not.
+
+    A run that is closed is taken back by a new run, which reverses it.
+    """
+    if more["cold"] or more["to"] or more["pairs"]:
+        raise SystemExit(_cold(run, reason, yes=yes, **more))
     folder = find_run(run)
     state = replay(folder)
     if state.phase == "draft":
         raise Failure(f"run {folder.run} has not started", next_=f"`amplify do {folder.run} abort` ends it")
     if state.phase == "closed":
-        raise Failure(
-            f"run {folder.run} is closed: {state.outcome}",
-            why="rolling back a closed run is not there yet",
-            next_="start a run of the previous version",
-        )
+        raise SystemExit(_of_closed(state, reason, yes=yes))
     items = rollback_items(state)
-    for entry in items:
-        click.echo(f" {entry.item.band} {BAND_NAMES[entry.item.band]:9} {entry.item.says or entry.item.target.id}")
+    _show([entry.item for entry in items])
     if not items:
         click.echo(" nothing was changed yet: there is nothing to take back")
-    if not yes and sys.stdin.isatty() and not click.confirm("Roll back?"):
-        raise SystemExit(1)
+    _ask(yes=yes)
     asyncio.run(ensure_conductor(folder))
     order(
         folder,
@@ -52,3 +58,34 @@ def command(run: str | None, reason: str, yes: bool, force_order: bool) -> None:
         },
     )
     raise SystemExit(watch_until(folder, lambda s: s.phase == "closed"))
+
+
+def _of_closed(state: State, reason: str, *, yes: bool) -> int:
+    """A run of its own takes the closed one back."""
+    from amplify_tui.cli.reversing import reverse
+    from amplify_tui.run.reversal import left_of
+
+    _show(left_of(state))
+    _ask(yes=yes)
+    folder = reverse(state, reason=reason)
+    return watch_until(folder, lambda s: s.phase == "closed")
+
+
+def _show(items: Sequence[UndoItem]) -> None:
+    for item in items:
+        click.echo(f" {item.band} {BAND_NAMES[item.band]:9} {item.says or item.target.id}")
+
+
+def _ask(*, yes: bool) -> None:
+    if not yes and sys.stdin.isatty() and not click.confirm("Roll back?"):
+        raise SystemExit(1)
+
+
+def _cold(run: str | None, reason: str, *, yes: bool, cold: str | None, to: str | None, pairs: tuple[str, ...]) -> int:
+    from amplify_tui.cli.cold import roll_back_cold
+
+    if cold is None or to is None:
+        raise Failure("--cold and --to belong together", next_="--cold PLAYBOOK --to VERSION", code=2)
+    if run is not None:
+        raise Failure("--cold needs no run", next_=f"`amplify rollback {run}` goes by its journal", code=2)
+    return roll_back_cold(cold, to, pairs, reason=reason, yes=yes)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from amplify_tui.engine.locks import list_runs
+from amplify_tui.engine.locks import REVERSES, list_runs
 from amplify_tui.engine.rundir import home
 
 
@@ -30,6 +30,7 @@ def command(as_json: bool) -> None:
                 "ended_at": r.ended_at,
                 "actor": r.actor,
                 "playbook": r.playbook,
+                "reverses": r.note.removeprefix(REVERSES) if r.note.startswith(REVERSES) else None,
             }
             for r in runs
         ]

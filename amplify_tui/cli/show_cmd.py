@@ -36,6 +36,8 @@ def command(run: str, verify: bool, at: int | None, readings: bool, as_json: boo
     state = replay(folder, at)
     head = _head(folder)
     shown = run_json(state, _conductor(folder, state), head, None if at is not None else time.time())
+    if folder.card.exists():
+        shown["card"] = str(folder.card)
     click.echo(json.dumps(shown) if as_json else run_text(shown))
 
 

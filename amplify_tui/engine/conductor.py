@@ -18,6 +18,7 @@ import msgspec
 
 from amplify_tui.adapters.ports import AdapterError
 from amplify_tui.engine.board import Board
+from amplify_tui.engine.card_file import CardFile
 from amplify_tui.engine.clock import ClockWatch
 from amplify_tui.engine.desk import Desk
 from amplify_tui.engine.effects import Effects
@@ -72,6 +73,7 @@ class Conductor:
         self.ticks = Ticks(self.scribe, self.board)
         self.desk = Desk(self, journal)
         self.registrar = Registrar(folder, journal)
+        self._card = CardFile(folder, lambda what: self.board.post("problem", {"what": what, "at": self.scribe.now()}))
         self._journal = journal
         self.facts: Facts | None = None
         self.problem = ""
@@ -137,17 +139,20 @@ class Conductor:
         if lost is not None:
             _log.error("%s", lost)
             self.scribe.submit(c.TailLost(id=new_id(), actor="conductor", via="engine", detail=lost))
+        self._card.write(self.state)
         here = self.folder.own_socket()
         self.folder.write_conductor(Whereabouts(mark=this_process(), socket=str(here)))
 
     def _let_go(self) -> None:
         self._readings.close()
+        self._card.write()
         with contextlib.suppress(JournalError):
             self.scribe.submit(c.LetGo(id=new_id(), actor="conductor", via="engine", reason="ended"))
         with contextlib.suppress(JournalError):
             self.scribe.keeper.release()
 
     def _changed(self, state: State, events: tuple[EventData, ...]) -> None:
+        self._card.told(state, events)
         self.registrar.told(state)
         if self._herald is not None:
             self._herald.told(state, events)
@@ -278,7 +283,11 @@ class Conductor:
         effects = Effects(self.scribe, Setting(self.scribe, facts, world, self._say), self._say)
         self._hands = Hands(effects, facts, world, self.board.evidence)
         self.watchers = Watchers(facts, world, self.board, self._hands.drifts.compare, lambda: self.state)
-        self._herald = Herald(world)
+        if self._herald is None:
+            self._herald = Herald(world)
+            self._herald.begun(self.state)
+        else:
+            self._herald = Herald(world)
         self.watchers.start()
 
     def _say(self, ref: str, line: str) -> None:

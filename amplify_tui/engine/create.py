@@ -50,7 +50,13 @@ def create_run(
         inputs=inputs,
         sandbox=sandbox,
     )
-    journal = SqliteJournal.create(folder.journal, name, folder.head.write)
+    write_first(folder, created, actor=actor, via=via)
+    return folder
+
+
+def write_first(folder: RunDir, created: RunCreated, *, actor: str, via: Via) -> None:
+    """The journal of a run whose folder was just made, with its first event. Raises JournalError."""
+    journal = SqliteJournal.create(folder.journal, folder.run, folder.head.write)
     try:
         keeper = acquire(journal, FileLock(folder.lock))
         journal.append(keeper.lease, [_first(created, keeper.lease, actor, via)])
@@ -58,7 +64,6 @@ def create_run(
     finally:
         journal.close()
         folder.head.close()
-    return folder
 
 
 def _first(created: RunCreated, lease: Lease, actor: str, via: Via) -> Any:

@@ -20,6 +20,7 @@ from amplify_tui.run.reminders import EVERY_S, waiting
 from amplify_tui.run.state import State
 
 SEND_S: Final = 15.0
+FIRST_CONDUCTOR: Final = 2  # the epoch of the first one: who made the run had the lease before
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +66,11 @@ class Herald:
                 continue
             about, words = message
             self._tell(state, about, words, f"{state.run}/{about}/{state.seq}")
+
+    def begun(self, state: State) -> None:
+        """Send that a run which is rolling back from its first event on has begun: nobody conducted it then."""
+        if (state.reverses or state.is_derived) and state.conductor.epoch == FIRST_CONDUCTOR:
+            self.told(state, (ev.RollbackStarted(scope="full", plan=(), reason=state.rollback_reason),))
 
     def remind(self, state: State, now: float, *, followed: bool) -> None:
         """Say again, under `hold`, what has waited for a person for five minutes since it was last said.

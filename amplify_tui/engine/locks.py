@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from amplify_tui.engine.index import Index, RunSummary, newest_first
 from amplify_tui.engine.journal import Head, Journal, JournalError
@@ -16,6 +17,7 @@ from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.run.state import State
 
+REVERSES: Final = "reverses "
 _log = logging.getLogger(__name__)
 
 
@@ -36,8 +38,16 @@ def summary_of(state: State, head: Head) -> RunSummary:
         playbook=state.playbook,
         head_seq=head.seq,
         head_sha=head.sha,
+        note=note_of(state),
         locks=() if state.phase == "closed" else state.locks,
     )
+
+
+def note_of(state: State) -> str:
+    """What `amplify runs` says beside a run: which one it reverses."""
+    if state.reverses:
+        return f"{REVERSES}{state.reverses}"
+    return "rolls back without a journal" if state.is_derived else ""
 
 
 def read_summary(path: Path) -> RunSummary:

@@ -9,6 +9,7 @@
         lock                      its flock is held by the conductor: free means dead
         log  evidence/
         readings.jsonl              readings.py: what the signals said, for `backtest`
+        <run id>.rollback.md        card_file.py: how to take it back by hand
 
 Everything is 0700 or 0600. The socket lies elsewhere, for its path must be short.
 """
@@ -121,6 +122,7 @@ class RunDir:
         self.log = path / "log"
         self.evidence = path / "evidence"
         self.readings = path / "readings.jsonl"
+        self.card = path / f"{path.name}.rollback.md"
         self.head = HeadFile(path / "head")
         self._conductor = path / "conductor.json"
 

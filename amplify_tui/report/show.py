@@ -190,6 +190,8 @@ def run_text(shown: dict[str, Any]) -> str:
         lines.append(f"  {_took(shown['rollback'])}")
     for flag, percent in shown["exposure"].items():
         lines.append(f"  exposure {flag} {percent:g} %")
+    if card := shown.get("card"):
+        lines.append(f"  by hand: {card}")
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from amplify_tui.run.drift import to_mend
 from amplify_tui.run.rereads import late_writes, looks_due
-from amplify_tui.run.shapes import CODE_BAND, EXPOSURE_BAND, VERIFY_BAND, UndoItem, ref_of
+from amplify_tui.run.shapes import CODE_BAND, EXPOSURE_BAND, VERIFY_BAND, WORDS_BAND, UndoItem, ref_of
 from amplify_tui.run.state import RUN_SCOPE, EffectState, State, StepState, TriggerState
 from amplify_tui.run.undo import (
     LANDS_WITHIN,
@@ -211,8 +211,10 @@ def undone(items: list[ItemState]) -> bool:
 def _rolling_back(state: State, now: float) -> list[Todo]:
     items = rollback_items(state)
     todo = _effects_todo(state, now) + [Todo(kind="undo", item=e.item) for e in ready_items(state, items, now)]
-    todo += _stops(state, now) + _steps_todo(state, now, frozenset({"before"})) + _rereads(state, now) + _drains(state)
-    if unfinished_band(items) == CODE_BAND:
+    todo += _stops(state, now) + _rereads(state, now) + _drains(state)
+    if state.until_band >= WORDS_BAND:
+        todo += _steps_todo(state, now, frozenset({"before"}))
+    if unfinished_band(items) == CODE_BAND and state.until_band >= CODE_BAND:
         todo += [Todo(kind="backwards", name=service) for service in to_judge(state, state.rollback_plan)]
     if not undone(items):
         return todo

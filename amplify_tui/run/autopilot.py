@@ -13,7 +13,7 @@ from amplify_tui.run import commands as c
 from amplify_tui.run.agenda import agenda
 from amplify_tui.run.inputs import missing
 from amplify_tui.run.state import State, StepState
-from amplify_tui.run.undo import rollback_items
+from amplify_tui.run.undo import rollback_items, waits_after
 
 STAYED_FAILED_S: Final = 10.0
 
@@ -123,7 +123,8 @@ def waits_for_person(state: State, now: float) -> str:
         blocked = [entry for entry in rollback_items(state) if entry.status == "blocked"]
         if blocked:
             return f"a decision about {blocked[0].item.target.id}: {blocked[0].detail}"
-        return "" if _moves(state, now) else _asked(state, "before", "reconcile", "after") or _diverged(state)
+        asked = _asked(state, "before", "reconcile", "after") or _diverged(state)
+        return "" if _moves(state, now) else asked or waits_after(state)
     if state.phase != "forward" or _moves(state, now):
         return ""
     if state.open_triggers:

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from amplify_tui.run.events import RunStarted, Via
-from amplify_tui.run.shapes import Await, Drift, Exposure, OnRollback, Target, Undo, Watch
+from amplify_tui.run.shapes import WORDS_BAND, Await, Drift, Exposure, OnRollback, Target, Undo, Watch
+from amplify_tui.run.state import State
 from amplify_tui.verdict.model import Evidence
 from amplify_tui.verdict.seen import Seen
 
@@ -118,7 +119,26 @@ class Mitigate(Order, frozen=True, tag=True):
 
 
 class Rollback(Order, frozen=True, tag=True):
+    """until_band: the last band that may be done now; more only where a run rolls back band by band."""
+
     force_order: bool = False
+    until_band: int = WORDS_BAND
+
+
+class Reverse(Order, frozen=True, tag=True):
+    """Begin a run that takes back what *closed*, the state of another one, did. Given before there is a run.
+
+    reversed_by: the run that does so already. touched: by undo item, who changed its target later. problems, advice:
+    what keeps it from beginning, such as a lock, and what to do then.
+    """
+
+    closed: State
+    until_band: int = WORDS_BAND
+    touched: dict[str, str] = {}
+    reversed_by: str = ""
+    problems: tuple[str, ...] = ()
+    advice: str = ""
+    engine: str = ""
 
 
 class DecideUndo(Order, frozen=True, tag=True):
@@ -336,7 +356,7 @@ Person: TypeAlias = (
 Engine: TypeAlias = (
     TakeLease | LetGo | Begin | Intend | Outcome | Probed | Reread | Finish | Enter | Observe | Sense | Drifted
     | Unmended | TailLost | Expire
-    | Jump | Judged | Mitigated | Close
+    | Jump | Judged | Mitigated | Close | Reverse
 )  # fmt: skip
 Command: TypeAlias = Person | Engine
 

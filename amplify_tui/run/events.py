@@ -9,7 +9,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
+from amplify_tui.run.reversal import Reversal
 from amplify_tui.run.shapes import (
+    WORDS_BAND,
     Await,
     Bundle,
     Cause,
@@ -41,6 +43,8 @@ class Data(Struct, frozen=True, kw_only=True):
 
 
 class RunCreated(Data, frozen=True):
+    """`reversal`: of a run that takes back what another one did, or what was derived: it begins rolling back."""
+
     mode: Mode
     plan: Plan
     bundle: Bundle
@@ -49,6 +53,7 @@ class RunCreated(Data, frozen=True):
     verbs: dict[str, str] = {}
     inputs: dict[str, Any] = {}
     reverses: str = ""
+    reversal: Reversal | None = None
     sandbox: bool = False
 
 
@@ -326,6 +331,7 @@ class RollbackStarted(Data, frozen=True):
     plan: tuple[UndoItem, ...]
     reason: str = ""
     force_order: bool = False
+    until_band: int = WORDS_BAND
 
 
 class UndoDecided(Data, frozen=True):

@@ -19,6 +19,7 @@ from amplify_tui.run.evolve_conductor import CONDUCTOR_FOLDS
 from amplify_tui.run.evolve_effects import EFFECT_FOLDS, drift_over, drift_seen
 from amplify_tui.run.evolve_steps import STEP_FOLDS, starts_over, watches_anew
 from amplify_tui.run.evolve_triggers import TRIGGER_FOLDS
+from amplify_tui.run.reversal import seeded
 from amplify_tui.run.shapes import Hold, StepRef, ref_of
 from amplify_tui.run.state import RUN_SCOPE, Decision, Judgement, Reread, State, StepState, TriggerState
 from amplify_tui.run.trials import anew, put
@@ -55,7 +56,10 @@ def _created(state: State, data: ev.RunCreated, env: Envelope) -> State:
         starter=env.actor,
         created_at=env.at_s,
     )
-    return replace(state, steps=_instances(state))
+    state = replace(state, steps=_instances(state))
+    if data.reversal is None:
+        return state
+    return seeded(state, data.reversal, by=env.actor, via=env.via, at=env.at_s)
 
 
 def _started(state: State, data: ev.RunStarted, env: Envelope) -> State:
@@ -173,7 +177,8 @@ def _rollback_started(state: State, data: ev.RollbackStarted, env: Envelope) -> 
         rollback_reason=data.reason,
         rollback_by=env.actor,
         rollback_via=env.via,
-        rollback_at=env.at_s,
+        rollback_at=env.at_s if state.rollback_at is None else state.rollback_at,
+        until_band=data.until_band,
         automatic_rollbacks=state.automatic_rollbacks + (env.via in ("trigger", "engine", "timer")),
     )
 

@@ -208,7 +208,11 @@ class Target(Value, frozen=True):
 
 
 class Undo(Value, frozen=True):
-    """How an effect is taken back: plain data, captured before acting, needing no verb's code to plan with."""
+    """How an effect is taken back: plain data, captured before acting, needing no verb's code to plan with.
+
+    by_hand: one line for `sh` that does it without us, secrets as `$NAME`; a comment where only a person can. proof: a
+    line that ends with 0 where it is taken back, and with something else where it is not. "" for either: none is known.
+    """
 
     band: int
     verb: str
@@ -216,6 +220,7 @@ class Undo(Value, frozen=True):
     cls: UndoClass = "guarded"
     says: str = ""
     by_hand: str = ""
+    proof: str = ""
 
 
 class Exposure(Value, frozen=True):
@@ -276,6 +281,7 @@ class UndoItem(Value, frozen=True):
     cls: UndoClass
     says: str = ""
     by_hand: str = ""
+    proof: str = ""
     before: Any = None
     after: Any = None
     needs: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from amplify_tui.run.background import is_behind
 from amplify_tui.run.shapes import (
+    WORDS_BAND,
     Await,
     Cause,
     Exposure,
@@ -294,6 +295,10 @@ class State(Struct, frozen=True, kw_only=True):
     mitigation_plan: tuple[UndoItem, ...] = ()
     rollback_plan: tuple[UndoItem, ...] = ()
     force_order: bool = False
+    reverses: str = ""  # the closed run that this one takes back
+    is_derived: bool = False  # its plan was derived from a playbook and the world: nothing of it was recorded
+    until_band: int = WORDS_BAND  # the last band that may be taken back before a person says more
+    touched: dict[str, str] = {}  # undo items whose target another run changed later: a person decides
     rollback_reason: str = ""
     rollback_by: str = ""
     rollback_via: str = ""

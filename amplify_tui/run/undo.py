@@ -114,6 +114,7 @@ def undo_plan(state: State) -> tuple[UndoItem, ...]:
                 cls=effect.undo.cls,
                 says=effect.undo.says,
                 by_hand=effect.undo.by_hand,
+                proof=effect.undo.proof,
                 before=effect.before,
                 after=effect.after,
             )
@@ -183,6 +184,8 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
         return ItemState(item, "kept", _why_kept(state, item), decision=choice)
     attempts = [e for e in state.effects.values() if e.undoes == item.id and e.step == label]
     tries = len(attempts)
+    if item.id in state.touched and not choice and not attempts:
+        return ItemState(item, "blocked", state.touched[item.id])
     if not attempts:
         if _never_happened(state, item, label):
             return ItemState(item, "done", "it never happened: nothing to take back", decision=choice)
@@ -281,6 +284,8 @@ def _in_flight(state: State, item: UndoItem) -> str:
     for the probe of an unknown one, as long as it is likely to answer or says that it is still at work. No code and no
     data goes back under a migration that runs, whatever it has to do with the item.
     """
+    if item.band > state.until_band:
+        return "waits until somebody orders the whole rollback"
     if item.band == EXPOSURE_BAND:
         return ""
     if item.band in (CODE_BAND, DATA_BAND):
@@ -320,6 +325,15 @@ def _asking(state: State, entry: ItemState) -> ItemState:
     return replace(entry, status="blocked", detail=why) if why else entry
 
 
+def waits_after(state: State) -> str:
+    """In words, that a rollback has done what it may do, and waits to be let further; "" where it does not."""
+    items = rollback_items(state) if state.phase == "rolling_back" else []
+    left = unfinished_band(items)
+    if left is None or left <= state.until_band:
+        return ""
+    return f"bands 1 to {state.until_band} are done; `amplify rollback {state.run}` does the rest"
+
+
 def mitigation_items(state: State) -> list[ItemState]:
     """The exposure and verification items of the mitigation under way."""
     return [item_state(state, item, mitigation_label(state)) for item in state.mitigation_plan]
@@ -340,7 +354,8 @@ def is_item(state: State, name: str) -> bool:
 def is_retriable(entry: ItemState) -> bool:
     """Whether another try would make sense now: it is stuck, or did not happen and waits for its backoff."""
     failed = entry.effect is not None and entry.effect.status == "absent"
-    return entry.status == "blocked" or (entry.status == "waiting" and failed and entry.not_before > 0)
+    tried = entry.status == "blocked" and entry.effect is not None  # else only a decision helps
+    return tried or (entry.status == "waiting" and failed and entry.not_before > 0)
 
 
 def exposure_plan(state: State) -> tuple[UndoItem, ...]:

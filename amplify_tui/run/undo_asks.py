@@ -46,8 +46,13 @@ def service_of(item: UndoItem) -> str:
 
 def contracted(state: State, item: UndoItem) -> str:
     """The step of a `contract` that came after what *item* takes back, done or perhaps done; "" where there is none."""
-    began = max(state.effects[name].seq for name in item.effects)
-    return next((str(e.ref) for e in contracts(state) if e.seq > began), "")
+    made = max(_number(name) for name in item.effects)
+    return next((str(e.ref) for e in contracts(state) if _number(e.id) > made), "")
+
+
+def _number(effect: str) -> int:
+    """Effects are numbered as they are made; a run that reverses another one has only these numbers of them."""
+    return int(effect[1:])
 
 
 def contracts(state: State) -> list[EffectState]:

@@ -12,7 +12,19 @@ from amplify_tui.adapters.ports import Invalid, Outcome, Probe
 from amplify_tui.playbook.model import Base
 from amplify_tui.run.shapes import CODE_BAND, DATA_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.commands import MARGIN, PROBE_TIMEOUT, TIMEOUT, Argv, Work, ask, at_work, left_off, perform, stop
+from amplify_tui.steps.commands import (
+    MARGIN,
+    PROBE_TIMEOUT,
+    TIMEOUT,
+    Argv,
+    Work,
+    ask,
+    at_work,
+    by_hand,
+    left_off,
+    perform,
+    stop,
+)
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 MAX_OUTPUT: Final = 8 * 1024
@@ -160,7 +172,7 @@ def _undo(fields: CommandFields, ctx: Context) -> Undo:
         spec=spec | {"plan": msgspec.to_builtins(plan), "step": str(ctx.step.ref)},
         cls="manual",
         says=f"runs {work.shown}",
-        by_hand=f"cd {work.cwd} && {work.shown}",
+        by_hand=by_hand(work, ctx.world.repo_path),
     )
 
 

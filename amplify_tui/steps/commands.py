@@ -31,13 +31,14 @@ from amplify_tui.playbook.context import Context as Names
 from amplify_tui.playbook.context import defuse, secret_marker, secret_names
 from amplify_tui.playbook.model import Base, Dur
 from amplify_tui.playbook.resolve import Unresolved, resolve_argv
+from amplify_tui.report.shell import line, within
+from amplify_tui.report.shell import outputs as outputs_told
 from amplify_tui.steps.verb import Context, World
 
 TIMEOUT: Final = 600.0
 PROBE_TIMEOUT: Final = 20.0
 MARGIN: Final = process.GRACE + 3.0  # what ending a command may take beyond its own time
 TEXT_KEPT: Final = 8 * 1024
-_ENV_KEPT: Final = 4 * 1024
 _ABSENT: Final = 1
 _SHORT: Final = 4  # bytes: the base64 of less is likely to be a part of something else
 _SECRET: Final = re.compile(r"secrets\.([A-Za-z_][A-Za-z0-9_]*)")
@@ -79,6 +80,12 @@ class Work(Struct, frozen=True, kw_only=True):
     def shown(self) -> str:
         """The command as a line for people."""
         return clean(self.shell or " ".join(self.argv), 200)
+
+
+def by_hand(work: Work, root: Path) -> str:
+    """The line that runs *work* without us; *root* is the repository that its folder is named from."""
+    command = line(["sh", "-c", work.shell]) if work.shell else line(work.argv)
+    return within(str((root / work.cwd).absolute()), command, work.env)
 
 
 async def perform(work: Work, ctx: Context, *, slot: str = "", outputs: Mapping[str, Any] | None = None) -> Outcome:
@@ -216,25 +223,7 @@ def idem(ctx: Context) -> str:
 def _told(ctx: Context, outputs: Mapping[str, Any]) -> dict[str, str]:
     """What every command may know: run, step, key of idempotency, and outputs as AMPLIFY_OUT_NAME."""
     told = {"AMPLIFY_RUN": ctx.state.run, "AMPLIFY_STEP": str(ctx.step.ref), "AMPLIFY_IDEM": idem(ctx)}
-    for name, value in _flat("", outputs):
-        told[f"AMPLIFY_OUT_{re.sub('[^A-Z0-9]+', '_', name.upper())}"] = value[:_ENV_KEPT].replace("\0", "")
-    return told
-
-
-def _flat(prefix: str, tree: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for name, value in tree.items():
-        key = f"{prefix}_{name}" if prefix else name
-        match value:
-            case dict():
-                found += _flat(key, value)
-            case None:
-                continue
-            case str():
-                found.append((key, value))
-            case _:
-                found.append((key, json.dumps(value)))
-    return found
+    return told | outputs_told(outputs)
 
 
 def _redactor(work: Work, world: World) -> Callable[[str], str]:

@@ -20,7 +20,7 @@ from amplify_tui.adapters.ports import Absent, AdapterError, Done, Outcome, Prob
 from amplify_tui.playbook.model import Base, Url
 from amplify_tui.run.shapes import WORDS_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.commands import MARGIN, TIMEOUT, Argv, Work, at_work, left_off, perform, start, stop
+from amplify_tui.steps.commands import MARGIN, TIMEOUT, Argv, Work, at_work, by_hand, left_off, perform, start, stop
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 CLEANUP_TIMEOUT: Final = 120.0
@@ -81,7 +81,7 @@ class E2e:
                 spec={"cleanup": msgspec.to_builtins(cleanup)},
                 cls="safe",
                 says=f"cleans up after {ctx.step.ref}",
-                by_hand=cleanup.shown,
+                by_hand=by_hand(cleanup, ctx.world.repo_path),
             ),
         )
 

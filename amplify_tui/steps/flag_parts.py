@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from amplify_tui.adapters.flags.port import FlagKind, FlagRules
+from amplify_tui.adapters.flags.port import ByHand, FlagKind, FlagRules, RestoresByHand
 from amplify_tui.adapters.ports import (
     AdapterError,
     Done,
@@ -30,7 +30,7 @@ from amplify_tui.playbook.model import Playbook
 from amplify_tui.run.shapes import EXPOSURE_BAND, Exposure, Target, Undo
 from amplify_tui.run.state import EffectState
 from amplify_tui.steps.cohorts import signal_of
-from amplify_tui.steps.verb import Context, Draft
+from amplify_tui.steps.verb import Context, Draft, World
 
 TIMEOUT: Final = 8.0
 
@@ -59,7 +59,7 @@ async def state_of(provider: FlagProvider, flag: str) -> FlagState:
     return found[flag]
 
 
-def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: str, playbook: Playbook) -> Undo:
+def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: ByHand, playbook: Playbook) -> Undo:
     """How a write is taken back: to the state before, guarded against what others did meanwhile.
 
     Where nobody had it before and a signal counts who gets it, its requests have to be gone, too.
@@ -77,7 +77,8 @@ def undo_of(kind: FlagKind, source: str, write: FlagWrite, by_hand: str, playboo
         spec={"source": source, "flag": write.key, "env": write.env} | _counted(source, write.key, exposed, playbook),
         cls="guarded",
         says=says,
-        by_hand=by_hand,
+        by_hand=by_hand.undo,
+        proof=by_hand.proof,
     )
 
 
@@ -91,13 +92,20 @@ def _counted(source: str, flag: str, exposed_before: float, playbook: Playbook) 
     }
 
 
+def by_hand_of(kind: FlagKind, source: str, write: FlagWrite, world: World) -> ByHand:
+    """How the write is taken back without us; off, where the flag's kind knows no more."""
+    spec = world.playbook.sources[source]
+    if isinstance(kind, RestoresByHand):
+        return kind.restored_by_hand(spec, write, world.repo_path)
+    return ByHand(undo=kind.by_hand(spec, write.key, write.env))
+
+
 def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, says: str, ctx: Context) -> Draft:
     """The intent of one write. shown: the percents before and after, where the effect changes who is exposed.
 
     Where it goes on with an effect that was cut off, it has the same state before as that: its undo goes all the way.
     """
     target, kind = flag_id(source, write.key), ctx.world.flag_kind(source)
-    by_hand = kind.by_hand(ctx.world.playbook.sources[source], write.key, write.env)
     cut = cut_off(target, write.before, ctx)
     planned = write if cut is None else msgspec.structs.replace(write, before=cut.before)
     return Draft(
@@ -107,7 +115,7 @@ def draft_of(source: str, write: FlagWrite, shown: tuple[float, float] | None, s
         timeout=ctx.plan.timeout or TIMEOUT,
         says=says if cut is None else f"goes on with what {cut.id} began: {says}",
         data={"source": source, "write": msgspec.to_builtins(write)},
-        undo=undo_of(kind, source, planned, by_hand, ctx.world.playbook),
+        undo=undo_of(kind, source, planned, by_hand_of(kind, source, planned, ctx.world), ctx.world.playbook),
         exposure=Exposure(flag=target, before=shown[0], after=shown[1]) if shown else None,
     )
 

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from amplify_tui.adapters.ports import Outcome, Probe
 from amplify_tui.playbook.model import Base, Url
+from amplify_tui.report import shell
 from amplify_tui.run.shapes import CODE_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
 from amplify_tui.steps.commands import idem
@@ -145,13 +146,14 @@ def _undo(fields: HttpFields, ctx: Context) -> Undo:
         says = f"kept: {ctx.step.ref} (declared as not undoable)"
         return Undo(band=CODE_BAND, verb="http", spec={}, cls="none", says=says)
     plan = Plan(call=call_of(fields.undo, ctx), header=fields.idempotency_header or "", repeatable=True)
+    call, sent = plan.call, {plan.header: f"{ctx.state.run}/{ctx.step.ref}/by-hand"} if plan.header else {}
     return Undo(
         band=CODE_BAND,
         verb="http",
         spec={"plan": msgspec.to_builtins(plan)},
         cls="manual",
         says=plan.call.shown,
-        by_hand=plan.call.shown,
+        by_hand=shell.curl(call.method, call.url, {**call.headers, **sent}, json_body=call.json, body=call.body),
     )
 
 

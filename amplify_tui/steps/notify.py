@@ -88,7 +88,7 @@ class Notify:
                 spec={"stakeholder": to, "subject": fields.subject, "body": _correction(fields, ctx.state)},
                 cls="safe",
                 says=f"correction to {to}",
-                by_hand=f"tell {to} that the release was taken back",
+                by_hand=f"# tell {to} that the release was taken back",
             ),
         )
 

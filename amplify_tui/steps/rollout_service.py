@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -19,9 +20,10 @@ from typing import Any, Final
 import msgspec
 
 from amplify_tui.adapters.ports import Absent, Done, Invalid, Outcome, Probe, Unknown, Unreachable
+from amplify_tui.report import shell
 from amplify_tui.run.shapes import CODE_BAND, PhasePlan, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
-from amplify_tui.steps.commands import MARGIN, TIMEOUT, Work, at_work, late_argv, perform
+from amplify_tui.steps.commands import MARGIN, TIMEOUT, Work, at_work, by_hand, late_argv, perform
 from amplify_tui.steps.instances import Live, instances_of, live, names_of
 from amplify_tui.steps.rollout_fields import RolloutFields, bakes, preview_of, watch_of
 from amplify_tui.steps.verb import Context, Draft, Preparation, Task
@@ -101,21 +103,34 @@ async def intend(task: Task, ctx: Context) -> Draft | None:
         timeout=timeout + MARGIN + READY_WITHIN,
         says=f"{unit} from {now.version} to {version}",
         data={"work": deploy, "slot": unit},
-        undo=Undo(
-            band=CODE_BAND,
-            verb="rollout",
-            spec={
-                "argv": list(revert.argv),
-                "work": msgspec.to_builtins(revert),
-                "service": service,
-                "instance": unit,
-                "version": now.version,
-            },
-            cls="guarded",
-            says=f"{unit} back to {now.version}",
-            by_hand=revert.shown,
-        ),
+        undo=undo_of(service, unit, now.version, revert, ctx),
     )
+
+
+def undo_of(service: str, unit: str, version: str, revert: Work, ctx: Context) -> Undo:
+    """How an instance gets back to *version*: by *revert*, which was resolved for it."""
+    return Undo(
+        band=CODE_BAND,
+        verb="rollout",
+        spec={
+            "argv": list(revert.argv),
+            "work": msgspec.to_builtins(revert),
+            "service": service,
+            "instance": unit,
+            "version": version,
+        },
+        cls="guarded",
+        says=f"{unit} back to {version}",
+        by_hand=by_hand(revert, ctx.world.repo_path),
+        proof=_proof(service, unit, version, ctx),
+    )
+
+
+def _proof(service: str, unit: str, version: str, ctx: Context) -> str:
+    """The line that ends with 0 where the instance reports *version*."""
+    spec = ctx.world.playbook.services[service].version
+    url = instances_of(service, ctx.world.playbook)[unit].url.rstrip("/") + spec.path
+    return f"{shell.curl('GET', url)} | grep -Fq -e {shell.quoted(json.dumps(version))}"
 
 
 async def act(draft: Draft, ctx: Context) -> Outcome:

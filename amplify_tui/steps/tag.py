@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 from amplify_tui.adapters.git import GitRepo
 from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, NotFound, Outcome, Probe
 from amplify_tui.playbook.model import Base
+from amplify_tui.report import shell
 from amplify_tui.run.shapes import WORDS_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
@@ -151,7 +152,7 @@ async def _creating(fields: TagFields, sha: str, ctx: Context) -> Draft | None:
             spec={"do": "delete", "tag": fields.name, "sha": sha},
             cls="safe",
             says=f"tag {fields.name} deleted here, unless it is out",
-            by_hand=f"git tag -d {fields.name}",
+            by_hand=_deleted_by_hand(fields.name, ctx),
         ),
     )
 
@@ -178,9 +179,37 @@ async def _pushing(fields: TagFields, sha: str, ctx: Context) -> Draft | None:
             spec={"do": "withdraw", "tag": fields.name, "sha": sha, "remote": remote, "previous": previous},
             cls="safe",
             says=f"withdrawn/{fields.name} pushed to {remote}; {fields.name} itself stays",
-            by_hand=f"git tag -a withdrawn/{fields.name} {sha} && git push {remote} withdrawn/{fields.name}",
+            by_hand=_withdrawn_by_hand(fields.name, sha, remote, ctx),
+            proof=_proof(f"withdrawn/{fields.name}", remote, ctx),
         ),
     )
+
+
+def _deleted_by_hand(name: str, ctx: Context) -> str:
+    """Deletes the local tag only where every remote answers that it does not have it."""
+    ref, tag = shell.word(f"refs/tags/{name}"), shell.line(["git", "tag", "-d", "--", name])
+    asked = f'git ls-remote --exit-code "$own_remote" {ref} > /dev/null; [ $? = 2 ]'
+    kept = 'echo "kept: $own_remote has it, or does not answer" >&2'
+    loop = f"for own_remote in $(git remote); do {asked} || {{ {kept}; exit 0; }}; done"
+    there = f"git rev-parse -q --verify {ref} > /dev/null || exit 0"
+    return shell.within(str(ctx.world.repo_path), f"{loop}; {there}; {tag}")
+
+
+def _withdrawn_by_hand(name: str, sha: str, remote: str, ctx: Context) -> str:
+    """Makes and pushes the tag that says so, where the release's own came out."""
+    told = f"withdrawn/{name}"
+    ref = shell.word(f"refs/tags/{told}")
+    out = f"git ls-remote --exit-code {shell.word(remote)} {shell.word(f'refs/tags/{name}')} > /dev/null"
+    make = shell.line(["git", "tag", "-a", "-m", f"{name} is withdrawn: rolled back by hand", "--", told, sha])
+    push = f"git push -q {shell.word(remote)} {ref}"
+    never = "case $? in 0) ;; 2) exit 0 ;; *) exit 1 ;; esac"
+    made = f"{{ git show-ref -q --verify {ref} || {make}; }} && {push}"
+    return shell.within(str(ctx.world.repo_path), f"{{ {out}; {never}; }} && {made}")
+
+
+def _proof(tag: str, remote: str, ctx: Context) -> str:
+    asked = f"git ls-remote --exit-code {shell.word(remote)} {shell.word(f'refs/tags/{tag}')} > /dev/null"
+    return shell.within(str(ctx.world.repo_path), asked)
 
 
 def _remote(fields: TagFields) -> str:

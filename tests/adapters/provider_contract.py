@@ -7,10 +7,12 @@ one that the kind lacks asserts what the kind then has to do instead.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from amplify_tui.adapters.flags.port import (
     FlagSpec,
     FlagWatcher,
     Off,
+    RestoresByHand,
     StrategyChange,
     StrategySpec,
     Where,
@@ -50,7 +53,10 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Seat:
-    """dead: a provider of the same kind whose other side is not there. other: somebody else, on the same flags."""
+    """dead: a provider of the same kind whose other side is not there. other: somebody else, on the same flags.
+
+    base: where the source's relative paths start. token: what a line by hand finds as $UNLEASH_TOKEN.
+    """
 
     kind: FlagKind
     flags: FlagProvider
@@ -58,6 +64,8 @@ class Seat:
     dead: FlagProvider
     prefix: str
     source: Source
+    base: Path = Path()
+    token: str = ""
 
     def fresh(self) -> str:
         """A flag name that nobody had."""
@@ -306,6 +314,63 @@ async def the_line_by_hand_names_the_flag_and_holds_no_secret(seat: Seat) -> Non
     line = seat.kind.by_hand(seat.source, key, "production")
     assert key in line
     assert "⟦" not in line
+
+
+async def by_hand(seat: Seat, line: str) -> int:
+    """The exit status of a line in a shell, with the secret that it names in the environment."""
+    env = {**os.environ, "UNLEASH_TOKEN": seat.token}
+    shell = await asyncio.create_subprocess_exec("sh", "-c", line, env=env, stdout=asyncio.subprocess.DEVNULL)
+    return await shell.wait()
+
+
+async def goes_back_by_hand(seat: Seat, key: str, *wishes: Wish) -> None:
+    """What the wishes made of the flag is taken back by the kind's own line, and its proof tells before and after."""
+    before = await seat.state(key)
+    for wish in wishes:
+        done(await seat.flags.apply(await seat.plan(key, wish)))
+    after = await seat.state(key)
+    if not isinstance(seat.kind, RestoresByHand):
+        return  # then the line that switches off is all that is known
+    write = FlagWrite(key=key, env=after.env, before=before.raw, after=after.raw, widens=True)
+    lines = seat.kind.restored_by_hand(seat.source, write, seat.base)
+    for line in (lines.undo, lines.proof):
+        assert line.isprintable(), "one line, whatever the flag is called"
+        assert "⟦" not in line
+    if before.enabled != after.enabled:
+        assert await by_hand(seat, lines.proof) != 0
+    for _ in range(2):  # who is not sure whether the line was run runs it again
+        assert await by_hand(seat, lines.undo) == 0
+    assert await by_hand(seat, lines.proof) == 0
+    now = await seat.state(key)
+    wanted = before.raw if before.exists else {**after.raw, "enabled": False}
+    rules = seat.kind.rules
+    assert rules.exposed(now.raw) == rules.exposed(before.raw)
+    if before.exposure or not after.exposure:
+        assert rules.same(now.raw, wanted), rules.differences(wanted, now.raw)
+
+
+@contract
+async def a_ramp_is_taken_back_by_hand(seat: Seat) -> None:
+    key = seat.fresh()
+    await seat.make(key)
+    await goes_back_by_hand(seat, key, Expose(percent=5), Expose(percent=25))
+
+
+@contract
+async def a_flag_that_was_live_gets_back_by_hand_what_it_gave(seat: Seat) -> None:
+    key = seat.fresh()
+    await seat.make(key, Expose(percent=25))
+    more = FlagSpec(
+        add=(StrategySpec(title="more; $(id) `id`", rollout=80),), change=(StrategyChange(title="ramp", rollout=60),)
+    )
+    await goes_back_by_hand(seat, key, more)
+
+
+@contract
+async def a_flag_that_was_switched_off_comes_back_by_hand(seat: Seat) -> None:
+    key = seat.fresh()
+    await seat.make(key, Expose(percent=25))
+    await goes_back_by_hand(seat, key, Off())
 
 
 @contract

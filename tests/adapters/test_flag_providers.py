@@ -50,7 +50,11 @@ def in_git(tmp_path: Path, identity: None) -> Seat:
     git(tmp_path / "three", "remote", "set-url", "origin", (tmp_path / "gone.git").as_uri())
     source = Source(flagfile="flags/production.json")
     return Seat(
-        kind, *(opened(kind, source, tmp_path / name) for name in ("one", "two", "three")), prefix="flag", source=source
+        kind,
+        *(opened(kind, source, tmp_path / name) for name in ("one", "two", "three")),
+        prefix="flag",
+        source=source,
+        base=tmp_path / "one",
     )
 
 
@@ -88,7 +92,7 @@ def on_unleash(url: str, admin: str, client: str, environment: str, base: Path) 
     by_hand = Source(unleash=url, token=secret_marker("UNLEASH_TOKEN"))
     dead = Source(unleash=NOBODY, token=admin, client_token=client)
     providers = (opened(kind, source, base, environment) for source in (live, live, dead))
-    return Seat(kind, *providers, prefix=f"provider-{os.getpid()}-{os.urandom(3).hex()}", source=by_hand)
+    return Seat(kind, *providers, prefix=f"provider-{os.getpid()}-{os.urandom(3).hex()}", source=by_hand, token=admin)
 
 
 async def closed(seat: Seat) -> None:

@@ -72,8 +72,8 @@ def test_3_rolled_back(home: Path, tmp_path: Path, repo: Path, bench: Bench) -> 
     assert amplify("rollback", run, "--yes", "--reason", "a test").returncode == 3
     assert len(bench.did("undo_work")) == 1
     assert amplify("attach", run, "--headless").returncode == 3
-    assert_clear(amplify("rollback", run, "--yes"), "closed")
-    assert_clear(amplify("mitigate", run), "closed")
+    assert_clear(amplify("rollback", run, "--yes"), "nothing of it is left")
+    assert_clear(amplify("mitigate", run), "nothing of it is left")
 
 
 def test_1_a_refused_order_with_its_reason(home: Path, tmp_path: Path, repo: Path) -> None:

@@ -194,7 +194,7 @@ async def test_the_card_and_the_report_go_with_the_message(sandbox: World, sandb
         assert message["body"] == "now"
         files = {file["name"]: file["text"] for file in message["files"]}
         assert set(files) == {"card.txt", "report.txt"}
-        assert "By hand, in this order" in files["card.txt"]
+        assert "# Roll back by hand" in files["card.txt"]
         assert "run r1  forward" in files["report.txt"]
 
 

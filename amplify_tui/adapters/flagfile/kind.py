@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, Final, cast
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
+from amplify_tui.adapters.flagfile import hand
 from amplify_tui.adapters.flagfile.document import to_flag
 from amplify_tui.adapters.flagfile.provider import PACE, FlagfileProvider
 from amplify_tui.adapters.flagfile.targeting import numeric_fields, reason_against
-from amplify_tui.adapters.flags.port import Evaluates, FlagAbilities, FlagWatcher, Opening, State
+from amplify_tui.adapters.flags.port import ByHand, Evaluates, FlagAbilities, FlagWatcher, Opening, State
 from amplify_tui.adapters.flags.rules import StrategyRules
 from amplify_tui.adapters.flags.watch import RevisionWatch
 from amplify_tui.adapters.git.branch import RemoteFile
 from amplify_tui.adapters.ports import FlagProvider, FlagState, FlagWrite, Invalid, NotFound
 from amplify_tui.playbook.model import Base, Source
-
-ORIGIN: Final = "origin"
 
 
 class NoFields(Base, frozen=True):
@@ -92,14 +91,14 @@ class FlagfileKind:
         """The provider. The repository is the one that holds the file's folder, so flags may have one of their own."""
         source = opening.source
         written = opening.base / (source.flagfile or "")
-        folder = next((one for one in written.resolve().parents if (one / ".git").exists()), None)
+        folder = hand.repository(written)
         if folder is None:
             what = f"{source.flagfile} lies in no git repository"
             raise NotFound(what, where=str(written.parent), fix="clone its repository, and name the file in that clone")
         file = RemoteFile(
             folder,
             path=written.resolve().relative_to(folder).as_posix(),
-            remote=source.remote or ORIGIN,
+            remote=source.remote or hand.ORIGIN,
             branch=source.branch or "",
         )
         return FlagfileProvider(file, environment=opening.environment, pace=source.every or PACE)
@@ -109,7 +108,7 @@ class FlagfileKind:
         return RevisionWatch(files, self.rules, source=source, flags=flags, every=files.pace)
 
     def by_hand(self, source: Source, key: str, env: str) -> str:
-        file, change = shlex.quote(source.flagfile or ""), shlex.quote(f'.flags[{json.dumps(key)}].state = "DISABLED"')
-        message = shlex.quote(f"Switch {key} off")
-        put = f"jq {change} {file} > {file}.new && mv {file}.new {file}"
-        return f"git pull && {put} && git commit -m {message} -- {file} && git push"
+        return hand.off(source, key)
+
+    def restored_by_hand(self, source: Source, write: FlagWrite, base: Path) -> ByHand:
+        return hand.restored(source, write, base)

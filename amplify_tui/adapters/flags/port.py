@@ -283,5 +283,21 @@ class FlagKind(Protocol):
         ...
 
     def by_hand(self, source: Source, key: str, env: str) -> str:
-        """The line that switches a flag off without us; a secret in it stands as `$NAME`."""
+        """The line for `sh` that switches a flag off without us; a secret in it stands as `$NAME`."""
+        ...
+
+
+class ByHand(Struct, frozen=True, kw_only=True):
+    """Lines for `sh`: `undo` takes a write back, `proof` ends with 0 where that is so. A secret stands as `$NAME`."""
+
+    undo: str
+    proof: str = ""
+
+
+@runtime_checkable
+class RestoresByHand(Protocol):
+    """A kind that can say how a write is taken back without us, not only how the flag is switched off."""
+
+    def restored_by_hand(self, source: Source, write: FlagWrite, base: Path) -> ByHand:
+        """How to get from `write.after` to `write.before`; relative paths of the source start at *base*."""
         ...

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import ClassVar, Final, cast
 
 from amplify_tui.adapters.flags.evaluation import Evaluator
-from amplify_tui.adapters.flags.port import Evaluates, FlagAbilities, FlagWatcher, Opening, State
+from amplify_tui.adapters.flags.port import ByHand, Evaluates, FlagAbilities, FlagWatcher, Opening, State
 from amplify_tui.adapters.flags.rules import StrategyRules
-from amplify_tui.adapters.ports import FlagProvider, FlagState
-from amplify_tui.adapters.unleash.ops import flag_path, half_done, segment
+from amplify_tui.adapters.ports import FlagProvider, FlagState, FlagWrite
+from amplify_tui.adapters.unleash import hand
+from amplify_tui.adapters.unleash.ops import half_done
 from amplify_tui.adapters.unleash.provider import UnleashProvider
 from amplify_tui.adapters.unleash.watch import FlagWatch
-from amplify_tui.playbook.context import reveal
 from amplify_tui.playbook.model import Base, Source
 
 TICK: Final = 1.0  # the server refreshes what applications get once a second (unleash.md 4)
@@ -55,11 +56,7 @@ class UnleashKind:
         return FlagWatch(cast("UnleashProvider", provider), source=source, flags=flags)
 
     def by_hand(self, source: Source, key: str, env: str) -> str:
-        token = reveal(source.token or "$TOKEN", _as_variable)
-        url = reveal(source.unleash or "", _as_variable).rstrip("/")
-        path = f"{flag_path(source.project, key)}/environments/{segment(env)}/off"
-        return f'curl -X POST -H "Authorization: {token}" "{url}{path}"'
+        return hand.off(source, key, env)
 
-
-def _as_variable(secret: str) -> str:
-    return f"${secret}"
+    def restored_by_hand(self, source: Source, write: FlagWrite, base: Path) -> ByHand:
+        return hand.restored(source, write)

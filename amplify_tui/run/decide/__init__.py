@@ -9,6 +9,7 @@ heard in which phase; then one function per command.
 | people.py    | a person, on the run and its steps                             |
 | gates.py     | a person, on a phase: Advance, Override, Retreat               |
 | arming.py    | two people, on a trigger: Disarm; one: Arm                     |
+| reverse.py   | Reverse: a run that takes a closed one back                    |
 | takeback.py  | Mitigate, Rollback, DecideUndo and the triggers                |
 | work.py      | the conductor: beginning steps, effects and their outcomes     |
 | observe.py   | the conductor: ticks of gates and triggers                     |
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amplify_tui.run import commands as c
-from amplify_tui.run.decide import arming, drift, gates, observe, people, takeback, work
+from amplify_tui.run.decide import arming, drift, gates, observe, people, reverse, takeback, work
 from amplify_tui.run.decide.guards import Result, refuse
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
@@ -45,6 +46,7 @@ ACCEPTS: Final[dict[type, frozenset[RunPhase]]] = {
     c.Retreat: frozenset({"forward"}),
     c.Mitigate: frozenset({"forward", "rolling_back"}),
     c.Rollback: frozenset({"forward", "rolling_back"}),
+    c.Reverse: frozenset({"none"}),
     c.DecideUndo: frozenset({"rolling_back"}),
     c.Disarm: frozenset({"forward"}),
     c.Arm: frozenset({"forward"}),
@@ -92,6 +94,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     c.Retreat: gates.retreat,
     c.Mitigate: takeback.mitigate,
     c.Rollback: takeback.rollback,
+    c.Reverse: reverse.reverse,
     c.DecideUndo: takeback.decide_undo,
     c.AnswerTrigger: takeback.answer_trigger,
     c.Expire: takeback.expire,

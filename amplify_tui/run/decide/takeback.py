@@ -52,12 +52,20 @@ def mitigation(state: State, reason: str) -> tuple[ev.EventData, ...]:
 
 def rollback(state: State, order: c.Rollback, now: float) -> Result:
     if state.phase == "rolling_back":
+        if order.until_band > state.until_band:
+            return further(state, order)
         return _again(rollback_items(state)) or refuse(
             "the run is rolling back already", "nothing of it is stuck", "watch it on the rollback screen"
         )
     if order.force_order and not order.reason:
         return refuse("the order of the bands is kept", "breaking it needs a reason", "give one with --reason")
     return full_rollback(state, order.reason, force_order=order.force_order)
+
+
+def further(state: State, order: c.Rollback) -> tuple[ev.EventData, ...]:
+    """The same rollback, that a person let go on beyond the band after which it waited."""
+    reason = order.reason or state.rollback_reason
+    return (ev.RollbackStarted(scope="full", reason=reason, plan=state.rollback_plan, until_band=order.until_band),)
 
 
 def full_rollback(state: State, reason: str, *, force_order: bool = False) -> tuple[ev.EventData, ...]:

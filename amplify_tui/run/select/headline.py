@@ -24,6 +24,7 @@ from amplify_tui.run.undo import (
     mitigation_items,
     rollback_items,
     unfinished_band,
+    waits_after,
 )
 from amplify_tui.verdict.words import duration
 
@@ -168,6 +169,8 @@ def _undoing(state: State, items: list[ItemState], what: str, now: float) -> Hea
         doing = f"{at_work.item.target.id}: {asked(at_work, now)}; {text}"
         sign: Sign = "unknown" if at_work.status == "waiting" else "undone"
         return Headline("undoing", sign, doing, _after_try(at_work))
+    if waits := waits_after(state):
+        return Headline("undoing", "unknown", f"{waits}; {text}", "F does the rest")
     if band is None:
         return Headline("undoing", "undone", text, _before_close(state, now))
     for entry in (item for item in items if item.item.band == band and item.status == "planned"):

@@ -13,6 +13,7 @@ from msgspec import Struct
 from amplify_tui.run import events as ev
 from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.evolve_conductor import BARELY_S
+from amplify_tui.run.reversal import Reversal
 from amplify_tui.run.select.headline import OUTCOME_WORDS
 from amplify_tui.run.select.outage import collapsed
 from amplify_tui.run.select.undo_lines import brief
@@ -80,6 +81,9 @@ def _attached(state: State, data: ev.ConductorAttached, env: Envelope) -> Said:
 
 
 def _created(state: State, data: ev.RunCreated, env: Envelope) -> Said:
+    if (back := data.reversal) is not None:
+        what = f"ROLLBACK of run {back.run}" if back.run else "ROLLBACK derived from the playbook and the world"
+        return "undone", f"{what} by {env.actor} via {env.via}, {_items(back)}{_because(back.reason)}"
     return "note", f"draft of {data.plan.name} made by {env.actor}, mode {data.mode}, bundle {data.bundle.sha256[:4]}"
 
 
@@ -207,7 +211,7 @@ def _reread(state: State, data: ev.ExposureReread, env: Envelope) -> Said:
     return "failed", (f"{flag} came back to {data.percent:g} %: taken back once more{_because(data.detail)}")
 
 
-def _items(data: ev.RollbackStarted | ev.MitigationStarted) -> str:
+def _items(data: ev.RollbackStarted | ev.MitigationStarted | Reversal) -> str:
     """`10 items, 1 kept`: counted as every screen counts them."""
     kept = sum(item.cls == "none" for item in data.plan)
     return plural(len(data.plan) - kept, "item") + (f", {kept} kept" if kept else "")

@@ -19,6 +19,7 @@ from amplify_tui.run.undo import (
     mitigation_items,
     rollback_items,
     unfinished_band,
+    waits_after,
 )
 from amplify_tui.run.undo_asks import contracts
 from amplify_tui.verdict.words import duration, plural
@@ -302,4 +303,6 @@ def rollback_state(state: State) -> str:
             return "mitigated, held" if state.mitigation == "done" else "ready"
         case "rolling_back":
             blocked = next((e for e in rollback_items(state) if e.status == "blocked"), None)
-            return f"BLOCKED on {safe(blocked.item.target.id, 40)}" if blocked else "ROLLING BACK"
+            if blocked:
+                return f"BLOCKED on {safe(blocked.item.target.id, 40)}"
+            return "WAITS" if waits_after(state) else "ROLLING BACK"
