@@ -324,7 +324,7 @@ class Conductor:
         for waiting in inbox.pending():
             try:
                 command = msgspec.json.decode(waiting.body, type=dict[str, Any])
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, RecursionError):
                 _log.warning("the inbox held something that is no command; it was dropped")
             else:
                 await self.desk.do(command)
