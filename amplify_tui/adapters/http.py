@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import os
 import ssl
 from collections.abc import Mapping
@@ -34,6 +33,7 @@ import httpx
 from msgspec import Struct
 
 from amplify_tui.adapters.clean import clean
+from amplify_tui.adapters.jsontext import parse as parse_json
 from amplify_tui.adapters.ports import (
     Absent,
     AdapterError,
@@ -67,7 +67,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     def json(self) -> Any:
         """The body as JSON. Raises Invalid where it is none: a login page, a proxy's page, half an answer."""
         try:
-            return json.loads(self.body)
+            return parse_json(self.body)
         except ValueError:
             pass
         start = self.text.lstrip()[:200]
@@ -274,7 +274,7 @@ def status_error(answer: Answer) -> AdapterError:
 def server_words(answer: Answer) -> str:
     """What the server said about itself: the message of a JSON error, else its plain text; never a web page."""
     try:
-        data = json.loads(answer.body)
+        data = parse_json(answer.body)
     except ValueError:
         text = answer.text.strip()
         return "" if text.startswith("<") else clean(text, 200)

@@ -25,6 +25,7 @@ from msgspec import to_builtins
 
 from amplify_tui.adapters import process
 from amplify_tui.adapters.clean import clean
+from amplify_tui.adapters.jsontext import parse as parse_json
 from amplify_tui.adapters.notify_apprise import AppriseNotifier
 from amplify_tui.adapters.notify_http import Slack, Webhook
 from amplify_tui.adapters.notify_mail import Smtp
@@ -153,7 +154,7 @@ def _needed(value: str | None, field: str) -> str:
 
 def _idem_of(line: bytes) -> str | None:
     try:
-        earlier = json.loads(line)
+        earlier = parse_json(line)
     except ValueError:  # somebody else's line
         return None
     return str(earlier.get("idem")) if isinstance(earlier, dict) else None

@@ -47,7 +47,8 @@ class AppriseNotifier:
 
         known = _SCHEME.match(self._url)
         scheme = clean(known[1], 20) if known else "no scheme"
-        service = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
+        # Its default follows redirects: the message would go wherever the host that `hosts` allows points to.
+        service = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False, http_redirects=False))
         if not service.add(self._limited()):
             return Absent(reason=f"apprise does not know an address like this ({scheme}://…)", error="Invalid")
         title, body = clean(message.subject, 200), clean_lines(message.whole_body)

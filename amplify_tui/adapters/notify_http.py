@@ -13,7 +13,6 @@ The address may be the secret itself: no message, log or exception holds more of
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
@@ -23,6 +22,7 @@ import httpx
 from msgspec import Struct
 
 from amplify_tui.adapters.clean import clean
+from amplify_tui.adapters.jsontext import parse as parse_json
 from amplify_tui.adapters.ports import Absent, Announcement, Done, Invalid, Outcome, Unknown
 
 TIMEOUT: Final = 10.0
@@ -53,7 +53,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     def json(self) -> dict[str, Any] | None:
         """The body as a JSON object, or None where it is none."""
         try:
-            value = json.loads(self.body or b"")
+            value = parse_json(self.body or b"")
         except ValueError:
             return None
         return value if isinstance(value, dict) else None

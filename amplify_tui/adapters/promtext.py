@@ -15,6 +15,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from amplify_tui.playbook.regexes import endless
+
 Labels = tuple[tuple[str, str], ...]
 Series = dict[Labels, float]
 Page = dict[str, Series]
@@ -157,6 +159,8 @@ def _matcher(label: str, op: str, text: str) -> Matcher:
             re.compile(text)
         except re.error as error:
             raise FormatError(f"the expression {text!r} of {label} is broken: {error}") from error
+        if why := endless(text):
+            raise FormatError(f"the expression {text!r} of {label} may never end on some value: {why}")
     return Matcher(label, op, text)  # type: ignore[arg-type]
 
 

@@ -12,7 +12,6 @@ A line that is missing is a reading that was lost. Columns of other names are le
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, cast, get_args
@@ -20,6 +19,7 @@ from typing import Any, Final, cast, get_args
 from msgspec.structs import replace
 
 from amplify_tui.adapters.clean import clean
+from amplify_tui.adapters.jsontext import parse as parse_json
 from amplify_tui.adapters.ports import Invalid, Query
 from amplify_tui.adapters.samples import Number, reading_of
 from amplify_tui.playbook.model import Signal
@@ -50,7 +50,7 @@ def _json_lines(text: str, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]
         if not written.strip():
             continue
         try:
-            row = json.loads(written)
+            row = parse_json(written)
         except ValueError as error:
             raise Invalid(f"this line is no JSON: {error}", where=f"{name}:{line}") from error
         if not isinstance(row, dict):

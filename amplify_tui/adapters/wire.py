@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import socket
 import ssl
 from collections.abc import Callable
@@ -22,6 +21,7 @@ import h11
 from msgspec import Struct
 
 from amplify_tui.adapters.clean import clean
+from amplify_tui.adapters.jsontext import parse as parse_json
 from amplify_tui.adapters.ports import AdapterError, Invalid, Unreachable
 
 LIMIT: Final = 8 * 1024 * 1024
@@ -40,7 +40,7 @@ class WireAnswer(Struct, frozen=True):
     def json(self) -> Any:
         """The body as JSON. Raises Invalid, in the words of the screen."""
         try:
-            return json.loads(self.body)
+            return parse_json(self.body)
         except ValueError:
             start = self.body.lstrip()[:1]
             raise Invalid("a web page where JSON should be" if start == b"<" else "no JSON") from None

@@ -78,7 +78,6 @@ def _simple(name: str, kind: str, help_: str, **arguments: str) -> None:
     command.command(name)(wrapped)
 
 
-_simple("start", "Start", "Start a draft.")
 _simple("approve", "Approve", "Sign a step off as ROLE.", step="!", role="!")
 _simple("reject", "Reject", "Reject a step as ROLE.", step="!", role="!")
 _simple("retry", "Retry", "Try a stuck step (or undo item) again.", step="!")
@@ -88,6 +87,14 @@ _simple("advance", "Advance", "Go on to the next phase now, on a pass.", step="!
 _simple("arm", "Arm", "Arm a disarmed TRIGGER again, or refuse that it be disarmed.", trigger="!")
 _simple("note", "Note", "Write a note into the journal.", text="!")
 _simple("take-role", "TakeRole", "Take a role that nobody was given.", role="!")
+
+
+@command.command("start")
+@click.option("--untrusted", is_flag=True, help="Although its playbook is not committed; needs --reason.")
+@_common
+def start(ctx: click.Context, untrusted: bool, **options: Any) -> None:
+    """Start a draft."""
+    _send(ctx, "Start", options, untrusted=untrusted)
 
 
 @command.command("answer")

@@ -8,18 +8,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 from amplify_tui.cli.common import EXIT, STRICT, WAITS
-from amplify_tui.engine.client import Lost, NewEvents, RunClient, UnreachableError
+from amplify_tui.engine.client import Board, Lost, NewEvents, RunClient, UnreachableError
 from amplify_tui.engine.wire import WireError
 from amplify_tui.run.autopilot import Orders, waits_for_person
-from amplify_tui.run.commands import encode_command
+from amplify_tui.run.commands import Start, encode_command
 from amplify_tui.run.envelope import decode
 from amplify_tui.run.evolve import evolve
+from amplify_tui.run.select.words import refused, safe
+from amplify_tui.run.shapes import Trust
 from amplify_tui.run.state import State
+from amplify_tui.run.trust import trust_lines
 from amplify_tui.tui import plain
 
 People = Callable[[State, float], Orders]
@@ -54,6 +58,7 @@ class Follower:
         self._given: set[str] = set()
         self._waiting_since: float | None = None
         self._refused = ""
+        self._bundle: dict[str, Any] | None = None
 
     async def until_end(self, *, wait: bool) -> str:
         """Follow until the run is closed (""), or until only a person can move it on (what they have to do)."""
@@ -76,12 +81,21 @@ class Follower:
                     click.echo(f"lost: {update.reason}", err=True)
                 if isinstance(update, NewEvents):
                     self._see(update.bodies)
+                elif isinstance(update, Board):
+                    self._bundle = update.values.get("bundle", self._bundle)
 
     def _see(self, bodies: list[bytes]) -> None:
         for body in bodies:
             if self._as_json:
                 click.echo(body.decode())
-            self.state = evolve(self.state, decode(body))
+            before, self.state = self.state, evolve(self.state, decode(body))
+            if before.phase == "draft" and self.state.phase == "forward" and self.state.trust is not None:
+                self._tell(self.state.trust)
+
+    def _tell(self, trust: Trust) -> None:
+        """What is new about the bundle, beside the events: nobody may be there to look, but the log keeps it."""
+        for line in trust_lines(trust):
+            click.echo(f"  {safe(line, 1000)}", err=True)
 
     async def _watch(self, *, wait: bool) -> str:
         while True:
@@ -115,8 +129,10 @@ class Follower:
                 return False
             self._given.add(order.id)
             if answer.refusal is not None:
-                self._refused = f"{answer.refusal.what}: {answer.refusal.why}"
+                self._refused = refused(answer.refusal.what, answer.refusal.why, answer.refusal.next)
                 click.echo(f"refused: {self._refused}", err=True)
+                if isinstance(order, Start) and self._bundle is not None:
+                    self._tell(msgspec.convert(self._bundle, Trust))
         return bool(fresh)
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import yaml
 
 from amplify_tui.cli.common import ensure_conductor, good_playbook, has_terminal, input_values
 from amplify_tui.cli.errors import Failure
+from amplify_tui.run import commands as c
 from amplify_tui.run.autopilot import Orders, autopilot, given
 from amplify_tui.run.state import State
 
@@ -24,12 +26,16 @@ from amplify_tui.run.state import State
 @click.option("--autopilot", "auto", is_flag=True, help="Play the people too, where the playbook allows it.")
 @click.option("--wait", is_flag=True, help="Headless: follow on while only a person can move the run.")
 @click.option("--strict", is_flag=True, help="Exit 6 when it completed with exceptions.")
+@click.option("--untrusted", is_flag=True, help="Headless: start a playbook that is not committed; needs --reason.")
+@click.option("--reason", default="", help="Why it should start all the same; kept in the journal.")
 @click.option("--json", "as_json", is_flag=True, help="Headless: each line is the event's envelope.")
 def command(playbook: str, pairs: tuple[str, ...], **options: Any) -> None:
     """Start a run of PLAYBOOK."""
     from amplify_tui.engine.create import create_run, default_actor
     from amplify_tui.engine.rundir import home
 
+    if options["untrusted"] and not options["reason"].strip():
+        raise Failure("--untrusted needs a reason", next_="say with --reason why this playbook should start", code=2)
     document = good_playbook(playbook)
     inputs = input_values(document, pairs)
     if options["auto"] and (document.raw.get("release") or {}).get("autopilot") is not True:
@@ -40,7 +46,10 @@ def command(playbook: str, pairs: tuple[str, ...], **options: Any) -> None:
     answers = _answers(options["answers"])
 
     def people(state: State, now: float) -> Orders:
-        return given(state, answers, actor)
+        orders = autopilot(state, now) if options["auto"] else given(state, answers, actor)
+        if not options["untrusted"]:
+            return orders
+        return [_at_own_risk(order, options["reason"]) if isinstance(order, c.Start) else order for order in orders]
 
     mode = "dry" if options["dry_run"] else "live"
     folder = create_run(home(), document, inputs, actor=actor, mode=mode)  # type: ignore[arg-type]  # two of Mode
@@ -52,7 +61,7 @@ def command(playbook: str, pairs: tuple[str, ...], **options: Any) -> None:
         raise SystemExit(
             follow_headless(
                 folder.path,
-                autopilot if options["auto"] else people,
+                people,
                 as_json=options["as_json"],
                 wait=options["wait"],
                 strict=options["strict"],
@@ -61,6 +70,10 @@ def command(playbook: str, pairs: tuple[str, ...], **options: Any) -> None:
     from amplify_tui.cli.cockpit import open_cockpit
 
     raise SystemExit(open_cockpit(folder, actor=actor))
+
+
+def _at_own_risk(order: c.Start, reason: str) -> c.Start:
+    return msgspec.structs.replace(order, untrusted=True, reason=reason)
 
 
 def _answers(path: str | None) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import click
 from amplify_tui.cli.common import find_run, replay
 from amplify_tui.cli.errors import Failure
 from amplify_tui.engine import proc
+from amplify_tui.engine.journal import Head, JournalError, Verification, tail_problem
+from amplify_tui.engine.locks import open_index
 from amplify_tui.engine.readings import kept
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteReader
@@ -45,8 +47,11 @@ def _verify(folder: RunDir, *, as_json: bool) -> None:
     reader = SqliteReader.open(folder.journal)
     try:
         found = reader.verify(folder.head.read())
+        told = tail_problem(reader, _listed(folder)) if found.ok else None
     finally:
         reader.close()
+    if told is not None:
+        found = Verification(False, found.seq, told)
     if as_json:
         click.echo(json.dumps({"ok": found.ok, "seq": found.seq, "problem": found.problem}))
     elif found.ok:
@@ -60,6 +65,18 @@ def _verify(folder: RunDir, *, as_json: bool) -> None:
             why=found.problem or "",
             next_="treat what was done since as unknown, and look at the targets themselves",
         )
+
+
+def _listed(folder: RunDir) -> Head | None:
+    """The head that the shared index keeps: older than the one in the run's directory, and not lost with it."""
+    try:
+        index = open_index(folder.path.parent.parent)
+    except (JournalError, OSError):
+        return None  # it can be rebuilt from the journals, so it proves nothing that it cannot be read
+    try:
+        return index.head(folder.run)
+    finally:
+        index.close()
 
 
 def _head(folder: RunDir) -> str:

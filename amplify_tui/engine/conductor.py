@@ -40,6 +40,7 @@ from amplify_tui.engine.server import Server
 from amplify_tui.engine.setting import Setting
 from amplify_tui.engine.sqlite_journal import SqliteJournal
 from amplify_tui.engine.ticks import Ticks
+from amplify_tui.engine.trust import examine
 from amplify_tui.engine.watchers import Watchers
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.resolve import Unresolved
@@ -47,6 +48,7 @@ from amplify_tui.run import commands as c
 from amplify_tui.run.agenda import Todo, agenda
 from amplify_tui.run.events import EventData
 from amplify_tui.run.inputs import missing
+from amplify_tui.run.shapes import Trust
 from amplify_tui.run.state import State
 
 TICK_S: Final = 0.25
@@ -58,6 +60,7 @@ LINGER_S: Final = 5.0
 INBOX_S: Final = 1.0
 UPKEEP_S: Final = 5.0
 OUTPUT_LINES: Final = 200
+UNASKED: Final = "this playbook is not trusted: nothing is asked of its services before the start"
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +79,7 @@ class Conductor:
         self._card = CardFile(folder, lambda what: self.board.post("problem", {"what": what, "at": self.scribe.now()}))
         self._journal = journal
         self.facts: Facts | None = None
+        self.trust: Trust | None = None
         self.problem = ""
         self._hands: Hands | None = None
         self.watchers: Watchers | None = None
@@ -266,6 +270,9 @@ class Conductor:
         self._seen_inputs = values
         try:
             facts = await look(document_of(self.state), self.state)
+            if not self.state.sandbox and self.state.phase == "draft":
+                self.trust = await examine(facts, self.state, self.folder.path.parent.parent)
+                self.board.post("bundle", msgspec.to_builtins(self.trust))
             await self._use(facts)
             self.problem = ""
         except (AdapterError, Unresolved) as error:
@@ -288,7 +295,9 @@ class Conductor:
             self._herald.begun(self.state)
         else:
             self._herald = Herald(world)
-        self.watchers.start()
+        is_vouched_for = self.state.sandbox or (self.trust is not None and self.trust.is_vouched_for)
+        if is_vouched_for or self.state.phase != "draft":
+            self.watchers.start()  # of a draft that nobody vouches for nothing is asked: it gets no token of ours
 
     def _say(self, ref: str, line: str) -> None:
         """One line of a step's output, for the cockpit's panel."""
@@ -302,6 +311,8 @@ class Conductor:
             self.board.post("conductor", {"at": now, "pid": os.getpid(), "host": socket.gethostname()})
             if self.problem:
                 self.board.post("problem", {"what": self.problem, "at": now})
+            elif self.state.phase == "draft" and self.watchers is not None and not self.watchers.is_polling:
+                self.board.post("problem", {"what": UNASKED, "at": now})
 
     async def _read_inbox(self) -> None:
         """Commands that were left while nobody conducted, and a slow look for more. A broken inbox ends nothing."""
@@ -325,7 +336,7 @@ class Conductor:
         for waiting in inbox.pending():
             try:
                 command = msgspec.json.decode(waiting.body, type=dict[str, Any])
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, RecursionError):
                 _log.warning("the inbox held something that is no command; it was dropped")
             else:
                 await self.desk.do(command)

@@ -5,6 +5,7 @@ It adds the evidence of this moment to a command that is judged by it, and the f
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,9 +17,11 @@ from amplify_tui.engine.wire import Answer, Refusal
 from amplify_tui.engine.wire import encode as encode_wire
 from amplify_tui.playbook.model import Condition, Trigger
 from amplify_tui.run import commands as c
+from amplify_tui.run.decide import decide
 from amplify_tui.run.events import RunStarted
 from amplify_tui.run.plan import resolved_plan
 from amplify_tui.run.shapes import OnBlindPlan, TriggerSpec
+from amplify_tui.run.shapes import Refusal as Said
 from amplify_tui.steps.terms import term_of
 
 if TYPE_CHECKING:
@@ -71,16 +74,23 @@ class Desk:
         facts = self._run.facts
         problems = plan_problems(self._run.state.plan)
         assert self._run.watchers is not None
+        try:
+            if isinstance(decide(self._run.state, self._with(order, facts, ()), time.time()), Said):
+                return self._with(order, facts, ())  # refused whatever the services say, so they are not asked
+        except Invalid as error:
+            return msgspec.structs.replace(order, problems=(str(error),))
+        self._run.watchers.start()
         await self._run.watchers.fleet_seen()
         # Every sandbox is a world of its own: two demos share names, and nothing else.
         locks = () if self._run.state.sandbox else locks_of(facts.playbook)
         problems += self._run.registrar.take(self._run.state.run, locks)
         if problems:
             return msgspec.structs.replace(order, problems=tuple(problems))
-        try:
-            return msgspec.structs.replace(order, facts=self._started(facts, locks))
-        except Invalid as error:
-            return msgspec.structs.replace(order, problems=(str(error),))
+        return self._with(order, facts, locks)
+
+    def _with(self, order: c.Start, facts: Facts, locks: tuple[str, ...]) -> c.Start:
+        """The order with what the conductor knows, and nothing that its sender may have put there."""
+        return msgspec.structs.replace(order, problems=(), facts=self._started(facts, locks))
 
     def _started(self, facts: Facts, locks: tuple[str, ...]) -> RunStarted:
         playbook = facts.playbook
@@ -116,6 +126,7 @@ class Desk:
             locks=locks,
             notes=str(facts.names["release"]["notes"])[:8000],
             warnings=facts.warnings,
+            trust=None if self._run.state.sandbox else self._run.trust,
         )
 
     def events(self, after: int, limit: int) -> list[bytes]:

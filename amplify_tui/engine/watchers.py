@@ -62,7 +62,9 @@ class Watchers:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin polling."""
+        """Begin polling; begun already it goes on."""
+        if self.is_polling:
+            return
         playbook = self._facts.playbook
         chores: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
         for name, signal in playbook.signals.items():
@@ -83,6 +85,11 @@ class Watchers:
         self._tasks.append(asyncio.create_task(self._lasting("fleet", self._fleet.run), name="fleet"))
         self._world.on_refresh(self._fleet.look)
         self._commits()
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether they have begun."""
+        return bool(self._tasks)
 
     async def stop(self) -> None:
         """End polling, and close what was opened for it."""

@@ -1,7 +1,7 @@
 """The keys that the format holds and this version does not act on: refused as `not-yet`, never ignored.
 
-A key may stand where its value asks for nothing, such as its default written out. What is only recorded and shown is
-no such key (`release.trusted_ref`), nor what is refused beside a rule of its own (sources, slos).
+A key may stand where its value asks for nothing, such as its default written out. What is refused beside a rule of its
+own (sources, slos) is not here.
 """
 
 from __future__ import annotations

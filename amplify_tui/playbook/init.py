@@ -100,7 +100,7 @@ release:
   version: ${{{{ inputs.version }}}}
   tag_prefix: {prefix}
   environment: {environment}
-  {trusted}  # recorded; a later version lets only what is on it run
+  {trusted}  # only a version of this file that is on it may start
 
 services:
 {services}

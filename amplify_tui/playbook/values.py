@@ -18,6 +18,7 @@ from semver import Version
 from amplify_tui.playbook.expr.functions import parse_semver
 from amplify_tui.playbook.problems import did_you_mean, listing, shorten
 from amplify_tui.playbook.ranges import parse_range
+from amplify_tui.playbook.regexes import endless
 
 
 class BadValue(Exception):
@@ -163,6 +164,9 @@ def _regex(value: Any) -> str:
         raise BadValue("bad-regex", f"{shorten(text)} may be read in two ways: {error}", hint) from None
     except (re.error, OverflowError, RecursionError) as error:
         raise BadValue("bad-regex", f"{shorten(text)} is no regular expression: {error}") from None
+    if why := endless(text):
+        hint = "write it so that one text can be read in one way: [A-Z]+(-[A-Z]+)* for ([A-Z]+-?)+"
+        raise BadValue("endless-regex", f"{shorten(text)} may never end on some text: {why}", hint)
     return text
 
 

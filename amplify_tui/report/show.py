@@ -66,6 +66,7 @@ def _release(state: State) -> dict[str, Any]:
         "sha": subject.sha if subject else None,
         "environment": state.environment,
         "trusted_ref": state.plan.trusted_ref or None,
+        "untrusted": state.untrusted or None,
     }
 
 
@@ -170,7 +171,9 @@ def run_text(shown: dict[str, Any]) -> str:
         )
     ]
     if release["trusted_ref"]:
-        lines.append(f"  trusted ref {release['trusted_ref']} (recorded, not enforced)")
+        lines.append(f"  its playbook has to be on {release['trusted_ref']}")
+    if release["untrusted"]:
+        lines.append(f"  started although nobody vouches for its playbook: {release['untrusted']}")
     lines += [f"  hold {h['id']} ({h['kind']}): {h['reason']}" for h in shown["holds"]]
     for stage in shown["stages"]:
         lines.append(f"  {stage['id']:16} {stage['state']}")

@@ -31,8 +31,14 @@ class Order(Struct, frozen=True, kw_only=True, tag_field="command"):
 
 
 class Start(Order, frozen=True, tag=True):
-    """`facts` and `problems` are filled in by the conductor, which alone can look at the world."""
+    """`facts` and `problems` are filled in by the conductor, which alone can look at the world.
 
+    untrusted: start it although no commit vouches for its bundle; it needs a reason. expect: the `sha` of the Trust
+    that the sender was shown.
+    """
+
+    untrusted: bool = False
+    expect: str = ""
     facts: RunStarted | None = None
     problems: tuple[str, ...] = ()
 

@@ -27,6 +27,7 @@ from amplify_tui.run.shapes import (
     Subject,
     Target,
     TriggerSpec,
+    Trust,
     Undo,
     UndoItem,
     Watch,
@@ -58,6 +59,8 @@ class RunCreated(Data, frozen=True):
 
 
 class RunStarted(Data, frozen=True):
+    """trust: None in a sandbox, where nothing is asked. untrusted: why somebody started what no commit vouches for."""
+
     environment: str
     subject: Subject
     plan: Plan
@@ -70,6 +73,8 @@ class RunStarted(Data, frozen=True):
     supersedes: str = ""
     notes: str = ""
     warnings: tuple[str, ...] = ()
+    trust: Trust | None = None
+    untrusted: str = ""
 
 
 class ConductorAttached(Data, frozen=True):

@@ -77,6 +77,8 @@ def _started(state: State, data: ev.RunStarted, env: Envelope) -> State:
         locks=data.locks,
         release_notes=data.notes,
         warnings=data.warnings,
+        trust=data.trust,
+        untrusted=data.untrusted,
         starter=env.actor,
         started_at=env.at_s,
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from amplify_tui.playbook.model import Input
 
+MATCHED = 1000  # characters of a value that a pattern is asked about; longer ones are refused, not cut
 SECRET_MARK = "\u27e6secret:"  # noqa: S105  # the mark of a reference, not a value
 
 
@@ -45,8 +46,11 @@ def complaint(spec: Input, value: Any) -> str:
             return f"is {value}, less than {spec.min:g}"
         if spec.max is not None and value > spec.max:
             return f"is {value}, more than {spec.max:g}"
-    if spec.pattern and isinstance(value, str) and not re.fullmatch(spec.pattern, value[:4096]):
-        return f"{value[:40]!r} does not match {spec.pattern}"
+    if spec.pattern and isinstance(value, str):
+        if len(value) > MATCHED:
+            return f"has {len(value)} characters; {MATCHED} are compared with a pattern"
+        if not re.fullmatch(spec.pattern, value):
+            return f"{value[:40]!r} does not match {spec.pattern}"
     return ""
 
 

@@ -51,6 +51,38 @@ class Bundle(Value, frozen=True):
     files: tuple[File, ...]
 
 
+class Reach(Value, frozen=True):
+    """What a bundle would run, reach and change, in words that were cleaned; commands and names as it writes them."""
+
+    commands: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+
+
+class Trust(Value, frozen=True):
+    """How far a bundle may be trusted, as the conductor found it before the start.
+
+    doubts: why no commit vouches for it, each a sentence; none: it starts. barred: why no word of a person makes it
+    start; "" where one may. is_new: this bundle never started here before. last: the run that last used one of this
+    name, and `changes` what is another since. sha: of what a person is shown, so that a late yes is refused.
+    """
+
+    doubts: tuple[str, ...] = ()
+    barred: str = ""
+    fix: str = ""
+    reach: Reach = Reach()
+    is_new: bool = False
+    last: str = ""
+    changes: tuple[str, ...] = ()
+    sha: str = ""
+
+    @property
+    def is_vouched_for(self) -> bool:
+        """A commit vouches for it, on the branch where it has to be: it starts without a question."""
+        return not (self.doubts or self.barred)
+
+
 class SignOffPlan(Value, frozen=True):
     roles: dict[str, int]
     not_starter: bool = False

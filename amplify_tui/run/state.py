@@ -30,6 +30,7 @@ from amplify_tui.run.shapes import (
     Subject,
     Target,
     TriggerSpec,
+    Trust,
     Undo,
     UndoItem,
     Watch,
@@ -274,6 +275,8 @@ class State(Struct, frozen=True, kw_only=True):
     release_notes: str = ""
     locks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    trust: Trust | None = None
+    untrusted: str = ""
     on_blind: OnBlindPlan = OnBlindPlan()
     integrity: tuple[str, ...] = ()
     integrity_baseline: dict[str, str] = {}

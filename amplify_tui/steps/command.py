@@ -137,7 +137,7 @@ def _work(fields: CommandFields, ctx: Context) -> Work:
         raise Invalid("a command has either argv or shell", fix="argv: [program, argument]")
     return Work(
         argv=fields.argv,
-        shell=fields.shell or "",
+        shell=fields.shell or "",  # nosec B604  # the playbook said `shell:`, and its values come by the environment
         cwd=fields.cwd,
         env=fields.env,
         stdin=fields.stdin,

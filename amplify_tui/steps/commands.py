@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from msgspec import Meta, Struct, field
 
 from amplify_tui.adapters import pidfile, process
 from amplify_tui.adapters.clean import clean
+from amplify_tui.adapters.jsontext import parse as parse_json
 from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, NotFound, Outcome, Probe, Unknown
 from amplify_tui.playbook.context import Context as Names
 from amplify_tui.playbook.context import defuse, secret_marker, secret_names
@@ -261,6 +261,6 @@ def _parsed(ended: process.Finished) -> Any:
     if not ended.is_stdout_whole:
         return None
     try:
-        return defuse(json.loads(ended.stdout))
+        return defuse(parse_json(ended.stdout))
     except ValueError:
         return None

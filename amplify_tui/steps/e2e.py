@@ -16,7 +16,7 @@ import msgspec
 
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.junit import read_junit
-from amplify_tui.adapters.ports import Absent, AdapterError, Done, Outcome, Probe
+from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, Outcome, Probe
 from amplify_tui.playbook.model import Base, Url
 from amplify_tui.run.shapes import WORDS_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
@@ -170,7 +170,7 @@ async def _tested(draft: Draft, ctx: Context) -> dict[str, Any]:
 
 
 async def _once(fields: E2eFields, work: Work, slot: str, ctx: Context) -> dict[str, Any]:
-    report = ctx.world.repo_path / fields.junit if fields.junit else None
+    report = report_of(fields.junit, ctx.world.repo_path) if fields.junit else None
     if report is not None:  # a report of an earlier run must never speak for this one
         await asyncio.to_thread(report.unlink, missing_ok=True)
     ended = await start(work, ctx, slot=slot)
@@ -201,6 +201,14 @@ async def _reported(report: Path, said: str, good: bool) -> dict[str, Any]:
     elif results.total == results.count("skipped"):
         why = "no test was run"
     return {"passed": results.count("passed"), "failed": len(bad), "bad": bad[:_CASES], "why": why}
+
+
+def report_of(junit: str, root: Path) -> Path:
+    """Where the report will be. It is deleted before each run, so one that leaves the repository is refused: Invalid."""
+    report = root / junit
+    if not report.resolve().is_relative_to(root.resolve()):
+        raise Invalid(f"junit leaves the repository: {clean(junit, 120)}", fix="name a file below it")
+    return report
 
 
 def _keep(patterns: Sequence[str], root: Path, into: Path) -> None:

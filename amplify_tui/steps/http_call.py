@@ -19,6 +19,7 @@ from msgspec import Struct, field
 
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.http import NeverSentError, sent_or_not, shown, transport_error
+from amplify_tui.adapters.jsontext import parse as parse_json
 from amplify_tui.adapters.ports import Absent, AdapterError, Done, Outcome, Unknown
 from amplify_tui.playbook.context import defuse
 from amplify_tui.playbook.model import Base
@@ -133,6 +134,6 @@ def _json(raw: bytes) -> Any:
     if len(raw) > 8 * 1024:
         return None
     try:
-        return defuse(json.loads(raw))
+        return defuse(parse_json(raw))
     except ValueError:
         return None

@@ -72,6 +72,8 @@ def watching(server: Unleash, flags: Sequence[str], home: Path) -> Iterator[tupl
     git(repo, "commit", "-q", "--allow-empty", "-m", "first")
     path = repo / "playbook.yaml"
     path.write_text(json.dumps(_playbook(server, repo, flags)))
+    git(repo, "add", path.name)
+    git(repo, "commit", "-q", "-m", "a playbook that may start")
     loaded = load(path.read_bytes(), path=str(path), registry=specs())
     if loaded.document is None:
         raise RuntimeError(loaded.render())

@@ -9,7 +9,7 @@ import yaml
 
 from amplify_tui.drill.demo import playbooks
 from amplify_tui.drill.world import World
-from tests.engine.crash_world import Said, amplify, git, plain_playbook, step
+from tests.engine.crash_world import Said, amplify, committed, git, plain_playbook, step
 
 THIRD_PARTY = Path(__file__).parents[1] / "third_party"
 FILE = "flags/production.json"
@@ -55,7 +55,7 @@ def test_a_release_by_a_flag_file_ramps_and_its_rollback_switches_off(home: Path
     file.write_text(asks, encoding="utf-8")
     answers = tmp_path / "answers.yaml"
     answers.write_text("go: true\n", encoding="utf-8")
-    said = amplify("run", str(file), "--headless", "--answers", str(answers), *given)
+    said = amplify("run", committed(file), "--headless", "--answers", str(answers), *given)
     assert said.returncode == 4, said.stdout + said.stderr  # it waits for the answer that nobody gave
     assert pushed(repo, "new-checkout")["state"] == "ENABLED"
     assert '["on", 100]' in json.dumps(pushed(repo, "new-checkout")["targeting"])
@@ -96,6 +96,6 @@ def test_a_kind_of_another_package_is_checked_strictly_and_released_by(home: Pat
     assert "unknown-source-kind" in amplify("check", str(file)).stdout
     assert of_a_package("check", written(path="own.json")).returncode == 0
     assert '"sample.Fields"' in of_a_package("schema").stdout
-    said = of_a_package("run", str(file), "--headless")
+    said = of_a_package("run", committed(file), "--headless")
     assert said.returncode == 0, said.stdout + said.stderr
     assert json.loads((repo / "own.json").read_text())["beta"]["enabled"] is True

@@ -11,7 +11,7 @@ import yaml
 
 from amplify_tui.drill.world import World
 from tests.cli.test_cli_world import answering
-from tests.engine.crash_world import Said, amplify, plain_playbook, playbook, step
+from tests.engine.crash_world import Said, amplify, committed, plain_playbook, playbook, step
 
 THIRD_PARTY = Path(__file__).parents[1] / "third_party"
 GO = step("go", "confirm", {"ask": "Go?"})
@@ -51,7 +51,7 @@ def test_health_checks_a_json_endpoint_and_another_packages_numbers_pass_a_gate(
         assert "signals." not in looked.stdout, looked.stdout
         for source in sources:
             assert f"{source}: ok" in looked.stdout, looked.stdout
-        said = of_a_package("run", str(file), "--headless")
+        said = of_a_package("run", committed(file), "--headless")
     assert said.returncode == 0, said.stdout + said.stderr
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import real_prometheus
-from tests.engine.crash_world import Said, amplify, plain_playbook, step
+from tests.engine.crash_world import Said, amplify, committed, plain_playbook, step
 from tests.real import services
 
 pytestmark = pytest.mark.real
@@ -31,7 +31,7 @@ def went(home: Path, repo: Path, file: Path, url: str, value: str) -> Said:
     look = step("look", "verify", {"conditions": ["slow", "alarm"], "max_wait": "60s"})
     more = {"sources": {"prom": {"prometheus": url}}, "signals": {"slow": slow, "alarm": alarm}}
     file.write_text(plain_playbook(repo, [look], **more))
-    return amplify("run", str(file), "--headless")
+    return amplify("run", committed(file), "--headless")
 
 
 def test_a_service_as_it_was_yesterday_goes_on(

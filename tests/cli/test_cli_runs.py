@@ -11,7 +11,7 @@ import yaml
 
 from amplify_tui.cli.common import replay
 from amplify_tui.engine.rundir import RunDir
-from tests.engine.crash_world import Bench, Said, amplify, assert_clear, git, plain_playbook, step, tag_step
+from tests.engine.crash_world import Bench, Said, amplify, assert_clear, committed, git, plain_playbook, step, tag_step
 
 GO = step("go", "confirm", {"ask": "Go?"})
 
@@ -19,7 +19,7 @@ GO = step("go", "confirm", {"ask": "Go?"})
 def playbook(folder: Path, repo: Path, steps: list[dict[str, object]], **more: object) -> str:
     path = folder / "playbook.yaml"
     path.write_text(plain_playbook(repo, steps, **more), encoding="utf-8")
-    return str(path)
+    return committed(path)
 
 
 def answers(folder: Path, given: dict[str, object]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import real_prometheus
-from tests.engine.crash_world import amplify, plain_playbook, step
+from tests.engine.crash_world import amplify, committed, plain_playbook, step
 from tests.real import services
 
 pytestmark = pytest.mark.real
@@ -105,7 +105,7 @@ def test_a_release_passes_an_alert_that_was_red_before_it_began(home: Path, tmp_
         verify = step("look", "verify", {"conditions": list(signals), "max_wait": "60s"})
         burns = alight(server)
         file.write_text(plain_playbook(repo, [verify], sources={"prom": {"prometheus": server.url}}, signals=signals))
-        said = amplify("run", str(file), "--headless")
+        said = amplify("run", committed(file), "--headless")
     assert burns
     assert said.returncode == 0, said.stdout + said.stderr
 

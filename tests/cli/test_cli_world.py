@@ -24,6 +24,7 @@ from amplify_tui.engine.rundir import RunDir
 from tests.engine.crash_world import (
     Bench,
     amplify,
+    committed,
     deploy_step,
     flag_events,
     flag_steps,
@@ -69,7 +70,7 @@ def answering(status: int, body: bytes, kind: str) -> Iterator[str]:
 def written(folder: Path, facts: dict[str, object], steps: list[dict[str, object]], **more: object) -> str:
     path = folder / "playbook.yaml"
     path.write_text(playbook(facts, steps, **more), encoding="utf-8")
-    return str(path)
+    return committed(path)
 
 
 def yes(folder: Path) -> str:

@@ -415,6 +415,18 @@ def plain_repo(folder: Path) -> Path:
     return folder
 
 
+def committed(path: Path) -> str:
+    """The file in a commit of its own folder's repository, as a playbook is that anybody may start. Its path."""
+    folder = path.parent
+    if not (folder / ".git").exists():
+        git(folder, "init", "-q", "-b", "main")
+        git(folder, "config", "user.email", "sandbox@example.com")
+        git(folder, "config", "user.name", "Sandbox")
+    git(folder, "add", "--", path.name)
+    git(folder, "commit", "-q", "--allow-empty", "-m", "a playbook")
+    return str(path)
+
+
 def plain_playbook(repo: Path, steps: list[dict[str, Any]], **more: Any) -> str:
     """A playbook that needs nothing but a repository."""
     release = {"repo": str(repo), "version": "${{ inputs.version }}", "environment": "production"}

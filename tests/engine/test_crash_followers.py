@@ -18,6 +18,7 @@ from tests.engine.crash_world import (
     Runs,
     Watched,
     checked,
+    committed,
     eventually,
     kill_conductor,
     plain_playbook,
@@ -34,6 +35,7 @@ def file(tmp_path: Path, bench: Bench) -> Path:
     path = tmp_path / "playbook.yaml"
     steps = [GO, step("work", "command", bench.command("work"))]
     checked(plain_playbook(plain_repo(tmp_path / "repo"), steps), path)
+    committed(path)
     return path
 
 

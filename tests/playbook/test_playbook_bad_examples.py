@@ -14,7 +14,7 @@ BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
 CODES = """
     alert-in-rollback alias-limit auto-full-undo bad-choice bad-default bad-duration bad-hours bad-id bad-percent bad-range
     bad-regex bad-url bad-version bake-count bake-too-short bare-selector contract-before-monitor dash-from-expression
-    duplicate-id duplicate-key empty-stages expr-in-key expr-syntax expr-type flag-shape flag-source
+    duplicate-id duplicate-key empty-stages endless-regex expr-in-key expr-syntax expr-type flag-shape flag-source
     forward-reference hosts-missing inverted-window last-phase-not-100 limit-shape limit-unit literal-secret
     may-be-skipped missing-key missing-undo needs-cycle no-alarm no-cohorts no-flags no-instances no-limit no-verb
     not-utf8

@@ -44,7 +44,7 @@ def test_a_run_that_goes_forward_has_no_rollback_to_measure() -> None:
 def test_the_trusted_ref_is_shown_as_what_it_is() -> None:
     state = going_back().state
     assert run_json(state, {"state": "live"}, "")["release"]["trusted_ref"] == "origin/main"
-    assert "trusted ref origin/main (recorded, not enforced)" in report_text(state)
+    assert "its playbook has to be on origin/main" in report_text(state)
 
 
 def test_a_monitor_stands_in_the_report_with_the_worst_of_each_condition_and_its_spells() -> None:

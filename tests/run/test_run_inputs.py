@@ -58,6 +58,12 @@ def test_a_number_that_is_none_passes_no_bound(value: float) -> None:
     assert complaint(Input(type="number", min=0, max=10), value)
 
 
+def test_no_part_of_a_value_is_left_out_when_it_is_compared_with_its_pattern() -> None:
+    spec = Input(type="string", pattern="[a-z]+")
+    assert complaint(spec, "a" * 1000) == ""
+    assert "compared" in complaint(spec, "a" * 5000 + "; reboot")
+
+
 def test_each_item_of_a_list_has_its_type() -> None:
     spec = Input(type="list", of="number")
     assert complaint(spec, [1, 2.5]) == ""

@@ -37,6 +37,7 @@ from amplify_tui.run.shapes import (
     Subject,
     Target,
     TriggerSpec,
+    Trust,
     Undo,
     Watch,
 )
@@ -189,6 +190,7 @@ class Run:
             triggers=triggers,
             on_blind=on_blind,
             integrity=integrity,
+            trust=Trust(),
         )
 
     def fork(self) -> Run:

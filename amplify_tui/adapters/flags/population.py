@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from amplify_tui.adapters.clean import clean
+from amplify_tui.adapters.jsontext import parse as parse_json
 from amplify_tui.adapters.ports import Invalid, NotFound
 
 MOST: Final = 50_000  # about a second of evaluation; a larger base of users is sampled by who exports it
@@ -86,7 +87,7 @@ def _lines(text: str) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
-                yield number, json.loads(line)
+                yield number, parse_json(line)
             except (ValueError, RecursionError) as error:
                 raise Invalid(f"line {number} of the population is no JSON: {error}") from error
 

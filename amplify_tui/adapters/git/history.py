@@ -76,8 +76,13 @@ def _commit(sha: str, parents: str, author: str, at: str, message: str, tickets:
         scope=(kind["scope"] or "").strip() if kind else "",
         breaking=bool(kind and kind["bang"]) or (bool(body) and _BREAKING.search(body) is not None),
         merge=" " in parents,
-        tickets=tuple(dict.fromkeys(found[0] for found in tickets.finditer(f"{subject}\n{body}"))),
+        tickets=_tickets(tickets, (subject, *body.split("\n"))),
     )
+
+
+def _tickets(pattern: re.Pattern[str], lines: Iterable[str]) -> tuple[str, ...]:
+    """Line by line: none is longer than `clean` leaves it, so that no message of a stranger keeps a pattern busy."""
+    return tuple(dict.fromkeys(found[0] for line in lines for found in pattern.finditer(line)))
 
 
 def _entry(commit: Commit) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.decide.drift import answered
 from amplify_tui.run.decide.guards import Result, find_step, moot, place, refuse, role_refusal, unknown_in
+from amplify_tui.run.decide.trust import untrusted
 from amplify_tui.run.drift import mends
 from amplify_tui.run.events import EventData
 from amplify_tui.run.inputs import complaints, missing
@@ -28,7 +31,10 @@ def start(state: State, order: c.Start, now: float) -> Result:
         return refuse("the run cannot start", "; ".join(order.problems), "mend it and start again")
     if order.facts is None:
         return refuse("the run cannot start", "nobody has looked at the repository and the services yet", "start again")
-    return (order.facts,)
+    if said := untrusted(state, order, order.facts.trust):
+        return said
+    is_needed = order.facts.trust is not None and bool(order.facts.trust.doubts)
+    return (replace(order.facts, untrusted=order.reason if is_needed else ""),)
 
 
 def answer(state: State, order: c.Answer, now: float) -> Result:

@@ -90,7 +90,9 @@ def _created(state: State, data: ev.RunCreated, env: Envelope) -> Said:
 def _started(state: State, data: ev.RunStarted, env: Envelope) -> Said:
     warned = f", {len(data.warnings)} warnings" if data.warnings else ""
     subject = data.subject
-    return "active", f"started by {env.actor}: {subject.version} at {subject.sha[:7]} to {data.environment}{warned}"
+    risk = f", untrusted: {data.untrusted}" if data.untrusted else ""
+    where = f"{subject.version} at {subject.sha[:7]} to {data.environment}"
+    return "active", f"started by {env.actor}: {where}{warned}{risk}"
 
 
 def _awaiting(state: State, data: ev.StepAwaiting, env: Envelope) -> Said:

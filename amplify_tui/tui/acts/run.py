@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from amplify_tui.run import commands as c
 from amplify_tui.run.inputs import missing
 from amplify_tui.run.select.blast import about, pace, radius
 from amplify_tui.run.select.undo_lines import mitigation_preview, touches
 from amplify_tui.run.select.words import percent
-from amplify_tui.run.shapes import Hold
+from amplify_tui.run.shapes import Hold, Trust
 from amplify_tui.run.state import RUN_SCOPE, State, TriggerState, to_disarm
+from amplify_tui.run.trust import trust_lines
 from amplify_tui.run.undo import rollback_items
 from amplify_tui.tui.acts.forms import OVERRIDE_REASON, of_input, reason, refused, type_to_confirm, typed_values
 from amplify_tui.tui.modals.arm import ArmMitigate
@@ -50,16 +53,30 @@ def start(app: Cockpit) -> None:
     where = "in a sandbox" if state.sandbox else f"mode {state.mode}"
     steps = f"{plural(len(state.steps), 'step')} in {plural(len(state.plan.stages), 'stage')}, {where}"
     choices = (Choice("start", "Start"), Choice("inputs", "Change inputs", "default"))
-    # Starting can be taken back, so Enter, Enter is allowed to do it.
-    form = Form(f"Start {state.plan.title or state.plan.name}?", (steps, *given), (), choices, default="start")
+    title = f"Start {state.plan.title or state.plan.name}?"
+    trust = bundle(app)
+    if trust is not None and trust.doubts and not trust.barred:
+        choices = (Choice("start", "Start it untrusted", "error"), choices[1])
+        lines = ("Its playbook is not trusted.", *trust_lines(trust), steps, *given)
+        form = Form(title, lines, (reason("why should it start?", least=3),), choices, danger=True)
+    else:
+        # Starting can be taken back, so Enter, Enter is allowed to do it.
+        form = Form(title, (steps, *given, *(trust_lines(trust) if trust else ())), (), choices, default="start")
 
     def done(filled: Filled) -> None:
         if filled.choice == "inputs":
             inputs(app)
-        else:
-            app.send(app.order(c.Start))
+            return
+        why = filled.values.get("reason", "")
+        app.send(app.order(c.Start, untrusted=bool(why), reason=why, expect=trust.sha if trust is not None else ""))
 
     app.ask(form, done)
+
+
+def bundle(app: Cockpit) -> Trust | None:
+    """What the conductor found of the draft's playbook; None in a sandbox, and before it has looked."""
+    found = app.view.board.get("bundle")
+    return msgspec.convert(found, Trust) if found is not None else None
 
 
 def pause(app: Cockpit) -> None:
