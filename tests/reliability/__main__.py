@@ -1,7 +1,7 @@
 """`python -m tests.reliability [NAME ...]`: breaks runs in every way there is, and writes the table of docs/reliability.md.
 
 python -m tests.reliability                all of it: some hundreds of runs, ten at a time; five minutes of two cores
-python -m tests.reliability late deploy    some rows: prints, writes nothing
+python -m tests.reliability late deploy    some of its rows; the others stay as they are
 python -m tests.reliability --every 8      of each row each eighth place: prints, writes nothing
 python -m tests.reliability --check        all of it, writes nothing; fails also where the page has other rows
 """
@@ -12,9 +12,9 @@ import argparse
 import asyncio
 import sys
 
-from tests.reliability import page
+from tests.reliability import faults, page
 from tests.reliability.laboratory import AT_ONCE, laboratory
-from tests.reliability.rows import ROWS, Row, counted, results_of, table
+from tests.reliability.rows import ROWS, Row, counted, figures, results_of, table
 from tests.reliability.trial import Result
 
 
@@ -31,18 +31,27 @@ def main() -> int:
         parser.error(f"there is no row {', '.join(unknown)}; there are {', '.join(row.name for row in ROWS)}")
     rows = [row for row in ROWS if not wanted.names or row.name in wanted.names]
     made = asyncio.run(_make(rows, wanted.every, wanted.jobs))
-    problems = [f"{one.name}: {problem}" for results in made.values() for one in results for problem in said(one)]
-    problems += [f"{row.title}: not one run met it" for row in rows if not counted(made[row.name]) and not _skips(row)]
-    made_whole = len(rows) == len(ROWS) and wanted.every == 1
+    bad = {row.title: [*_problems(row, made[row.name])] for row in rows}
+    figures_made = {row.title: figures(made[row.name]) for row in rows}
+    problems = [problem for found in bad.values() for problem in found]
     text = page.PAGE.read_text(encoding="utf-8")
     if wanted.check:
         problems += page.stale(text)
-    elif made_whole and not problems:
-        page.PAGE.write_text(page.filled(text, table(made)), encoding="utf-8")
-    print(table(made).markdown())
+    elif wanted.every == 1:
+        good = {title: values for title, values in figures_made.items() if not bad[title] and values[0]}
+        page.PAGE.write_text(page.filled(text, good), encoding="utf-8")
+    print(table(figures_made).markdown())
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
+
+
+def _problems(row: Row, results: list[Result]) -> list[str]:
+    """What is wrong with the runs of a row, in words."""
+    found = [f"{one.name}: {problem}" for one in results for problem in said(one)]
+    if not counted(results) and (row.name != "full" or faults.may_mount()):
+        found.append(f"{row.title}: not one run met it")
+    return found
 
 
 async def _make(rows: list[Row], every: int, jobs: int) -> dict[str, list[Result]]:
@@ -66,13 +75,6 @@ def said(result: Result) -> list[str]:
         *(f"doubled: {act}" for act in result.doubled),
         *result.wrong,
     ]
-
-
-def _skips(row: Row) -> bool:
-    """A file system of its own can only be mounted by root on Linux."""
-    import os
-
-    return row.name == "full" and (sys.platform != "linux" or os.getuid() != 0)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ def locked() -> Iterator[Fault]:
 
 def full_disks() -> Iterator[Fault]:
     """A file system of 24 MiB, filled to the last byte, and again after the reserve was spent."""
-    if sys.platform != "linux" or os.getuid() != 0:
+    if not may_mount():
         return
     for name in WHEN:
         folder = Path(tempfile.mkdtemp(prefix="amp-"))
@@ -136,6 +136,11 @@ def full_disks() -> Iterator[Fault]:
             filler.unlink()
 
         yield Fault(row=FULL, name=name, work=work, home=folder)
+
+
+def may_mount() -> bool:
+    """A file system of its own can only be mounted by root on Linux."""
+    return sys.platform == "linux" and os.getuid() == 0
 
 
 def _fill(filler: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -54,6 +54,7 @@ ROWS: Final = (
 )
 
 HEAD: Final = ("fault", "runs", "effects", "lost", "doubled", "again under its key", "asked a person")
+ALL: Final = "**all**"
 
 
 async def results_of(
@@ -73,20 +74,22 @@ def counted(results: Sequence[Result]) -> list[Result]:
     return [one for one in results if one.struck]
 
 
-def table(made: dict[str, list[Result]]) -> Table:
-    """The table of the page."""
-    rows = [_line(row.title, counted(made[row.name])) for row in ROWS if row.name in made]
-    whole = [one for results in made.values() for one in counted(results)]
-    return Table(place="faults", head=HEAD, rows=(*rows, _line("**all**", whole)))
-
-
-def _line(title: str, results: Sequence[Result]) -> tuple[str, ...]:
-    sums = (
-        len(results),
-        sum(len(one.acts) for one in results),
-        sum(len(one.lost) for one in results),
-        sum(len(one.doubled) for one in results),
-        sum(len(one.again) for one in results),
-        sum(one.asked for one in results),
+def figures(results: Sequence[Result]) -> tuple[int, ...]:
+    """Of a row, as `HEAD` names them."""
+    met = counted(results)
+    return (
+        len(met),
+        sum(len(one.acts) for one in met),
+        sum(len(one.lost) for one in met),
+        sum(len(one.doubled) for one in met),
+        sum(len(one.again) for one in met),
+        sum(one.asked for one in met),
     )
-    return title, *(f"{value:,}" for value in sums)
+
+
+def table(made: Mapping[str, tuple[int, ...]]) -> Table:
+    """The table of the page: the figures of each row by its title, and their sums."""
+    known = [(row.title, made[row.title]) for row in ROWS if row.title in made]
+    whole = tuple(map(sum, zip(*(values for _, values in known), strict=True)))
+    lines = (*known, (ALL, whole))
+    return Table(place="faults", head=HEAD, rows=tuple((title, *(f"{v:,}" for v in values)) for title, values in lines))
