@@ -97,7 +97,8 @@ class HttpStep:
     async def probe(self, effect: EffectState, ctx: Context) -> Probe:
         """Its own probe says done (as expected) or absent (404); without one, a request that may be repeated is.
 
-        One that may not be repeated is not absent before it can no longer land late: a gateway that stood still hands it on.
+        One that may not be repeated is not absent before it can no longer land late: a gateway that stood still may yet
+        hand it on.
         """
         plan = msgspec.convert(effect.after, Plan)
         if plan.probe is None:
