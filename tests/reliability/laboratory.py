@@ -92,7 +92,7 @@ class Laboratory:
             wrong = (f"it did not end:\n{trial.watched.story()}",)
         finally:
             trial.end()
-            place.close()
+            await self._over(place)
         result = trial.result(f"{fault.row}: {fault.name}", model=self.model, struck=trial.struck.is_set())
         if wrong or not result.is_good:
             kept = Path(tempfile.gettempdir()) / "amplify-reliability" / str(number)
@@ -102,6 +102,14 @@ class Laboratory:
             return Result(**{f: getattr(result, f) for f in result.__struct_fields__} | {"wrong": wrong})
         shutil.rmtree(folder, ignore_errors=True)
         return result
+
+    async def _over(self, place: Place) -> None:
+        """What is on its way arrives; the flag goes, for each one that is there takes time from all that follow."""
+        await place.target.quiet()
+        place.close()
+        flags = self.world.facts()["flags"]
+        url = f"{flags['url']}/api/admin/projects/default/features/{place.flag}"
+        await self._client.delete(url, headers={"Authorization": flags["admin_token"]})
 
     async def _driven(self, trial: Trial, fault: Fault) -> None:
         work = asyncio.create_task(fault.work(trial)) if fault.work is not None else None

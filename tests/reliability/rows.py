@@ -53,6 +53,16 @@ ROWS: Final = (
     Row(name="deploy", title=answers.DEPLOY, make=lambda _: answers.deploys()),
 )
 
+GROUPS: Final = (
+    ("arrives", "carried-out", "push", "deploy"),
+    ("dropped", "lost", "late"),
+    ("full", "locked", "clock", "asleep"),
+    ("stopped", "rival", "two"),
+    ("inside", "between"),
+    ("after",),
+)
+"""What is run in one sandbox: a flag server that has seen hundreds of flags is slower for each of them."""
+
 HEAD: Final = ("fault", "runs", "effects", "lost", "doubled", "again under its key", "asked a person")
 ALL: Final = "**all**"
 

@@ -39,6 +39,7 @@ class Target:
         self._server: asyncio.Server | None = None
         self._meet: tuple[str, When, Mischief] | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._under_way = 0
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -71,6 +72,16 @@ class Target:
         headers = {k.lower(): v for k, _, v in (field.partition(": ") for field in fields if field)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         write = "" if method in READS else self._name(method, path)
+        self._under_way += bool(write)
+        try:
+            return await self._answered(method, path, headers, body, write, writer)
+        finally:
+            self._under_way -= bool(write)
+
+    async def _answered(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, write: str, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Carry out one request, and answer it; False where the connection is to be closed without an answer."""
         if await self._met(write, "before"):
             return False
         is_late = await self._met(write, "late")
@@ -105,6 +116,11 @@ class Target:
         self._meet = None
         await mischief()
         return True
+
+    async def quiet(self) -> None:
+        """Wait until nothing is on its way any more that this port has taken in."""
+        while self._under_way:
+            await asyncio.sleep(0.05)
 
     async def _carry_out(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
         if path.startswith("/i/"):

@@ -25,7 +25,7 @@ from tests.reliability.nurse import Life, Nurse
 from tests.reliability.nursery import Order
 from tests.reliability.place import AFTER, BEFORE, Place
 
-PATIENCE = 150.0
+PATIENCE = 240.0
 ACTOR = "captain"
 
 
