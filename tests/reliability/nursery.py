@@ -8,10 +8,12 @@ process at a named append, and a wall clock that can be moved. What is said on s
 from __future__ import annotations
 
 import contextlib
+import functools
 import mmap
 import os
 import select
 import signal
+import ssl
 import struct
 import sys
 import tempfile
@@ -65,6 +67,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     alias: str = ""
 
 
+LATE = ("anyio._backends._asyncio", "anyio.lowlevel", "git", "h2", "httpcore", "yggdrasil_engine.engine")
 CHATTY = frozenset({"GateJudged", "BakeAccrued"})  # how often they come is a matter of time
 
 
@@ -165,7 +168,7 @@ def _conduct(order: Order, lifeline: int) -> int:
 
 
 def _warm() -> None:
-    """Import what a conductor imports late."""
+    """Import what a conductor imports late, and read the certificates once: nothing here speaks TLS."""
     import importlib
     import pkgutil
 
@@ -178,6 +181,10 @@ def _warm() -> None:
             if not found.name.endswith("__main__"):
                 with contextlib.suppress(ImportError):
                     importlib.import_module(found.name)
+    for name in LATE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    ssl.create_default_context = functools.cache(ssl.create_default_context)
     assert amplify_tui
 
 
