@@ -191,6 +191,8 @@ class Conductor:
         if self.state.phase == "closed":
             return
         try:
+            if self._hands is not None:
+                self._hands.effects.pay()
             if delta := self._clock.jumped():
                 self.scribe.submit(c.Jump(id=new_id(), actor="conductor", via="engine", delta=delta))
             for entry in retriable_now(self.state, self.board):

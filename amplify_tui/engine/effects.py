@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amplify_tui.adapters.ports import Absent, Accepted, AdapterError, Done, Outcome, Unknown
+from amplify_tui.engine.journal import Fenced, JournalError
 from amplify_tui.engine.scribe import Scribe, new_id
 from amplify_tui.engine.setting import Setting
 from amplify_tui.run import commands as c
@@ -21,6 +22,7 @@ from amplify_tui.steps.verb import Context, Draft, Verb
 
 GRACE_S: Final = 5.0
 ENGINE: Final = "conductor"
+NOT_BEGUN: Final = "it was not begun, for the journal could not be written"
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class Effects:
         self.scribe = scribe
         self.setting = setting
         self._say = say
+        self._owed: list[c.Command] = []
 
     @property
     def state(self) -> State:
@@ -69,7 +72,16 @@ class Effects:
             self._say(ref_of(order.step, order.key) if order.step else "undo", str(result))
             return None
         effect = next(reversed(self.state.effects.values()))
-        return effect if self.scribe.keeper.still_mine() else None
+        try:
+            return effect if self.scribe.keeper.still_mine() else None
+        except Fenced:
+            raise
+        except JournalError:
+            self._owed += [
+                self.order(c.Outcome, effect=effect.id, result="unknown", reason=NOT_BEGUN),
+                self.order(c.Probed, effect=effect.id, result="absent", detail=NOT_BEGUN),
+            ]
+            raise
 
     async def act(self, word: Verb, draft: Draft, ctx: Context) -> Outcome:
         try:
@@ -83,7 +95,17 @@ class Effects:
             _log.exception("%s failed", draft.says)
             return Unknown(cause=f"a bug of ours: {type(error).__name__}: {error}")
 
+    def pay(self) -> None:
+        """Journal what was so while the journal could not be written. Raises JournalError where it still cannot be.
+
+        Without it an effect that is over would stay intended, and its step at work, for as long as this process lives.
+        """
+        while self._owed:
+            self.scribe.submit(self._owed[0])
+            del self._owed[0]
+
     def journal_outcome(self, effect: EffectState, outcome: Outcome) -> None:
+        """Journal how it came out; where the journal cannot be written now, at a later `pay`. Raises JournalError."""
         match outcome:
             case Done(receipt=receipt, observed=observed):
                 order = self.order(c.Outcome, effect=effect.id, result="done", receipt=receipt, observed=observed)
@@ -97,4 +119,10 @@ class Effects:
                 )
             case Unknown(cause=cause):
                 order = self.order(c.Outcome, effect=effect.id, result="unknown", reason=cause)
-        self.scribe.submit(order)
+        try:
+            self.scribe.submit(order)
+        except Fenced:
+            raise
+        except JournalError:
+            self._owed.append(order)
+            raise

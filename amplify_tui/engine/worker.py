@@ -18,6 +18,7 @@ from amplify_tui.steps.registry import verb
 from amplify_tui.steps.verb import Task, Verb
 from amplify_tui.verdict.model import Evidence
 
+DID_NOT_HAPPEN: Final = "it did not happen"
 ONLY_SHOWN: Final = frozenset({"rollout", "monitor", "e2e"})  # a dry run leaves nothing to wait for, or to count
 
 
@@ -98,6 +99,8 @@ class Worker:
 
     async def _perform(self, word: Verb, task: Task, step: StepState) -> str | None:
         done = self._made(step, task)
+        if done is not None and done.status == "absent":
+            return done.reason or DID_NOT_HAPPEN
         if done is not None:
             return "" if done.status == "done" else None
         step = self.state.steps[step.ref]
@@ -114,14 +117,17 @@ class Worker:
             case Done():
                 return ""
             case Absent(reason=reason):
-                return reason or "it did not happen"
+                return reason or DID_NOT_HAPPEN
             case Accepted() | Unknown():
                 return None
 
     def _made(self, step: StepState, task: Task) -> EffectState | None:
-        """The effect that this task already led to, unless it proved absent."""
+        """The effect that this task already led to, unless it proved absent in an earlier attempt.
+
+        One that failed in this attempt, with nobody left to say that the attempt failed, is not made again unasked.
+        """
         idem = f"{self.state.run}/{step.step}/{step.key}/{task.ordinal}"
-        found = [e for e in self.state.effects.values() if e.idem == idem and e.status != "absent"]
+        found = [e for e in self.state.effects.values() if e.idem == idem and (e.status != "absent" or e.n == step.n)]
         return found[-1] if found else None
 
 

@@ -13,6 +13,7 @@ from amplify_tui.playbook.model import Base, Url
 from amplify_tui.report import shell
 from amplify_tui.run.shapes import CODE_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
+from amplify_tui.run.undo import LANDS_WITHIN
 from amplify_tui.steps.commands import idem
 from amplify_tui.steps.http_call import READS, TIMEOUT, Call, ExpectAnswer, Reply, missed, outcome_of, send
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
@@ -95,7 +96,11 @@ class HttpStep:
         return outcome_of(plan.call, await send(plan.call, ctx.world, headers))
 
     async def probe(self, effect: EffectState, ctx: Context) -> Probe:
-        """Its own probe says done (as expected) or absent (404); without one, a request that may be repeated is."""
+        """Its own probe says done (as expected) or absent (404); without one, a request that may be repeated is.
+
+        One that may not be repeated is not absent before it can no longer land late: a gateway that stood still may yet
+        hand it on.
+        """
         plan = msgspec.convert(effect.after, Plan)
         if plan.probe is None:
             if plan.repeatable:
@@ -108,6 +113,10 @@ class HttpStep:
         if not words:
             return Probe(result="done", observed=reply.json)
         is_absent = reply.status == _ABSENT or 200 <= reply.status < 300
+        left = effect.unknown_since + LANDS_WITHIN - ctx.now() if not plan.repeatable else 0.0
+        if is_absent and left > 0:
+            words = f"{words}; a request without an answer may land late: {left:.0f} s to go"
+            return Probe(result="unreachable", observed=reply.json, detail=words)
         return Probe(result="absent" if is_absent else "unreachable", observed=reply.json, detail=words)
 
     async def finish(self, fields: HttpFields, ctx: Context) -> Finished:

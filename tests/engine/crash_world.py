@@ -250,6 +250,13 @@ class Watched:
         except TimeoutError:
             raise AssertionError(f"never: {what}\n{self.story()}") from None
 
+    async def moved(self, within: float) -> None:
+        """Wait for something new, at most that many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._changed.wait()
+        self._changed.clear()
+
     async def seen(self, kind: str, **where: Any) -> Envelope:
         """The first event of that type with these fields."""
 
@@ -352,9 +359,9 @@ def kill_commands(folder: RunDir) -> None:
             pidfile.signal_group(running.pid, signal.SIGKILL)
 
 
-async def eventually(look: Callable[[], object], what: str) -> None:
+async def eventually(look: Callable[[], object], what: str, *, within: float = PATIENCE) -> None:
     """Wait for something outside the run, at most a minute."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + within
     while not look():
         assert time.monotonic() < deadline, f"never: {what}"
         await asyncio.sleep(0.02)

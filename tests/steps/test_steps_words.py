@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from amplify_tui.drill import plainhttp
 from amplify_tui.drill.world import World
 from amplify_tui.playbook.model import Stakeholder
 from amplify_tui.run.shapes import WORDS_BAND, Subject
+from amplify_tui.run.undo import LANDS_WITHIN
 from amplify_tui.steps.http import HttpFields, Request
 from amplify_tui.steps.http_call import ExpectAnswer
 from amplify_tui.steps.notify import NotifyFields
@@ -325,6 +327,30 @@ async def test_the_probe_of_a_request_tells_done_from_absent(bare_world: RealWor
         for status, result in ((200, "done"), (404, "absent"), (500, "unreachable")):
             server.answers["GET /state"] = (status, {})
             assert (await bench.probe(made.effect)).result == result
+
+
+@pytest.mark.parametrize("header", [None, "Idempotency-Key"])
+async def test_a_request_that_may_land_late_is_not_sent_again_unless_the_other_side_knows_it_by_its_key(
+    bare_world: RealWorld, header: str | None
+) -> None:
+    async with serving() as server:
+        server.answers["POST /silence"] = None
+        server.answers["GET /state"] = (404, {})
+        bench = Bench(bare_world, "http", timeout=0.5)
+        fields = HttpFields(
+            method="POST",
+            url=f"{server.url}/silence",
+            undo="none",
+            probe=Request(url=f"{server.url}/state"),
+            idempotency_header=header,
+        )
+        [made] = await bench.drive(fields)
+        assert made.effect is not None
+        now = time.time()
+        fresh = await bench.probe(replace(made.effect, unknown_since=now))
+        assert fresh.result == ("absent" if header else "unreachable")
+        assert ("a request without an answer may land late" in fresh.detail) == (header is None)
+        assert (await bench.probe(replace(made.effect, unknown_since=now - LANDS_WITHIN))).result == "absent"
 
 
 async def test_the_undo_of_a_request_is_a_request(bare_world: RealWorld) -> None:
