@@ -7,11 +7,32 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, TypeAlias
 
-from msgspec import Struct
-
+from amplify_tui.run.events_back import (
+    Data,
+)
+from amplify_tui.run.events_back import (
+    ExposureReread as ExposureReread,
+)
+from amplify_tui.run.events_back import (
+    IntegrityJudged as IntegrityJudged,
+)
+from amplify_tui.run.events_back import (
+    MitigationDone as MitigationDone,
+)
+from amplify_tui.run.events_back import (
+    MitigationStarted as MitigationStarted,
+)
+from amplify_tui.run.events_back import (
+    RollbackStarted as RollbackStarted,
+)
+from amplify_tui.run.events_back import (
+    UndoDecided as UndoDecided,
+)
+from amplify_tui.run.events_back import (
+    Via as Via,
+)
 from amplify_tui.run.reversal import Reversal
 from amplify_tui.run.shapes import (
-    WORDS_BAND,
     Await,
     Bundle,
     Cause,
@@ -29,18 +50,11 @@ from amplify_tui.run.shapes import (
     TriggerSpec,
     Trust,
     Undo,
-    UndoItem,
     Watch,
 )
 from amplify_tui.verdict.model import Verdict
 from amplify_tui.verdict.seen import Seen
 from amplify_tui.verdict.trial import Trial
-
-Via = Literal["key", "cli", "timer", "trigger", "engine"]
-
-
-class Data(Struct, frozen=True, kw_only=True):
-    """Base of every event's data."""
 
 
 class RunCreated(Data, frozen=True):
@@ -329,46 +343,6 @@ class TriggerArmed(Data, frozen=True):
 class TriggerSight(Data, frozen=True):
     trigger: str
     blind: str  # why it sees nothing; "" where it sees again
-
-
-class RollbackStarted(Data, frozen=True):
-    scope: Literal["full"]
-    plan: tuple[UndoItem, ...]
-    reason: str = ""
-    force_order: bool = False
-    until_band: int = WORDS_BAND
-
-
-class UndoDecided(Data, frozen=True):
-    effect: str
-    choice: Literal["restore", "ours", "kill", "waive", "retry"]
-    reason: str = ""
-
-
-class ExposureReread(Data, frozen=True):
-    """One more look at what the verification *effect* had found off: whether it still is."""
-
-    effect: str
-    agrees: bool
-    percent: float = 0.0
-    observed: Any = None
-    detail: str = ""
-
-
-class MitigationStarted(Data, frozen=True):
-    plan: tuple[UndoItem, ...]
-    reason: str = ""
-
-
-class MitigationDone(Data, frozen=True):
-    verified_at: float
-
-
-class IntegrityJudged(Data, frozen=True):
-    check: str
-    verdict: Literal["pass", "fail", "error"]
-    when: Literal["baseline", "after", "backwards", "traffic"]
-    detail: str = ""
 
 
 class PlaybookMigrated(Data, frozen=True):

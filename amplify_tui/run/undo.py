@@ -21,7 +21,7 @@ from amplify_tui.run.shapes import (
     UndoItem,
 )
 from amplify_tui.run.state import IN_FLIGHT, Decision, EffectState, State
-from amplify_tui.run.undo_asks import asks_first, service_of, to_judge
+from amplify_tui.run.undo_asks import asks_first, ran_half, service_of, to_judge
 from amplify_tui.run.undo_order import with_edges
 
 ItemStatus = Literal["planned", "running", "waiting", "blocked", "done", "waived", "kept", "manual"]
@@ -40,7 +40,10 @@ SETTLED_ITEM: Final[frozenset[ItemStatus]] = frozenset({"done", "waived", "kept"
 
 
 class ItemState(Struct, frozen=True):
-    """An item with where it stands. `detail` says what it waits for or why it is blocked."""
+    """An item with where it stands. `detail` says what it waits for or why it is blocked.
+
+    looks_again: it was blocked by a look at the world, and another one may say otherwise.
+    """
 
     item: UndoItem
     status: ItemStatus
@@ -49,6 +52,7 @@ class ItemState(Struct, frozen=True):
     effect: EffectState | None = None
     tries: int = 0
     decision: str = ""
+    looks_again: bool = False
 
 
 def _touched(effect: EffectState, now: float) -> bool:
@@ -58,14 +62,7 @@ def _touched(effect: EffectState, now: float) -> bool:
     """
     if effect.undo is None or effect.undoes:
         return False
-    return effect.status != "absent" or _may_land(effect, now) or _ran_half(effect)
-
-
-def _ran_half(effect: EffectState) -> bool:
-    """Whether a migration failed, or ended without a word, and may have changed some of what it was to change."""
-    is_data = effect.undo is not None and bool(effect.undo.spec.get("data"))
-    began = effect.error == "Exit" or effect.unknown_since > 0
-    return is_data and effect.status == "absent" and began and not effect.human
+    return effect.status != "absent" or _may_land(effect, now) or ran_half(effect)
 
 
 def _may_land(effect: EffectState, now: float) -> bool:
@@ -238,7 +235,7 @@ def _why_kept(state: State, item: UndoItem) -> str:
     half = (
         f"{item.target.id} may have run half: {last.reason or 'nobody knows how it ended'}; look, and mend it forward"
     )
-    return half if _ran_half(last) else item.says or "declared as not undoable"
+    return half if ran_half(last) else item.says or "declared as not undoable"
 
 
 def _never_happened(state: State, item: UndoItem, label: str) -> bool:
@@ -246,7 +243,7 @@ def _never_happened(state: State, item: UndoItem, label: str) -> bool:
     written = any(e.undoes in item.needs and (e.step, e.status) == (label, "done") for e in state.effects.values())
     effects = [state.effects[name] for name in item.effects]
     absent = all(
-        effect.status == "absent" and not _may_land(effect, state.last_at) and not _ran_half(effect)
+        effect.status == "absent" and not _may_land(effect, state.last_at) and not ran_half(effect)
         for effect in effects
     )
     return absent and not (item.band == VERIFY_BAND and written) and not _try_under_way(state, item.id)
@@ -322,7 +319,9 @@ def _asking(state: State, entry: ItemState) -> ItemState:
     if entry.status != "planned" or entry.detail:
         return entry
     why = asks_first(state, entry.item)
-    return replace(entry, status="blocked", detail=why) if why else entry
+    judged = state.backwards.get(service_of(entry.item))
+    again = judged is not None and judged.verdict == "fail"
+    return replace(entry, status="blocked", detail=why, looks_again=again) if why else entry
 
 
 def waits_after(state: State) -> str:
@@ -354,7 +353,7 @@ def is_item(state: State, name: str) -> bool:
 def is_retriable(entry: ItemState) -> bool:
     """Whether another try would make sense now: it is stuck, or did not happen and waits for its backoff."""
     failed = entry.effect is not None and entry.effect.status == "absent"
-    tried = entry.status == "blocked" and entry.effect is not None  # else only a decision helps
+    tried = entry.status == "blocked" and (entry.effect is not None or entry.looks_again)  # else a decision helps
     return tried or (entry.status == "waiting" and failed and entry.not_before > 0)
 
 

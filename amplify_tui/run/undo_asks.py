@@ -67,6 +67,13 @@ def contracts(state: State) -> list[EffectState]:
     ]
 
 
+def ran_half(effect: EffectState) -> bool:
+    """Whether a migration failed, or ended without a word, and may have changed some of what it was to change."""
+    is_data = effect.undo is not None and bool(effect.undo.spec.get("data"))
+    began = effect.error == "Exit" or effect.unknown_since > 0
+    return is_data and effect.status == "absent" and began and not effect.human
+
+
 def to_judge(state: State, items: tuple[UndoItem, ...]) -> tuple[str, ...]:
     """The services of *items* whose schema has to be held against what the code before accepts, and was not yet."""
     names = dict.fromkeys(service_of(item) for item in items if item.band == CODE_BAND and service_of(item))

@@ -136,7 +136,7 @@ def test_the_undo_of_a_migration_runs_only_when_a_person_says_so_and_after_the_c
     assert item(run.state, "migrate").status == "planned"
     run.undo(item(run.state, UNIT.id).item.id)
     assert (item(run.state, "migrate").status, ready(run)) == ("blocked", [])
-    run.ok(c.Rollback)  # trying all again is no word about this one
+    run.refused(c.Rollback)  # trying all again is no word about this one
     assert ready(run) == []
     run.ok(c.DecideUndo, effect=item(run.state, "migrate").item.id, choice="restore", reason="dba says so")
     assert ready(run) == ["migrate"]
