@@ -16,7 +16,7 @@ from amplify_tui.adapters.ports import AdapterError, Announcement, Done, Notifie
 from amplify_tui.engine.world import LiveWorld
 from amplify_tui.run import events as ev
 from amplify_tui.run.events import EventData
-from amplify_tui.run.reminders import EVERY_S, waiting
+from amplify_tui.run.reminders import ALARM_S, EVERY_S, overdue, waiting
 from amplify_tui.run.state import State
 
 SEND_S: Final = 15.0
@@ -73,18 +73,20 @@ class Herald:
             self.told(state, (ev.RollbackStarted(scope="full", plan=(), reason=state.rollback_reason),))
 
     def remind(self, state: State, now: float, *, followed: bool) -> None:
-        """Say again, under `hold`, what has waited for a person for five minutes since it was last said.
+        """Say again what has waited since it was last said: for a person five minutes, under `hold`; to be taken back
+        one, under `rollback`.
 
-        followed: somebody has the run before them; the five minutes begin when the last one goes.
+        followed: somebody has the run before them; the minutes begin when the last one goes.
         """
         if state.mode == "dry":
             return
-        asked = waiting(state)
-        self._told_at = {name: now if followed else self._told_at.get(name, now) for name in asked}
-        for name, words in asked.items():
-            if now - self._told_at[name] >= EVERY_S:
-                self._told_at[name] = now
-                self._tell(state, "hold", words, f"{state.run}/hold/{name}/{now:.0f}")
+        asked, late = waiting(state), overdue(state)
+        self._told_at = {name: now if followed else self._told_at.get(name, now) for name in (*asked, *late)}
+        for about, every, said in (("hold", EVERY_S, asked), ("rollback", ALARM_S, late)):
+            for name, words in said.items():
+                if now - self._told_at[name] >= every:
+                    self._told_at[name] = now
+                    self._tell(state, about, words, f"{state.run}/{about}/{name}/{now:.0f}")
 
     def _tell(self, state: State, about: str, words: str, idem: str) -> None:
         for name, stakeholder in self._world.playbook.stakeholders.items():

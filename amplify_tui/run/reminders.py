@@ -1,4 +1,4 @@
-"""What waits for a person so long that people are told again: questions nobody answers, holds only a person ends."""
+"""What waits so long that people are told again: unanswered questions, holds only a person ends, undos that fail."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Final
 
 from amplify_tui.run.shapes import Hold
 from amplify_tui.run.state import RUN_SCOPE, State, StepState
+from amplify_tui.run.undo import ItemState, items_under_way
 
 EVERY_S: Final = 300.0
+ALARM_S: Final = 60.0
 
 
 def waiting(state: State) -> dict[str, str]:
@@ -23,6 +25,21 @@ def waiting(state: State) -> dict[str, str]:
         if step.question and ref not in scopes:
             asked[f"{ref}:{step.n}"] = f"{ref} is stuck: {step.detail}; it asks: {step.question}"
     return asked
+
+
+def overdue(state: State) -> dict[str, str]:
+    """What is being taken back and does not go: by item, why, and the line that does it by hand, for a message."""
+    late = (entry for entry in items_under_way(state) if entry.status == "blocked" or _is_tried_in_vain(entry))
+    return {f"undo:{entry.item.id}": _overdue(entry) for entry in late}
+
+
+def _is_tried_in_vain(entry: ItemState) -> bool:
+    return entry.status == "waiting" and entry.tries > 0
+
+
+def _overdue(entry: ItemState) -> str:
+    by_hand = f"; by hand: {entry.item.by_hand}" if entry.item.by_hand else ""
+    return f"{entry.item.target.id} is not taken back yet: {entry.detail or entry.status}{by_hand}"
 
 
 def _needs_a_person(state: State, hold: Hold) -> bool:

@@ -85,3 +85,17 @@ async def test_what_was_answered_is_not_told_again(office: Office) -> None:
     run.ok(c.Release, hold="h1")
     office.herald.remind(run.state, run.wait(600.0).now, followed=False)
     assert await office.read("oncall") == []
+
+
+async def test_an_undo_that_does_not_go_is_told_each_minute_with_the_line_that_does_it_by_hand(office: Office) -> None:
+    run = Run().ramping()
+    run.ok(c.Rollback, reason="double charges")
+    run.do(run.undo_intent("u1:flag:unleash/checkout"))
+    run.outcome("absent", error="Unreachable", retryable=True, reason="no answer from the flag server")
+    for _ in range(13):  # two minutes and ten seconds, a look each ten
+        office.herald.remind(run.state, run.now, followed=False)
+        run.wait(10.0)
+    told = await office.read("support")
+    assert len(told) == 2
+    assert told[0].startswith("unleash/checkout is not taken back yet: no answer from the flag server")
+    assert await office.read("oncall") == []
