@@ -204,7 +204,7 @@ async def _reported(report: Path, said: str, good: bool) -> dict[str, Any]:
 
 
 def report_of(junit: str, root: Path) -> Path:
-    """Where the report will be. It is deleted before each run, so one that leaves the repository is refused: Invalid."""
+    """Where the report will be. It is deleted before each run: outside the repository it is refused (Invalid)."""
     report = root / junit
     if not report.resolve().is_relative_to(root.resolve()):
         raise Invalid(f"junit leaves the repository: {clean(junit, 120)}", fix="name a file below it")
