@@ -51,11 +51,13 @@ def test_a_release_by_a_flag_file_ramps_and_its_rollback_switches_off(home: Path
     )
     text = (playbooks() / "config-flag.yaml").read_text(encoding="utf-8")
     asks = text.replace("      - id: soak\n", ASK + "      - id: soak\n")
-    file = tmp_path / "config-flag.yaml"
+    file = repo / "config-flag.yaml"
     file.write_text(asks, encoding="utf-8")
+    committed(file)
+    git(repo, "push", "-q", "origin", "HEAD")  # its trusted_ref is origin/main
     answers = tmp_path / "answers.yaml"
     answers.write_text("go: true\n", encoding="utf-8")
-    said = amplify("run", committed(file), "--headless", "--answers", str(answers), *given)
+    said = amplify("run", str(file), "--headless", "--answers", str(answers), *given)
     assert said.returncode == 4, said.stdout + said.stderr  # it waits for the answer that nobody gave
     assert pushed(repo, "new-checkout")["state"] == "ENABLED"
     assert '["on", 100]' in json.dumps(pushed(repo, "new-checkout")["targeting"])

@@ -131,3 +131,22 @@ async def test_the_raw_output_of_a_command_whose_conductor_was_killed_does_not_s
         assert amplify("resume", folder.run).returncode == 0
         assert await watched.closed() == "completed"
     assert leaks(runs.home, FORMS) == []
+
+
+async def test_a_command_gets_the_secrets_that_it_names_and_no_other(
+    world: World, tmp_path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER", "canary-of-another-step")
+    kept = tmp_path / "environment"
+    fields = {"argv": ["sh", "-c", 'env > "$1"', "sh", str(kept)], "env": {"TOKEN": "${{ secrets.CANARY }}"}}
+    first = step("first", "command", {**fields, "undo": "none"})
+    other = step("other", "command", {"argv": ["true"], "env": {"IT": "${{ secrets.OTHER }}"}, "undo": "none"})
+    folder = runs.create(checked(playbook(world.facts(), [other, first]), tmp_path / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+        assert await watched.closed() == "completed"
+    seen = kept.read_text(encoding="utf-8")
+    assert f"TOKEN={CANARY}\n" in seen
+    assert "canary-of-another-step" not in seen
+    assert world.facts()["flags"]["admin_token"] not in seen
