@@ -32,7 +32,8 @@ def command(run: str | None, reason: str) -> None:
         "reason": reason,
     }
     order(folder, body)
-    raise SystemExit(watch_until(folder, lambda s: s.mitigation == "done" or s.phase != "forward", 0))
+    # Not "no longer forward": before its first event arrives a follower knows of no phase at all.
+    raise SystemExit(watch_until(folder, lambda s: s.mitigation == "done" or s.phase in ("rolling_back", "closed"), 0))
 
 
 def _of_closed(state: State, reason: str) -> int:

@@ -15,6 +15,7 @@ import pytest
 from amplify_tui.cli.common import replay
 from amplify_tui.drill.world import World
 from amplify_tui.engine.rundir import RunDir
+from tests.cli.test_cli_reverse import whole_release
 from tests.engine.card_lines import lines_of
 from tests.engine.crash_world import (
     Bench,
@@ -38,8 +39,7 @@ def lost(home: Path, world: World, bench: Bench) -> Path:
     work = step("work", "command", bench.command("work"))
     path = bench.folder / "release.yaml"
     path.write_text(playbook(world.facts(), [deploy_step(bench), work, *flag_steps()]), encoding="utf-8")
-    said = amplify("run", str(path), "--headless")
-    assert said.returncode == 0, said.stderr
+    whole_release(path)
     shutil.rmtree(home)
     assert (flag_now(world)[0], versions(world)) == (True, ["3.0.0", "3.0.0"])
     return path

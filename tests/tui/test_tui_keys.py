@@ -195,7 +195,7 @@ async def test_a_full_rollback_asks_to_type_the_environment() -> None:
         assert not button.disabled
         button.focus()
         await world.press("enter")
-        assert world.ordered == [("Rollback", {"reason": "", "force_order": False})]
+        assert world.ordered == [("Rollback", {"reason": "", "force_order": False, "until_band": 5})]
 
 
 async def test_a_hold_that_appears_never_takes_the_focus_or_a_key() -> None:
