@@ -65,7 +65,7 @@ async def _make(rows: list[Row], every: int, jobs: int) -> dict[str, list[Result
         nonlocal done
         done += 1
         end = "as it has to" if result.is_good else "WRONG"
-        print(f"{done:4} {end}{'' if result.struck else ', and not met'}: {result.name}", file=sys.stderr, flush=True)
+        print(f"{done:4} {end}{'' if result.met else ', and not met'}: {result.name}", file=sys.stderr, flush=True)
 
     async with laboratory(jobs) as lab:
         await lab.rehearse()
