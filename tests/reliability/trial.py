@@ -191,7 +191,8 @@ class Trial:
         """What became of it, against *model*: the run without a fault."""
         acts = Counter(self.place.acts())
         # An undo has to be idempotent: where nobody knows how far it came it runs again, under the very same key.
-        undone = Counter({act: n - 1 for act, n in acts.items() if act.startswith("undo_") and n > 1})
+        undone = Counter({act: n - 1 for act, n in acts.items() if act.startswith("undo_") or act.endswith("/off")})
+        undone = +undone
         acts -= undone
         keys = self.place.target.keys.items()
         sent = Counter({write: len(seen) - len(set(seen)) for write, seen in keys if len(seen) > len(set(seen))})
