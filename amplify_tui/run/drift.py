@@ -17,7 +17,7 @@ def left_by(state: State, flag: str) -> EffectState | None:
     if any(effect.is_open for effect in mine):
         return None
     done = (effect for effect in mine if effect.status == "done")
-    return max(done, key=lambda effect: (effect.ended_at or 0.0, effect.seq), default=None)
+    return max(done, key=lambda effect: (effect.ended_seq, effect.seq), default=None)
 
 
 def image(effect: EffectState) -> Any:

@@ -66,7 +66,15 @@ def _intended(state: State, data: ev.EffectIntended, env: Envelope) -> State:
 
 def _done(state: State, data: ev.EffectDone, env: Envelope) -> State:
     effect = state.effects[data.effect]
-    done = replace(effect, status="done", observed=data.observed, receipt=data.receipt, reason="", ended_at=env.at_s)
+    done = replace(
+        effect,
+        status="done",
+        observed=data.observed,
+        receipt=data.receipt,
+        reason="",
+        ended_at=env.at_s,
+        ended_seq=env.seq,
+    )
     return _settle(state, done, env.at_s)
 
 
@@ -107,12 +115,21 @@ def _probed(state: State, data: ev.EffectProbed, env: Envelope) -> State:
     if data.result in ("unreachable", "running", "pending"):
         return _put(state, probed)
     ended_at = None if data.result == "diverged" else env.at_s
-    settled = replace(probed, status=data.result, retryable=data.result == "absent", ended_at=ended_at)
+    settled = replace(
+        probed, status=data.result, retryable=data.result == "absent", ended_at=ended_at, ended_seq=env.seq
+    )
     return _settle(state, settled, env.at_s)
 
 
 def _settled(state: State, data: ev.EffectSettled, env: Envelope) -> State:
-    effect = replace(state.effects[data.effect], status=data.as_, human=True, reason=data.reason, ended_at=env.at_s)
+    effect = replace(
+        state.effects[data.effect],
+        status=data.as_,
+        human=True,
+        reason=data.reason,
+        ended_at=env.at_s,
+        ended_seq=env.seq,
+    )
     words = f"{effect.id} settled as {data.as_} by {env.actor}" + (f": {data.reason}" if data.reason else "")
     return replace(_settle(state, effect, env.at_s), exceptions=(*state.exceptions, words))
 
@@ -136,7 +153,9 @@ def drift_over(state: State, drift: Drift, choice: str, at: float) -> State:
     effect = state.effects.get(drift.effect)
     if choice == "accept" and effect is not None:
         receipt = effect.receipt | ({"exposed": drift.percent} if effect.exposure is not None else {})
-        theirs = replace(effect, after=drift.observed, observed=drift.observed, receipt=receipt, ended_at=at)
+        theirs = replace(
+            effect, after=drift.observed, observed=drift.observed, receipt=receipt, ended_at=at, ended_seq=state.seq + 1
+        )
         state = _settle(state, theirs, at)
         state = replace(state, exposure=state.exposure | {drift.flag: drift.percent})
     braked = choice == "accept" and drift.percent < drift.left_percent

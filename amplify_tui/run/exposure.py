@@ -66,8 +66,8 @@ def _read_through(effects: Mapping[str, EffectState], flag: str) -> FlagBook:
 
 
 def _ended(effect: EffectState) -> tuple[float, int]:
-    """When a finished effect ended, its seq among those of one moment; before everything where it is not finished."""
-    return (effect.ended_at or 0.0, effect.seq) if effect.status == "done" else NEVER
+    """The event at which a finished effect ended, and its own; before everything where it is not finished."""
+    return (effect.ended_seq, effect.seq) if effect.status == "done" else NEVER
 
 
 def _left(effect: EffectState, exposure: Exposure) -> float:

@@ -119,7 +119,8 @@ class EffectState(Struct, frozen=True, kw_only=True):
     """One effect on the outside world. `tries` counts undo attempts; `probes` the looks at an unknown one.
 
     `at_work`: the last look found that what an earlier conductor started for it still runs. `on_rollback`: whether a
-    rollback leaves it to come to its end, ends it, or holds code and data up for it.
+    rollback leaves it to come to its end, ends it, or holds code and data up for it. `ended_seq`: the event at which it
+    ended; which of two ended last is asked of it, for a clock that is set back says otherwise.
     """
 
     id: str
@@ -154,6 +155,7 @@ class EffectState(Struct, frozen=True, kw_only=True):
     handle: str = ""
     human: bool = False
     ended_at: float | None = None
+    ended_seq: int = 0
 
     @property
     def ref(self) -> StepRef:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -67,18 +68,27 @@ async def moment(trial: Trial, name: str) -> None:
 
 
 def kills_at_appends(model: Result, row: str) -> Iterator[Fault]:
-    """One for each append of the model's run.
+    """One for each append of the model's run: three conductors of a run die, each a third of the way after the last.
 
     Inside a transaction it is as after the append before it, but where an effect was made between the two: there one
     for each, elsewhere for each fourth. Between commit and high-water mark, which is as after it, for each eighth.
     """
-    for number, point in enumerate(model.points):
-        if (
-            row == AFTER
-            or (row == INSIDE and point.startswith("EffectDone"))
-            or number % (8 if row == BETWEEN else 4) == 0
-        ):
-            yield Fault(row=row, name=point, first={"at": point, "moment": MOMENTS[row]})
+    chosen = [
+        point
+        for number, point in enumerate(model.points)
+        if row == AFTER
+        or (row == INSIDE and point.startswith("EffectDone"))
+        or number % (8 if row == BETWEEN else 4) == 0
+    ]
+    # The second time that something is told is another time to a conductor that did not hear the first.
+    once = [point for point in chosen if "#" not in point]
+    third = -(-len(once) // 3)
+    for several in [
+        *zip_longest(*(once[n * third : (n + 1) * third] for n in range(3))),
+        *([p] for p in chosen if "#" in p),
+    ]:
+        first, *then = ({"at": point, "moment": MOMENTS[row]} for point in several if point is not None)
+        yield Fault(row=row, name=" / ".join(filter(None, several)), first=first, then=tuple(then))
 
 
 def kills_at_targets(model: Result, row: str) -> Iterator[Fault]:

@@ -27,13 +27,14 @@ Work = Callable[[Trial], Awaitable[None]]
 
 
 class Fault(Struct, frozen=True, kw_only=True):
-    """One way to disturb one run. first: how its first conductor is started. work: goes on beside the run, from its
+    """One way to disturb one run. first: how its first conductor is started, then: the next ones. work: goes on beside the run, from its
     start. home: a folder that the run's home lies in instead of its place. check: what else is wrong at the end."""
 
     row: str
     name: str
     check: Callable[[Trial], Iterable[str]] = lambda _: ()
     first: dict[str, Any] = {}
+    then: tuple[dict[str, Any], ...] = ()
     work: Work | None = None
     home: Path | None = None
 
@@ -83,7 +84,7 @@ class Laboratory:
             place.env["AMPLIFY_HOME"] = str(place.home)
         await place.open()
         first = fault.first | ({"trace": str(place.trace)} if "trace" in fault.first else {})
-        trial = Trial(place, self.nurse, **first)
+        trial = Trial(place, self.nurse, first, fault.then)
         wrong: tuple[str, ...] = ()
         try:
             await self._driven(trial, fault)
@@ -93,7 +94,7 @@ class Laboratory:
         finally:
             trial.end()
             await self._over(place)
-        result = trial.result(f"{fault.row}: {fault.name}", model=self.model, struck=trial.struck.is_set())
+        result = trial.result(f"{fault.row}: {fault.name}", model=self.model, met=trial.met())
         if wrong or not result.is_good:
             kept = Path(tempfile.gettempdir()) / "amplify-reliability" / str(number)
             shutil.rmtree(kept, ignore_errors=True)

@@ -63,7 +63,7 @@ GROUPS: Final = (
 )
 """What is run in one sandbox: a flag server that has seen hundreds of flags is slower for each of them."""
 
-HEAD: Final = ("fault", "runs", "effects", "lost", "doubled", "again under its key", "asked a person")
+HEAD: Final = ("fault", "times met", "effects", "lost", "doubled", "again under its key", "asked a person")
 ALL: Final = "**all**"
 
 
@@ -81,14 +81,14 @@ async def results_of(
 
 def counted(results: Sequence[Result]) -> list[Result]:
     """Those that met their fault: a place that a run does not come to proves nothing."""
-    return [one for one in results if one.struck]
+    return [one for one in results if one.met]
 
 
 def figures(results: Sequence[Result]) -> tuple[int, ...]:
     """Of a row, as `HEAD` names them."""
     met = counted(results)
     return (
-        len(met),
+        sum(one.met for one in met),
         sum(len(one.acts) for one in met),
         sum(len(one.lost) for one in met),
         sum(len(one.doubled) for one in met),

@@ -44,5 +44,5 @@ async def test_broken_in_one_place_of_each_row_a_run_with_its_rollback_loses_and
         with small_disks(chosen):
             results = await lab.trials(chosen)
     assert [(one.name, one.lost, one.doubled, one.wrong) for one in results if not one.is_good] == []
-    assert [one.name for one in results if not one.struck] == []
+    assert [one.name for one in results if not one.met] == []
     assert table({ROWS[0].title: figures(results)})

@@ -30,12 +30,12 @@ ACTOR = "captain"
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What became of one run. `struck`: the fault came. lost, doubled: acts by the targets' own records, against
+    """What became of one run. met: how often the fault came. lost, doubled: acts by the targets' own records, against
     those of a run without a fault. again: what came to its target once more, under the very same key. asked: how often
     a person had to act. wrong: what else was not as it has to be."""
 
     name: str
-    struck: bool
+    met: int
     lost: tuple[str, ...] = ()
     doubled: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
@@ -54,12 +54,15 @@ class Result(Struct, frozen=True, kw_only=True):
 class Trial:
     """A run under way: its place, its conductors one after the other, and the person who drives it."""
 
-    def __init__(self, place: Place, nurse: Nurse, **first: Any) -> None:
+    def __init__(
+        self, place: Place, nurse: Nurse, first: dict[str, Any], then: tuple[dict[str, Any], ...] = ()
+    ) -> None:
         self.place = place
         self.nurse = nurse
         self.folder = place.create()
         self.watched = Watched(self.folder)
         self.first = first
+        self.then = list(then)
         self.lives: list[Life] = []
         self.struck = asyncio.Event()
         self._born = asyncio.Event()
@@ -136,7 +139,7 @@ class Trial:
             if life.status == -signal.SIGKILL:
                 self.struck.set()
             if life is self.lives[-1]:
-                await self.start()
+                await self.start(**(self.then.pop(0) if self.then else {}))
 
     async def _person(self) -> None:
         """What somebody in front of the screen does: start, roll back, and settle by looking at the targets."""
@@ -180,11 +183,16 @@ class Trial:
 
     # --- judging ----------------------------------------------------------------------------------------------------
 
-    def result(self, name: str, *, model: Result | None, struck: bool) -> Result:
+    def met(self) -> int:
+        """How often the fault came: each death is one."""
+        return sum(life.status == -signal.SIGKILL for life in self.lives[:-1]) or int(self.struck.is_set())
+
+    def result(self, name: str, *, model: Result | None, met: int) -> Result:
         """What became of it, against *model*: the run without a fault."""
         acts = Counter(self.place.acts())
         # An undo has to be idempotent: where nobody knows how far it came it runs again, under the very same key.
-        undone = Counter({act: n - 1 for act, n in acts.items() if act.startswith("undo_") and n > 1})
+        undone = Counter({act: n - 1 for act, n in acts.items() if act.startswith("undo_") or act.endswith("/off")})
+        undone = +undone
         acts -= undone
         keys = self.place.target.keys.items()
         sent = Counter({write: len(seen) - len(set(seen)) for write, seen in keys if len(seen) > len(set(seen))})
@@ -192,8 +200,8 @@ class Trial:
         trace = self.place.trace
         return Result(
             name=name,
-            struck=struck,
-            lost=tuple((wanted - acts).elements()),
+            met=met,
+            lost=tuple((wanted - acts - self._told_as_lost()).elements()),
             doubled=tuple((acts - wanted).elements()),
             again=tuple((undone + sent).elements()),
             asked=self.asked,
@@ -203,6 +211,11 @@ class Trial:
             points=tuple(trace.read_text(encoding="utf-8").splitlines()) if trace.exists() else (),
             writes=tuple(self.place.target.carried_out),
         )
+
+    def _told_as_lost(self) -> Counter[str]:
+        """Messages of which the run itself says that perhaps they did not arrive: they hold up nobody."""
+        receipts = [e.receipt for e in self.state.effects.values() if e.target.kind == "message"]
+        return Counter({"POST /hook": sum(receipt.get("sent") == "maybe" for receipt in receipts)})
 
     def _wrong(self) -> list[str]:
         try:

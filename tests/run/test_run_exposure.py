@@ -67,8 +67,8 @@ def histories(draw: st.DrawFn) -> list[Envelope]:
 def read_through(state: State, flag: str) -> float:
     """The rule, in words: what the newest finished effect left, or more where one is open that may have done more."""
     on_it = [(e, e.exposure) for e in state.effects.values() if e.exposure is not None and e.exposure.flag == flag]
-    done = [((e.ended_at or 0.0, e.seq), e.receipt.get("exposed", x.after)) for e, x in on_it if e.status == "done"]
-    (_, newest), known = max(done, default=((0.0, -1), on_it[0][1].before))
+    done = [((e.ended_seq, e.seq), e.receipt.get("exposed", x.after)) for e, x in on_it if e.status == "done"]
+    (_, newest), known = max(done, default=((0, -1), on_it[0][1].before))
     looks = [x.before for e, x in on_it if e.is_open and is_verification(e) and e.seq > newest]
     most = [max(x.before, x.after) for e, x in on_it if e.is_open and not is_verification(e)]
     return max(known, *looks, *most, 0.0)
