@@ -166,7 +166,7 @@ async def _flag_server(facts: Facts, name: str, provider: FlagProvider) -> tuple
 def _locks(facts: Facts) -> list[Found]:
     index = open_index(home())
     try:
-        held = index.holders(locks_of(facts.playbook))
+        held = index.holders(locks_of(facts.playbook, facts.names))
     finally:
         index.close()
     fix = "wait until that run is closed, or abort it"

@@ -9,9 +9,12 @@ from typing import Any
 import click
 
 from amplify_tui.cli.common import ensure_conductor, find_run, order, replay
+from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.takeback import watch_until
 from amplify_tui.engine.create import default_actor
+from amplify_tui.run.shapes import VERIFY_BAND
 from amplify_tui.run.state import State
+from amplify_tui.run.undo import rollback_items, unfinished_band
 
 
 @click.command("mitigate")
@@ -31,24 +34,31 @@ def command(run: str | None, reason: str) -> None:
         "via": "cli",
         "reason": reason,
     }
-    order(folder, body)
-    # Not "no longer forward": before its first event arrives a follower knows of no phase at all.
-    raise SystemExit(watch_until(folder, lambda s: s.mitigation == "done" or s.phase in ("rolling_back", "closed"), 0))
+    try:
+        order(folder, body)
+    except Failure as refused:
+        if state.mitigation != "running":
+            raise
+        click.echo(f"{refused.message}: following it", err=True)  # two people typed it: both are told how it ends
+    begun = state.mitigations + (state.mitigation != "running")
+    raise SystemExit(watch_until(folder, lambda now: _is_verified(now, begun), 0))
+
+
+def _is_verified(state: State, begun: int) -> bool:
+    """Whether exposure is off and read back, by the mitigation of that number or by a rollback."""
+    if state.phase == "rolling_back":
+        left = unfinished_band(rollback_items(state))
+        return left is None or left > VERIFY_BAND
+    return state.phase == "closed" or (state.mitigation == "done" and state.mitigations >= begun)
 
 
 def _of_closed(state: State, reason: str) -> int:
     """A run that reverses the closed one, as far as exposure goes; the rest waits for `amplify rollback`."""
     from amplify_tui.cli.reversing import reverse
-    from amplify_tui.run.shapes import VERIFY_BAND
-    from amplify_tui.run.undo import rollback_items, unfinished_band
 
     folder = reverse(state, reason=reason, until_band=VERIFY_BAND)
 
-    def is_off(state: State) -> bool:
-        left = unfinished_band(rollback_items(state)) if state.phase == "rolling_back" else None
-        return state.phase == "closed" or (state.phase == "rolling_back" and (left is None or left > VERIFY_BAND))
-
-    code = watch_until(folder, is_off, 0)
+    code = watch_until(folder, lambda now: _is_verified(now, 1), 0)
     if code == 0:
         click.echo(f"exposure is off; `amplify rollback {folder.run}` takes the rest back", err=True)
     return code

@@ -120,7 +120,7 @@ class _Deriving:
             environment=playbook.release.environment,
             services=service_facts(playbook),
             integrity=tuple(s.id for s in playbook.rollback.integrity),
-            locks=locks_of(playbook),
+            locks=locks_of(playbook, facts.names),
             effects=self._effects,
             next_effect=len(self._effects) + 1,
             exposure=exposed,

@@ -82,7 +82,7 @@ class Desk:
         self._run.watchers.start()
         await self._run.watchers.fleet_seen()
         # Every sandbox is a world of its own: two demos share names, and nothing else.
-        locks = () if self._run.state.sandbox else locks_of(facts.playbook)
+        locks = () if self._run.state.sandbox else locks_of(facts.playbook, facts.names)
         problems += self._run.registrar.take(self._run.state.run, locks)
         if problems:
             return msgspec.structs.replace(order, problems=tuple(problems))

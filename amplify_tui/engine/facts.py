@@ -146,21 +146,31 @@ def service_facts(playbook: Playbook) -> dict[str, ServiceFacts]:
     }
 
 
-def locks_of(playbook: Playbook) -> tuple[str, ...]:
-    """What a run keeps others from touching: each service that it deploys and each flag that it changes."""
+def locks_of(playbook: Playbook, names: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a run keeps others from touching: each service that it deploys and each flag that it changes.
+
+    names: what expressions may use. One that depends on what has not run yet stays as it is written.
+    """
     written = playbook.release.locks
     if isinstance(written, (list, tuple)):
         return tuple(str(name) for name in written)
     env = playbook.release.environment
-    names = []
+    found = []
     for stage in playbook.stages:
         for step in stage.steps:
             fields = step.fields if isinstance(step.fields, Mapping) else {}
             if step.verb == "rollout" and "service" in fields:
-                names.append(f"{env}/service/{fields['service']}")
+                found.append(f"{env}/service/{_known(fields['service'], names)}")
             if step.verb in ("rollout", "flag") and (flag := fields.get("flag") or fields.get("name")):
-                names.append(f"{env}/flag/{flag}")
-    return tuple(dict.fromkeys(names))
+                found.append(f"{env}/flag/{_known(flag, names)}")
+    return tuple(dict.fromkeys(found))
+
+
+def _known(text: Any, names: Mapping[str, Any]) -> str:
+    try:
+        return str(resolve_value(text, Context(names)))
+    except Unresolved:
+        return str(text)
 
 
 def titles_of(playbook: Playbook, names: Mapping[str, Any]) -> dict[str, str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from amplify_tui.playbook.model import Playbook, Signal
+
+EXPRESSION: Final = "${{"
 
 
 def signal_of(playbook: Playbook, source: str, flag: str) -> str | None:
@@ -20,6 +22,8 @@ def signal_of(playbook: Playbook, source: str, flag: str) -> str | None:
             names = gates.setdefault(f"{fields.get('source')}/{fields['flag']}", [])
             names += [name for entry in fields.get("gate") or () if (name := _named(entry))]
     mine = gates.get(f"{source}/{flag}")
+    if mine is None and len(gates) == 1 and EXPRESSION in next(iter(gates)):
+        mine = next(iter(gates.values()))  # the one flag that is ramped, named by an input
     if mine is None:
         return None
     signals = playbook.signals

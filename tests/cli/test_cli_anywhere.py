@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from amplify_tui.cli import mitigate_cmd, takeback
 from amplify_tui.cli.common import replay
 from amplify_tui.drill.world import World
 from amplify_tui.engine.rundir import RunDir
@@ -19,7 +24,10 @@ from tests.engine.crash_world import (
     flag_now,
     flag_steps,
     kill_conductor,
+    pid_of,
     playbook,
+    step,
+    switch_on,
     versions,
 )
 
@@ -55,3 +63,38 @@ async def test_mitigate_and_then_rollback_of_an_open_run(
     assert rolled.returncode == 3, rolled.stderr
     assert versions(world) == ["2.9.4", "2.9.4"]
     assert len(list(RunDir.all(home))) == 1, "an open run is taken back by itself, and by no other"
+
+
+async def test_a_mitigation_ends_with_0_only_once_this_one_is_verified(home: Path, world: World, bench: Bench) -> None:
+    folder = await exposed(home, world, bench)
+    assert amplify("mitigate", folder.run).returncode == 0
+    switch_on(world)
+    again = amplify("mitigate", folder.run)
+    assert again.returncode == 0, again.stderr
+    assert flag_now(world)[0] is False, "the one that was done before is no proof of this one"
+
+
+async def test_mitigate_ends_with_5_while_the_flag_server_is_down_also_in_a_rollback(
+    home: Path, world: World, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = await exposed(home, world, bench)
+    os.kill(pid_of(world, "flagserver"), signal.SIGSTOP)
+    try:
+        async with Watched(folder) as watched:
+            assert (await watched.do("Rollback", reason="a test")).ok
+        monkeypatch.setattr(takeback, "PATIENCE_S", 3.0)
+        said = await asyncio.to_thread(CliRunner().invoke, mitigate_cmd.command, [folder.run])
+        assert said.exit_code == 5, said.output
+        assert "by hand" in said.output or "curl" in said.output
+    finally:
+        os.kill(pid_of(world, "flagserver"), signal.SIGCONT)
+
+
+def test_of_several_open_runs_it_says_which_exposes_whom(home: Path, world: World, bench: Bench) -> None:
+    runs = Runs(home)
+    for name in ("one", "two"):
+        text = playbook(world.facts(), [step("go", "confirm", {"ask": "Go?"})])
+        runs.create(checked(text, bench.folder / f"{name}.yaml"))
+    said = amplify("mitigate")
+    assert said.returncode == 2
+    assert all(f"{folder.run} crash, off" in said.stderr for folder in runs.folders)

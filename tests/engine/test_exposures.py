@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from amplify_tui.drill.world import World
+from amplify_tui.engine.facts import locks_of
 from amplify_tui.playbook.context import Context as Names
 from amplify_tui.playbook.document import Document
 from amplify_tui.playbook.model import Playbook
@@ -87,7 +88,9 @@ FACTS = {
 def ramps(bench: Bench, gates: dict[str, list[Any]]) -> Playbook:
     """A playbook with a ramp for each flag, and signals by cohort: one of all traffic, one of latency."""
     ramp = flag_steps(bake="1m")[1]["rollout"]
-    steps = [{"id": name, "rollout": {**ramp, "flag": name, "gate": gate}} for name, gate in gates.items()]
+    steps: list[dict[str, Any]] = [{"id": "asked", "input": {"fields": {"flag": {"type": "string"}}}}]
+    for number, (name, gate) in enumerate(gates.items()):
+        steps.append({"id": f"ramp{number}", "rollout": {**ramp, "flag": name, "gate": gate}})
     raw = json.loads(playbook(FACTS, steps))
     raw["sources"]["shop"] = {"prometheus": "http://127.0.0.1:3"}
     signal = {"source": "shop", "value": "rate(x[1m])", "count": "rate(y[1m])", "cohorts": COHORTS}
@@ -103,3 +106,16 @@ def test_the_cohorts_of_a_signal_are_of_the_flag_whose_gate_names_it(bench: Benc
     assert signal_of(several, "flags", "two") is None  # whose traffic it is nobody can tell
     assert signal_of(several, "flags", "three") is None
     assert signal_of(ramps(bench, {"one": ["health", latency]}), "flags", "one") == "traffic"
+
+
+def test_the_one_flag_that_is_ramped_may_be_named_by_an_input(bench: Bench) -> None:
+    named = ramps(bench, {"${{ inputs.version }}": ["health"]})
+    assert signal_of(named, "flags", "whatever") == "traffic"
+
+
+def test_a_lock_has_the_name_that_an_expression_stands_for(bench: Bench) -> None:
+    named = ramps(bench, {"${{ inputs.version }}": ["health"], "${{ steps.asked.outputs.flag }}": ["health"]})
+    assert locks_of(named, {"inputs": {"version": "3.0.0"}}) == (
+        "production/flag/3.0.0",
+        "production/flag/${{ steps.asked.outputs.flag }}",
+    )
