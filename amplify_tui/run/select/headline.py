@@ -168,7 +168,7 @@ def _undoing(state: State, items: list[ItemState], what: str, now: float) -> Hea
     if at_work is not None and at_work.effect is not None:
         doing = f"{at_work.item.target.id}: {asked(at_work, now)}; {text}"
         sign: Sign = "unknown" if at_work.status == "waiting" else "undone"
-        return Headline("undoing", sign, doing, _after_try(at_work))
+        return Headline("undoing", sign, doing, _after_try(state, at_work))
     if waits := waits_after(state):
         return Headline("undoing", "unknown", f"{waits}; {text}", "F does the rest")
     if band is None:
@@ -184,15 +184,17 @@ def _undoing(state: State, items: list[ItemState], what: str, now: float) -> Hea
     return Headline("undoing", "undone", text, f"band {band}, {BAND_NAMES[band]}")
 
 
-def _after_try(entry: ItemState) -> str:
+def _after_try(state: State, entry: ItemState) -> str:
     """What follows a try without an answer, and a try that did not happen."""
     match entry.effect.status if entry.effect is not None else "":
         case "unknown":
             return f"try {entry.tries + 1} unless it happened; u settles it"
         case "absent":
             return f"try {entry.tries + 1}; r tries now"
-        case "done":
+        case "done" if entry.effect is not None and entry.effect.id in state.traffic:
             return "an application may not have heard: look at it, or w waives the wait"
+        case "done":
+            return "readings from after it was off say so"
         case _:
             return "without an answer it is read back"
 

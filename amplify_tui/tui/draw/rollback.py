@@ -11,6 +11,7 @@ from amplify_tui.run.select.possible import refusal_beforehand
 from amplify_tui.run.select.undo_lines import UndoRow, items_shown, rollback_state, touches, undo_rows
 from amplify_tui.run.select.words import clock, day_clock, percent, safe, short
 from amplify_tui.run.state import State
+from amplify_tui.run.undo import rollback_items
 from amplify_tui.tui.draw.frame import next_lines, who, whole
 from amplify_tui.tui.draw.scene import Scene, window
 from amplify_tui.tui.text import (
@@ -35,7 +36,7 @@ def head(scene: Scene) -> list[Line]:
     """Where the rollback stands, what the two keys would do, what is touched."""
     state = scene.state
     plan = touches(state, items_shown(state))
-    takes = pace(state, items_shown(state))
+    takes = pace(state, rollback_items(state))
     word = rollback_state(state)
     style = BAD if word.isupper() or word.startswith("BLOCKED") else STRONG
     left = who(scene)
