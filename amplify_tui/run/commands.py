@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from amplify_tui.run.events import RunStarted, Via
+from amplify_tui.run.migration import Proposal
 from amplify_tui.run.shapes import Await, Drift, Exposure, OnRollback, Target, Undo, Watch
 from amplify_tui.verdict.model import Evidence
 from amplify_tui.verdict.seen import Seen
@@ -140,7 +141,11 @@ class Abort(Order, frozen=True, tag=True):
 
 
 class Migrate(Order, frozen=True, tag=True):
+    """*sha256*: the hash of the file as the sender saw it. The conductor, which reads the file, fills in the rest."""
+
     sha256: str
+    proposal: Proposal | None = None
+    problems: tuple[str, ...] = ()
 
 
 class AnswerTrigger(Order, frozen=True, tag=True):
@@ -170,7 +175,10 @@ class LetGo(Order, frozen=True, tag=True):
 
 
 class Begin(Order, frozen=True, tag=True):
-    """What the verb says of the step now. `when` None means its condition could not be resolved (see `problem`)."""
+    """What the verb says of the step now. `when` None means its condition could not be resolved (see `problem`).
+
+    bundle: the hash of the text that it was prepared by; "" where nobody says.
+    """
 
     step: str
     key: str = ""
@@ -182,6 +190,7 @@ class Begin(Order, frozen=True, tag=True):
     fields_sha: str = ""
     watch: Watch | None = None
     evidence: Evidence | None = None
+    bundle: str = ""
 
 
 class Intend(Order, frozen=True, tag=True):

@@ -9,6 +9,7 @@ heard in which phase; then one function per command.
 | people.py    | a person, on the run and its steps                             |
 | gates.py     | a person, on a phase: Advance, Override, Retreat               |
 | arming.py    | two people, on a trigger: Disarm; one: Arm                     |
+| migrate.py   | a person, on the playbook: Migrate                             |
 | takeback.py  | Mitigate, Rollback, DecideUndo and the triggers                |
 | work.py      | the conductor: beginning steps, effects and their outcomes     |
 | observe.py   | the conductor: ticks of gates and triggers                     |
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amplify_tui.run import commands as c
-from amplify_tui.run.decide import arming, drift, gates, observe, people, takeback, work
+from amplify_tui.run.decide import arming, drift, gates, migrate, observe, people, takeback, work
 from amplify_tui.run.decide.guards import Result, refuse
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
@@ -100,7 +101,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     c.Judged: takeback.judged,
     c.Disarm: arming.disarm,
     c.Arm: arming.arm,
-    c.Migrate: people.not_built,
+    c.Migrate: migrate.migrate,
     c.TakeLease: work.take_lease,
     c.LetGo: work.let_go,
     c.Begin: work.begin,

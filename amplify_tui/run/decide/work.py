@@ -61,6 +61,8 @@ def begin(state: State, order: c.Begin, now: float) -> Result:
         return step
     plan = state.plan_of(step)
     what = f"{step.ref} does not begin"
+    if order.bundle and order.bundle != state.bundle_sha:
+        return refuse(what, "it was prepared by another text of the playbook", "it is prepared again")
     if not _on_its_way(state, plan):
         return refuse(what, "the run is going the other way")
     if step.status not in ("pending", "awaiting"):
