@@ -53,6 +53,10 @@ def another_flag(whole: Whole, bench: Bench) -> None:
     of(whole, "prepare")["flag"]["name"] = of(whole, "ramp")["rollout"]["flag"] = "checkout-v4"
 
 
+def one_more_trigger(whole: Whole, bench: Bench) -> None:
+    whole["rollback"] = {"when": ["health"]}
+
+
 EDITS: dict[str, Edit] = {"gate": another_gate, "undo": another_undo, "flag": another_flag}
 
 
@@ -169,14 +173,17 @@ async def test_what_has_not_begun_is_migrated_and_the_rollback_takes_back_both_t
         assert "one has begun, and its command.undo changed" in shown.stdout
         path.write_text(text, encoding="utf-8")
         assert amplify("do", folder.run, "migrate").stdout == "the file is as it was pinned\n"
-        sha = write(path, bench, another_gate, another_flag)
+        sha = write(path, bench, another_gate, another_flag, one_more_trigger)
         shown = amplify("do", folder.run, "migrate")
         assert "step ramp: rollout.flag, rollout.gate" in shown.stdout
+        assert "trigger health: new" in shown.stdout
         assert shown.stdout.splitlines()[-1].endswith(f"amplify do {folder.run} migrate {sha}")
         assert watched.of("PlaybookMigrated") == []
         taken = amplify("do", folder.run, "migrate", sha, "--reason", "the flag was misspelt")
         assert taken.returncode == 0, taken.stderr
         await watched.seen("PlaybookMigrated", to=sha)
+        back = write(path, bench, lambda whole, _: whole.pop("rollback"))
+        assert "trigger health is gone" in said(await watched.do("Migrate", sha256=back))
         assert (await watched.do("Release", hold=next(iter(watched.state.holds)))).ok
         assert (await watched.do("Answer", step="go", values={"accept": True})).ok
         await watched.seen("StepAwaiting", step="end")
@@ -249,3 +256,30 @@ async def test_a_draft_is_migrated_to_a_mended_text_and_starts_by_it(tmp_path: P
         assert watched.state.subject is not None
         assert watched.state.subject.version == "3.1.0"
     assert (len(bench.did("other")), bench.did("one")) == (1, [])
+
+
+async def test_what_a_new_step_touches_is_locked_first_and_what_another_run_holds_is_refused(
+    world: World, bench: Bench, runs: Runs
+) -> None:
+    wait = step("go", "confirm", {"ask": "On?"})
+    paths = [bench.folder / "first.yaml", bench.folder / "second.yaml"]
+    texts = [playbook(world.facts(), [wait, *steps]) for steps in (flag_steps(), [])]
+    folders = [runs.create(checked(t, path), sandbox=False) for t, path in zip(texts, paths, strict=True)]
+    for folder in folders:
+        await runs.conduct(folder)
+
+    def the_same_flag(whole: Whole, bench: Bench) -> None:
+        whole["stages"][0]["steps"] += flag_steps()[:1]
+
+    async with Watched(folders[0]) as first, Watched(folders[1]) as second:
+        await first.start()
+        await second.start()
+        await second.seen("StepAwaiting", step="go")
+        assert (await second.do("Hold")).ok
+        sha = write(paths[1], bench, the_same_flag)
+        assert f"checkout-v3 is locked by run {folders[0].run}" in said(await second.do("Migrate", sha256=sha))
+        assert (await first.do("Abort", reason="a test")).ok
+        assert await first.closed() == "abandoned"
+        assert (await second.do("Migrate", sha256=sha)).ok
+        await second.seen("PlaybookMigrated")
+        assert second.state.locks == ("production/flag/checkout-v3",)
