@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import secrets
 import time
 from typing import Any
@@ -199,3 +201,22 @@ def disarm(ctx: click.Context, trigger: str, minutes: int, **options: Any) -> No
 def abort(ctx: click.Context, leave_partial: bool, **options: Any) -> None:
     """End the run and leave everything as it is."""
     _send(ctx, "Abort", options, leave_partial=leave_partial)
+
+
+@command.command("migrate")
+@click.argument("sha256", metavar="[SHA]", required=False)
+@_common
+def migrate(ctx: click.Context, sha256: str | None, **options: Any) -> None:
+    """Go by the playbook's file as it is now, if its hash is SHA. Without SHA: only show what would change."""
+    if sha256 is not None:
+        _send(ctx, "Migrate", options, sha256=sha256)
+        return
+    from amplify_tui.cli.migration import offer, told
+
+    state = replay(find_run(ctx.obj))
+    found = asyncio.run(offer(state))
+    if options.get("as_json"):
+        shown = {"pinned": state.bundle_sha, "file": found.sha256 or state.bundle_sha}
+        click.echo(json.dumps(shown | {"changes": list(found.lines), "refusal": found.refusal}))
+    else:
+        click.echo(told(state, found))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from amplify_tui.cli.common import find_run, load_playbook, replay
 from amplify_tui.cli.errors import Failure
+from amplify_tui.cli.migration import offer, told
 from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.report.card import card_text
 from amplify_tui.report.show import run_json, run_text
@@ -15,7 +18,9 @@ from amplify_tui.run.evolve import evolve
 from amplify_tui.run.select.log_lines import log_line
 from amplify_tui.run.select.words import clock
 from amplify_tui.run.state import State
-from amplify_tui.tui.client import Door, Doors, HomeError
+from amplify_tui.tui.client import Doors, HomeError, Offer
+
+T = TypeVar("T")
 
 
 async def report(run: str) -> str:
@@ -48,25 +53,40 @@ async def check(run: str) -> str:
 
 
 async def difference(run: str) -> str:
-    """What the file says now, against what the run pinned. The run goes by what it pinned."""
-    return _difference(replay(find_run(run)))
+    """What the file says now, against what the run pinned. The run goes by what it pinned until it is migrated."""
+    state = replay(find_run(run))
+    return "\n".join([*await _migrating(state), *_difference(state)]) or "the file is as it was pinned"
 
 
-def _difference(state: State) -> str:
+async def _migrating(state: State) -> list[str]:
+    """What a migration would change, and whether it may; nothing where the run cannot be migrated any more."""
+    if state.phase not in ("draft", "forward"):
+        return []
+    try:
+        found = await offer(state)
+    except Failure as failure:
+        return [str(failure.why), ""]
+    return [told(state, found), ""] if found.sha256 else []
+
+
+def _difference(state: State) -> list[str]:
     try:
         now = Path(state.playbook).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        return f"{state.playbook} cannot be read: {error}; the run goes on by what it pinned"
-    lines = difflib.unified_diff(
-        state.bundle_text.splitlines(), now.splitlines(), f"pinned {state.bundle_sha[:4]}", "file", lineterm=""
-    )
-    return "\n".join(lines) or "the file is as it was pinned"
+        return [f"{state.playbook} cannot be read: {error}; the run goes on by what it pinned"]
+    before, after = state.bundle_text.splitlines(), now.splitlines()
+    return list(difflib.unified_diff(before, after, f"pinned {state.bundle_sha[:4]}", "file", lineterm=""))
 
 
-def _told(door: Door) -> Door:
+async def migration(run: str) -> Offer:
+    """What migrating the run would change, and why it may not."""
+    return await offer(replay(find_run(run)))
+
+
+def _told(door: Callable[[str], Awaitable[T]]) -> Callable[[str], Awaitable[T]]:
     """The same door, whose failures are a line of the cockpit: what it shows may be gone, and that ends nothing."""
 
-    async def ask(run: str) -> str:
+    async def ask(run: str) -> T:
         try:
             return await door(run)
         except Failure as failure:
@@ -77,4 +97,10 @@ def _told(door: Door) -> Door:
 
 def doors() -> Doors:
     """All of them."""
-    return Doors(report=_told(report), card=_told(card), check=_told(check), difference=_told(difference))
+    return Doors(
+        report=_told(report),
+        card=_told(card),
+        check=_told(check),
+        difference=_told(difference),
+        migration=_told(migration),
+    )

@@ -30,6 +30,7 @@ from amplify_tui.engine.journal import Fenced, JournalError, tail_problem
 from amplify_tui.engine.lease import Keeper
 from amplify_tui.engine.locks import Registrar
 from amplify_tui.engine.proc import this_process
+from amplify_tui.engine.proposal import sha_of
 from amplify_tui.engine.readings import Readings, last_kept
 from amplify_tui.engine.recovery import probes_now, retriable_now
 from amplify_tui.engine.replay import load
@@ -91,7 +92,7 @@ class Conductor:
         self._clock = ClockWatch()
         self._wake = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
-        self._seen_inputs: dict[str, Any] | None = None
+        self._seen: tuple[str, dict[str, Any]] | None = None  # by which text and inputs was looked last
         self._looking = asyncio.Lock()  # a Start looks again while the draft may still be looked at
 
     @property
@@ -257,23 +258,29 @@ class Conductor:
     # --- looking at the world ---------------------------------------------------------------------------------------
 
     async def look(self, *, again: bool = False) -> None:
-        """Resolve the playbook as soon as its inputs are complete, so that a draft's panels live already."""
+        """Resolve the playbook as soon as its inputs are complete, so that a draft's panels live already.
+
+        And once more when the run was migrated to another text.
+        """
         async with self._looking:
             await self._look(again=again)
 
     async def _look(self, *, again: bool) -> None:
-        values = input_values(self.state)
+        state = self.state
+        values = input_values(state)
+        seen = (state.bundle_sha, values)
         if again:
-            self._seen_inputs = None
-        if self.facts is not None and (self.state.phase != "draft" or values == self._seen_inputs):
+            self._seen = None
+        is_of_now = self.facts is not None and self.facts.bundle == state.bundle_sha
+        if is_of_now and (state.phase != "draft" or seen == self._seen):
             return
-        if self.state.phase == "closed" or values == self._seen_inputs or missing(self.state.plan.inputs, values):
+        if state.phase == "closed" or seen == self._seen or missing(state.plan.inputs, values):
             return
-        self._seen_inputs = values
+        self._seen = seen
         try:
-            facts = await look(document_of(self.state), self.state)
-            if not self.state.sandbox and self.state.phase == "draft":
-                self.trust = await examine(facts, self.state, self.folder.path.parent.parent)
+            facts = await look(document_of(state), state)
+            if not state.sandbox and state.phase == "draft":
+                self.trust = await examine(facts, state, self.folder.path.parent.parent)
                 self.board.post("bundle", msgspec.to_builtins(self.trust))
             await self._use(facts)
             self.problem = ""
@@ -281,7 +288,7 @@ class Conductor:
             self.problem = explain(error)
             self.board.post("problem", {"what": self.problem, "at": self.scribe.now()})
             if self.state.phase != "draft":
-                self._seen_inputs = None  # a run under way looks again until it can
+                self._seen = None  # a run under way looks again until it can
                 await asyncio.sleep(REFUSED_S)
 
     async def _use(self, facts: Facts) -> None:
@@ -347,6 +354,7 @@ class Conductor:
     async def _upkeep(self) -> None:
         """What cleaners of /tmp and full disks take away is put back: the socket's file, the journal's reserve."""
         while True:
+            await _compare_file(self.state.playbook, self.board)
             await asyncio.sleep(UPKEEP_S)
             try:
                 if self._server is not None and await self._server.ensure_reachable():
@@ -354,6 +362,13 @@ class Conductor:
                 self._journal.refill()
             except (JournalError, OSError) as error:
                 _log.warning("upkeep: %s", error)
+
+
+async def _compare_file(playbook: str, board: Board) -> None:
+    """Tell cockpits the hash of the playbook's file where it is another than before; what is pinned counts."""
+    sha = await asyncio.to_thread(sha_of, playbook)
+    if sha != board.values.get("file", {}).get("sha"):
+        board.post("file", {"sha": sha, "at": time.time()})
 
 
 def _bug(todo: Todo, error: Exception, folder: RunDir) -> str:

@@ -44,7 +44,7 @@ def create_run(
     created = RunCreated(
         mode=mode,
         plan=draft_plan(document.name, document.structure(), document.raw, document.inputs),
-        bundle=Bundle(sha256=document.sha256, files=(File(path=path, sha256=document.sha256, text=document.text),)),
+        bundle=bundle_of(document, path),
         engine=engine,
         playbook=path,
         inputs=inputs,
@@ -64,6 +64,11 @@ def write_first(folder: RunDir, created: RunCreated, *, actor: str, via: Via) ->
     finally:
         journal.close()
         folder.head.close()
+
+
+def bundle_of(document: Document, path: str) -> Bundle:
+    """What a run pins of the document at *path*."""
+    return Bundle(sha256=document.sha256, files=(File(path=path, sha256=document.sha256, text=document.text),))
 
 
 def _first(created: RunCreated, lease: Lease, actor: str, via: Via) -> Any:

@@ -1,6 +1,7 @@
 """The conductor's desk: people's commands come in here, and go to `decide` with what only the conductor can add.
 
-It adds the evidence of this moment to a command that is judged by it, and the facts of the world to a Start.
+It adds the evidence of this moment to a command that is judged by it, the facts of the world to a Start, and what the
+playbook's file says now to a Migrate.
 """
 
 from __future__ import annotations
@@ -11,18 +12,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from amplify_tui.adapters.ports import Invalid
-from amplify_tui.engine.facts import Facts, lasting, locks_of, plan_problems, service_facts, titles_of
+from amplify_tui.engine.facts import (
+    Facts,
+    checks_of,
+    locks_of,
+    on_blind_of,
+    plan_of,
+    plan_problems,
+    service_facts,
+)
 from amplify_tui.engine.journal import Fenced, Journal, JournalError
+from amplify_tui.engine.proposal import Unread, propose
 from amplify_tui.engine.wire import Answer, Refusal
 from amplify_tui.engine.wire import encode as encode_wire
-from amplify_tui.playbook.model import Condition, Trigger
 from amplify_tui.run import commands as c
 from amplify_tui.run.decide import decide
 from amplify_tui.run.events import RunStarted
-from amplify_tui.run.plan import resolved_plan
-from amplify_tui.run.shapes import OnBlindPlan, TriggerSpec
 from amplify_tui.run.shapes import Refusal as Said
-from amplify_tui.steps.terms import term_of
+from amplify_tui.steps.terms import triggers_of
 
 if TYPE_CHECKING:
     from amplify_tui.engine.conductor import Conductor
@@ -58,12 +65,14 @@ class Desk:
             )
 
     async def _completed(self, order: c.Person) -> c.Person:
-        """What only the conductor can add: the evidence of this moment, the facts of a start."""
+        """What only the conductor can add: the evidence of this moment, the facts of a start, the playbook's file."""
         match order:
             case c.Advance() | c.Override():
                 return msgspec.structs.replace(order, evidence=self._run.board.evidence())
             case c.Start() if self._run.state.phase == "draft":
                 return await self._start_facts(order)
+            case c.Migrate():
+                return await self._migration(order)
             case _:
                 return order
 
@@ -92,6 +101,22 @@ class Desk:
         """The order with what the conductor knows, and nothing that its sender may have put there."""
         return msgspec.structs.replace(order, problems=(), facts=self._started(facts, locks))
 
+    async def _migration(self, order: c.Migrate) -> c.Migrate:
+        """The order with what the file says now, whatever its sender said of it."""
+        state = self._run.state
+        order = msgspec.structs.replace(order, proposal=None, problems=())
+        if state.phase not in ("draft", "forward"):
+            return order
+        try:
+            found = await propose(state, self._run.folder.path.parent.parent)
+        except Unread as error:
+            return msgspec.structs.replace(order, problems=(str(error),))
+        order = msgspec.structs.replace(order, proposal=found)
+        if not found.course.locks or isinstance(decide(self._run.state, order, self._run.scribe.now()), Said):
+            return order
+        taken = self._run.registrar.take(state.run, found.course.locks)
+        return msgspec.structs.replace(order, problems=tuple(taken))
+
     def _started(self, facts: Facts, locks: tuple[str, ...]) -> RunStarted:
         playbook = facts.playbook
         services = service_facts(playbook)
@@ -99,30 +124,15 @@ class Desk:
         for name, service in services.items():
             readings = {unit: self._run.board.latest(name, unit) for unit in service.instances}
             baseline[name] = {unit: r.version if r else None for unit, r in readings.items()}
-        triggers: list[TriggerSpec] = []
-        for i, t in enumerate(playbook.rollback.when, 1):
-            name = t.builtin or t.signal or f"trigger{i}"
-            name = name if name not in {spec.id for spec in triggers} else f"{name}-{i}"
-            term = term_of(t.builtin or _condition(t), playbook, name)
-            triggers.append(
-                TriggerSpec(id=name, term=term, mode=t.mode, answer_within=t.answer_within, then=t.then, scope=t.scope)
-            )
-        on_blind = playbook.rollback.on_blind
         return RunStarted(
             environment=playbook.release.environment,
             subject=facts.subject,
-            plan=resolved_plan(
-                self._run.state.plan,
-                facts.document.structure(),
-                playbook,
-                titles_of(playbook, facts.names),
-                lasting(playbook, facts.names),
-            ),
+            plan=plan_of(facts, self._run.state.plan),
             baseline=baseline,
             services=services,
-            triggers=tuple(triggers),
-            on_blind=OnBlindPlan(after=on_blind.after, do=on_blind.do),
-            integrity=tuple(s.id for s in playbook.rollback.integrity),
+            triggers=triggers_of(playbook),
+            on_blind=on_blind_of(playbook),
+            integrity=checks_of(playbook),
             locks=locks,
             notes=str(facts.names["release"]["notes"])[:8000],
             warnings=facts.warnings,
@@ -134,8 +144,3 @@ class Desk:
 
     def board(self) -> dict[str, Any]:
         return self._run.board.values
-
-
-def _condition(trigger: Trigger) -> Condition:
-    """The condition alone: what a judge needs, and what is journaled."""
-    return Condition(**{name: getattr(trigger, name) for name in Condition.__struct_fields__})

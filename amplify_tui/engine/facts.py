@@ -22,7 +22,8 @@ from amplify_tui.playbook.document import Document, load
 from amplify_tui.playbook.model import Playbook
 from amplify_tui.playbook.resolve import Unresolved, resolve, resolve_value
 from amplify_tui.playbook.values import BadValue, accept
-from amplify_tui.run.shapes import Plan, ServiceFacts, Subject
+from amplify_tui.run.plan import resolved_plan
+from amplify_tui.run.shapes import OnBlindPlan, Plan, ServiceFacts, Subject
 from amplify_tui.run.state import State
 from amplify_tui.steps.registry import specs
 
@@ -31,7 +32,10 @@ MAX_COMMITS = 500
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a look found: the typed playbook, the names that expressions may use, and the pinned subject."""
+    """What a look found: the typed playbook, the names that expressions may use, and the pinned subject.
+
+    bundle: the hash of the text that the run went by at that moment.
+    """
 
     document: Document
     playbook: Playbook
@@ -41,6 +45,7 @@ class Facts:
     subject: Subject
     commits: list[Any] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
+    bundle: str = ""
 
 
 def document_of(state: State) -> Document:
@@ -95,7 +100,9 @@ async def look(document: Document, state: State) -> Facts:
         for name, service in services.items()
     }
     playbook = await asyncio.to_thread(resolve, document, Context(names))
-    return Facts(document, playbook, names, repo, Path(subject.repo), subject, commits, warnings)
+    return Facts(
+        document, playbook, names, repo, Path(subject.repo), subject, commits, warnings, bundle=state.bundle_sha
+    )
 
 
 async def _pin(repo: GitRepo, release: Mapping[str, Any]) -> tuple[Subject, list[Any], tuple[str, ...]]:
@@ -171,6 +178,24 @@ def _known(text: Any, names: Mapping[str, Any]) -> str:
         return str(resolve_value(text, Context(names)))
     except Unresolved:
         return str(text)
+
+
+def on_blind_of(playbook: Playbook) -> OnBlindPlan:
+    """What becomes of a phase without evidence."""
+    return OnBlindPlan(after=playbook.rollback.on_blind.after, do=playbook.rollback.on_blind.do)
+
+
+def checks_of(playbook: Playbook) -> tuple[str, ...]:
+    """The ids of the integrity checks, in order."""
+    return tuple(step.id for step in playbook.rollback.integrity)
+
+
+def plan_of(facts: Facts, draft: Plan) -> Plan:
+    """The plan *draft* with all that is known by now."""
+    titles = titles_of(facts.playbook, facts.names)
+    return resolved_plan(
+        draft, facts.document.structure(), facts.playbook, titles, lasting(facts.playbook, facts.names)
+    )
 
 
 def titles_of(playbook: Playbook, names: Mapping[str, Any]) -> dict[str, str]:

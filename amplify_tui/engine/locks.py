@@ -87,7 +87,7 @@ class Registrar:
 
     def told(self, state: State) -> None:
         """Write the line when something in it changed; free the locks of a closed run."""
-        shown = (state.phase, state.outcome, bool(state.holds), state.subject)
+        shown = (state.phase, state.outcome, bool(state.holds), state.subject, state.bundle_sha)
         if shown == self._told or not state.run:
             return
         self._told = shown

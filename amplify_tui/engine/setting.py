@@ -39,6 +39,11 @@ class Setting:
     def _state(self) -> State:
         return self._scribe.state
 
+    @property
+    def bundle(self) -> str:
+        """The hash of the playbook's text that all of this was read from."""
+        return self._facts.bundle
+
     def names(self, step: StepState | None) -> dict[str, Any]:
         """What expressions of this step may use, as of now."""
         state = self._state

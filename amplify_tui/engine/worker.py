@@ -39,7 +39,7 @@ class Worker:
         return not isinstance(self.effects.scribe.submit(await self._prepared(step)), Refusal)
 
     async def _prepared(self, step: StepState) -> c.Begin:
-        where = {"step": step.step, "key": step.key}
+        where = {"step": step.step, "key": step.key, "bundle": self.setting.bundle}
         try:
             if not self.setting.holds(step):
                 return self.effects.order(c.Begin, **where, when=False)  # type: ignore[no-any-return]

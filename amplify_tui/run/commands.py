@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from amplify_tui.run.events import RunStarted, Via
+from amplify_tui.run.migration import Proposal
 from amplify_tui.run.shapes import WORDS_BAND, Await, Drift, Exposure, OnRollback, Target, Undo, Watch
 from amplify_tui.run.state import State
 from amplify_tui.verdict.model import Evidence
@@ -169,7 +170,11 @@ class Abort(Order, frozen=True, tag=True):
 
 
 class Migrate(Order, frozen=True, tag=True):
+    """*sha256*: the hash of the file as the sender saw it. The conductor, which reads the file, fills in the rest."""
+
     sha256: str
+    proposal: Proposal | None = None
+    problems: tuple[str, ...] = ()
 
 
 class AnswerTrigger(Order, frozen=True, tag=True):
@@ -202,7 +207,10 @@ class LetGo(Order, frozen=True, tag=True):
 
 
 class Begin(Order, frozen=True, tag=True):
-    """What the verb says of the step now. `when` None means its condition could not be resolved (see `problem`)."""
+    """What the verb says of the step now. `when` None means its condition could not be resolved (see `problem`).
+
+    bundle: the hash of the text that it was prepared by; "" where nobody says.
+    """
 
     step: str
     key: str = ""
@@ -214,6 +222,7 @@ class Begin(Order, frozen=True, tag=True):
     fields_sha: str = ""
     watch: Watch | None = None
     evidence: Evidence | None = None
+    bundle: str = ""
 
 
 class Intend(Order, frozen=True, tag=True):
@@ -335,10 +344,8 @@ class Jump(Order, frozen=True, tag=True):
 
 
 class Judged(Order, frozen=True, tag=True):
-    """An integrity check before the rollout or after the rollback.
-
-    Or `backwards`: whether the code before accepts the schema that the service *check* has now. Or `traffic`: whether
-    nobody gets the flag any more that the verification *check* found off.
+    """An integrity check, before the rollout or after the rollback; `backwards`: whether the code before accepts the
+    schema that the service *check* has now; `traffic`: whether nobody gets the flag that the look *check* found off.
     """
 
     check: str
@@ -361,8 +368,7 @@ Person: TypeAlias = (
 )  # fmt: skip
 Engine: TypeAlias = (
     TakeLease | LetGo | Begin | Intend | Outcome | Probed | Reread | Finish | Enter | Observe | Sense | Drifted
-    | Unmended | TailLost | Expire
-    | Jump | Judged | Mitigated | Close | Reverse
+    | Unmended | TailLost | Expire | Jump | Judged | Mitigated | Close | Reverse
 )  # fmt: skip
 Command: TypeAlias = Person | Engine
 

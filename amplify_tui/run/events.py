@@ -36,6 +36,7 @@ from amplify_tui.run.shapes import (
     Await,
     Bundle,
     Cause,
+    Course,
     Drift,
     Exposure,
     HoldKind,
@@ -349,6 +350,7 @@ class PlaybookMigrated(Data, frozen=True):
     from_: str
     to: str
     diff: str
+    course: Course | None = None  # what the run goes by from here on
 
 
 class NoteAdded(Data, frozen=True):

@@ -17,6 +17,7 @@ from amplify_tui.run.background import is_behind
 from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.evolve_conductor import CONDUCTOR_FOLDS
 from amplify_tui.run.evolve_effects import EFFECT_FOLDS, drift_over, drift_seen
+from amplify_tui.run.evolve_plan import instances, migrated, roles_by
 from amplify_tui.run.evolve_steps import STEP_FOLDS, starts_over, watches_anew
 from amplify_tui.run.evolve_triggers import TRIGGER_FOLDS
 from amplify_tui.run.reversal import seeded
@@ -27,16 +28,6 @@ from amplify_tui.run.undo_asks import service_of
 
 Fold = Callable[[State, Any, Envelope], State]
 T = TypeVar("T")
-
-
-def _instances(state: State) -> dict[Any, StepState]:
-    """A pending state for every step instance of the plan; what already has a state keeps it."""
-    steps: dict[Any, StepState] = {}
-    for plan in state.plan.steps.values():
-        for key in plan.keys:
-            ref = ref_of(plan.id, key)
-            steps[ref] = state.steps.get(ref) or StepState(step=plan.id, key=key)
-    return steps
 
 
 def _created(state: State, data: ev.RunCreated, env: Envelope) -> State:
@@ -56,7 +47,7 @@ def _created(state: State, data: ev.RunCreated, env: Envelope) -> State:
         starter=env.actor,
         created_at=env.at_s,
     )
-    state = replace(state, steps=_instances(state))
+    state = replace(state, steps=instances(state))
     if data.reversal is None:
         return state
     return seeded(state, data.reversal, by=env.actor, via=env.via, at=env.at_s)
@@ -82,14 +73,7 @@ def _started(state: State, data: ev.RunStarted, env: Envelope) -> State:
         starter=env.actor,
         started_at=env.at_s,
     )
-    return replace(state, roles=_roles(state, data), steps=_instances(state))
-
-
-def _roles(state: State, data: ev.RunStarted) -> dict[str, tuple[str, ...]]:
-    """Who holds what: as the playbook names them, and where it names nobody as people took them in the draft."""
-    named = {role: people for role, people in data.plan.roles.items() if people}
-    taken = {role: people for role, people in state.roles.items() if not state.plan.roles.get(role)}
-    return taken | named
+    return replace(state, roles=roles_by(state, data.plan), steps=instances(state))
 
 
 def _input_given(state: State, data: ev.InputGiven, env: Envelope) -> State:
@@ -305,10 +289,6 @@ def _note_added(state: State, data: ev.NoteAdded, env: Envelope) -> State:
     return replace(state, unexplained=False, unwatched=None)
 
 
-def _nothing(state: State, data: ev.EventData, env: Envelope) -> State:
-    return state
-
-
 FOLDS: Final[dict[type, Fold]] = {
     ev.RunCreated: _created,
     ev.RunStarted: _started,
@@ -323,7 +303,7 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.MitigationStarted: _mitigation_started,
     ev.MitigationDone: _mitigation_done,
     ev.IntegrityJudged: _integrity,
-    ev.PlaybookMigrated: _nothing,
+    ev.PlaybookMigrated: migrated,
     ev.NoteAdded: _note_added,
     ev.RoleTaken: _role_taken,
     ev.RunClosed: _closed,

@@ -178,6 +178,20 @@ class OnBlindPlan(Value, frozen=True):
     do: Literal["ask", "hold", "rollback"] = "ask"
 
 
+class Course(Value, frozen=True):
+    """All of a playbook's text that a run goes by. Of a draft's only *bundle* and *plan*: the start resolves the rest.
+
+    locks: what it touches, and keeps others from touching.
+    """
+
+    bundle: Bundle
+    plan: Plan
+    triggers: tuple[TriggerSpec, ...] = ()
+    on_blind: OnBlindPlan = OnBlindPlan()
+    integrity: tuple[str, ...] = ()
+    locks: tuple[str, ...] = ()
+
+
 class Await(Value, frozen=True):
     """One thing a step waits for before it may begin, and what would satisfy it."""
 

@@ -267,6 +267,7 @@ class State(Struct, frozen=True, kw_only=True):
     plan: Plan = Plan(name="")
     bundle_sha: str = ""
     bundle_text: str = ""
+    earlier_texts: tuple[str, ...] = ()  # what it went by before it was migrated
     engine: str = ""
     sandbox: bool = False
     environment: str = ""

@@ -163,7 +163,8 @@ def at_work(ctx: Context, slot: str = "") -> str:
         return "" if over else f"it was started on {record.host}, and may still run there"
     if record is not None and record.is_running():
         return f"it still runs, as process {record.pid}"
-    process.left_output(log, _redacted(set(_SECRET.findall(ctx.state.bundle_text)), ctx.world))
+    named = _SECRET.findall("\n".join((ctx.state.bundle_text, *ctx.state.earlier_texts)))
+    process.left_output(log, _redacted(set(named), ctx.world))
     return ""
 
 

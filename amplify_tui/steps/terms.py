@@ -9,7 +9,8 @@ from amplify_tui.adapters.flags.kinds import kind_name
 from amplify_tui.adapters.metrics.kinds import lag_of
 from amplify_tui.adapters.ports import Invalid
 from amplify_tui.adapters.promql import lookback
-from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook, Signal
+from amplify_tui.playbook.model import BUILTINS, Condition, GateEntry, Playbook, Signal, Trigger
+from amplify_tui.run.shapes import TriggerSpec
 from amplify_tui.verdict.bake import settle_for
 from amplify_tui.verdict.model import Past, Term
 
@@ -56,6 +57,23 @@ def term_of(entry: GateEntry, playbook: Playbook, name: str = "") -> Term:
     source = playbook.sources.get(signal.source)
     lag = lag_of(source) if source else 0.0
     return Term(id=name or _id_of(entry), condition=entry, signal=signal, lag=lag, alpha=alpha_of(playbook))
+
+
+def triggers_of(playbook: Playbook) -> tuple[TriggerSpec, ...]:
+    """The triggers of `rollback.when`, in order, each with an id of its own. Raises Invalid as `term_of` does."""
+    found: list[TriggerSpec] = []
+    for i, t in enumerate(playbook.rollback.when, 1):
+        name = t.builtin or t.signal or f"trigger{i}"
+        name = name if name not in {spec.id for spec in found} else f"{name}-{i}"
+        term = term_of(t.builtin or _asked_by(t), playbook, name)
+        spec = TriggerSpec(id=name, term=term, mode=t.mode, answer_within=t.answer_within, then=t.then, scope=t.scope)
+        found.append(spec)
+    return tuple(found)
+
+
+def _asked_by(trigger: Trigger) -> Condition:
+    """The condition alone: what a judge needs, and what is journaled."""
+    return Condition(**{name: getattr(trigger, name) for name in Condition.__struct_fields__})
 
 
 def _burning(entry: Condition, playbook: Playbook, name: str) -> Term:

@@ -78,6 +78,17 @@ class HomeError(Exception):
 Door = Callable[[str], Awaitable[str]]
 
 
+class Offer(Struct, frozen=True, kw_only=True):
+    """What migrating a run to its playbook's file would change, a line each; refusal: why it may not, as things stand.
+
+    sha256: of the file, which the order names; "" where there is nothing to migrate to.
+    """
+
+    sha256: str
+    lines: tuple[str, ...]
+    refusal: str = ""
+
+
 class Doors(Struct, frozen=True, kw_only=True):
     """What lies outside the run's own commands: each takes a run's id and answers with text. None: not here."""
 
@@ -86,3 +97,4 @@ class Doors(Struct, frozen=True, kw_only=True):
     check: Door | None = None
     difference: Door | None = None
     evidence: Door | None = None
+    migration: Callable[[str], Awaitable[Offer]] | None = None

@@ -333,11 +333,6 @@ def test_a_run_without_exceptions_is_completed_and_one_with_a_skip_is_not_quite(
     assert run.state.outcome == "completed_with_exceptions"
 
 
-def test_what_this_version_does_not_have_says_so() -> None:
-    run = Run().ramping()
-    assert "does not have it" in run.refused(c.Migrate, sha256="b").why
-
-
 def test_a_confirm_wants_a_yes_or_a_no() -> None:
     run = Run()
     run.begin("agree", awaits=(CONFIRM,))

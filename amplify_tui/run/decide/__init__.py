@@ -10,6 +10,7 @@ heard in which phase; then one function per command.
 | gates.py     | a person, on a phase: Advance, Override, Retreat               |
 | arming.py    | two people, on a trigger: Disarm; one: Arm                     |
 | reverse.py   | Reverse: a run that takes a closed one back                    |
+| migrate.py   | a person, on the playbook: Migrate                             |
 | takeback.py  | Mitigate, Rollback, DecideUndo and the triggers                |
 | work.py      | the conductor: beginning steps, effects and their outcomes     |
 | observe.py   | the conductor: ticks of gates and triggers                     |
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amplify_tui.run import commands as c
-from amplify_tui.run.decide import arming, drift, gates, observe, people, reverse, takeback, work
+from amplify_tui.run.decide import arming, drift, gates, migrate, observe, people, reverse, takeback, work
 from amplify_tui.run.decide.guards import Result, refuse
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
@@ -103,7 +104,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     c.Judged: takeback.judged,
     c.Disarm: arming.disarm,
     c.Arm: arming.arm,
-    c.Migrate: people.not_built,
+    c.Migrate: migrate.migrate,
     c.TakeLease: work.take_lease,
     c.LetGo: work.let_go,
     c.Begin: work.begin,

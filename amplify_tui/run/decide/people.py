@@ -342,8 +342,3 @@ def take_role(state: State, order: c.TakeRole, now: float) -> Result:
         holders = ", ".join(state.plan.roles[order.role])
         return refuse(f"{order.role} cannot be taken", "the playbook names who holds it", f"ask {holders}")
     return (ev.RoleTaken(role=order.role),)
-
-
-def not_built(state: State, order: c.Command, now: float) -> Result:
-    name = type(order).__name__
-    return refuse(f"{name} is refused", "this version of amplify does not have it yet")

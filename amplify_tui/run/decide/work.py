@@ -62,6 +62,8 @@ def begin(state: State, order: c.Begin, now: float) -> Result:
         return step
     plan = state.plan_of(step)
     what = f"{step.ref} does not begin"
+    if order.bundle and order.bundle != state.bundle_sha:
+        return refuse(what, "it was prepared by another text of the playbook", "it is prepared again")
     if not _on_its_way(state, plan):
         return refuse(what, "the run is going the other way")
     if step.status not in ("pending", "awaiting"):
@@ -118,10 +120,8 @@ def _unmet(state: State, step: StepState, plan: StepPlan, order: c.Begin, now: f
 
 def _offer(plan: StepPlan) -> tuple[Await, ...]:
     """What the new path wrote is reconciled only where a person says so."""
-    asked = "reconcile what the new path wrote?"
-    return (
-        (Await(kind="confirm", detail=asked, accept="Run it", decline="Leave it"),) if plan.lane == "reconcile" else ()
-    )
+    asked = Await(kind="confirm", detail="reconcile what the new path wrote?", accept="Run it", decline="Leave it")
+    return (asked,) if plan.lane == "reconcile" else ()
 
 
 def _met(wait: Await, step: StepState, now: float) -> bool:

@@ -303,7 +303,9 @@ SAYERS: Final[dict[type, Sayer]] = {
     ),
     ev.MitigationDone: _says("undone", lambda _s, _d, _e: "exposure is off, verified"),
     ev.IntegrityJudged: _integrity,
-    ev.PlaybookMigrated: _says("note", lambda _s, d, e: f"playbook migrated {d.from_[:4]} → {d.to[:4]}{_by(e)}"),
+    ev.PlaybookMigrated: _says(
+        "note", lambda _s, d, e: f"playbook migrated {d.from_[:4]} → {d.to[:4]}{_by(e)}: {d.diff}"
+    ),
     ev.NoteAdded: _says("note", lambda _s, d, e: f"note{_by(e)}: {d.text}"),
     ev.RoleTaken: _says("note", lambda _s, d, e: f"{e.actor} takes the role {d.role}"),
     ev.Requested: _says(

@@ -173,3 +173,16 @@ def conductor_age(state: State, board: Board, now: float) -> tuple[Sign, str]:
     if state.phase in ("closed", "none"):
         return "none", ""
     return "unknown", "no conductor yet" if not state.conductor.attached else "conductor silent"
+
+
+def pinned_words(state: State, board: Board) -> str:
+    """`pinned 3f2a, file is 91bc, D shows the difference`: where the run could go by another text; else ""."""
+    found = board.get("file")
+    if not isinstance(found, dict) or state.phase not in ("draft", "forward"):
+        return ""
+    sha = str(found.get("sha", ""))
+    if not sha:
+        return f"pinned {state.bundle_sha[:4]}, its file cannot be read: the run does not need it"
+    return (
+        "" if sha == state.bundle_sha else f"pinned {state.bundle_sha[:4]}, file is {sha[:4]}, D shows the difference"
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -24,6 +25,8 @@ from amplify_tui.verdict.words import plural
 
 if TYPE_CHECKING:
     from amplify_tui.tui.app import Cockpit
+
+MIGRATION_LINES: Final = 8
 
 
 def draft(app: Cockpit) -> None:
@@ -274,3 +277,36 @@ def arm(app: Cockpit) -> None:
     resting = [name for name, one in app.state.triggers.items() if now < one.disarmed_until]
     some = next(iter(resting), open_request(app.state, now)) or next(iter(app.state.triggers), "")
     app.send(app.order(c.Arm, trigger=some))
+
+
+def migrate(app: Cockpit) -> None:
+    """Show what the playbook's file would change, and go by it. The order names the hash of what was shown."""
+    opened, run = app.doors.migration, app.state.run
+    shell = f"`amplify do {run or 'RUN'} migrate` shows it"
+    if opened is None or not run or isinstance(app.screen, HomeScreen):
+        why = (
+            "no run is open" if not run or isinstance(app.screen, HomeScreen) else "this cockpit was opened without it"
+        )
+        app.say(no("there is nothing to migrate here", why, shell))
+        return
+
+    here = app.screen
+
+    async def show() -> None:
+        found = await opened(run)
+        if app.screen is not here:  # somebody went on meanwhile: no dialog opens over what they do
+            return
+        if not found.sha256 or found.refusal:
+            app.say(no(found.refusal or "there is nothing to migrate: the file is as it was pinned"))
+            return
+        more = len(found.lines) - MIGRATION_LINES
+        lines = (*found.lines[:MIGRATION_LINES], *((f"and {more} more: D shows all",) if more > 0 else ()))
+        title = f"Go by the file as it is now ({found.sha256[:4]})?"
+        kept = "What has begun stays as it was, and so does every undo."
+        form = Form(title, (*lines, kept), (reason(),), (Choice("ok", "Migrate", "error"),), danger=True)
+        app.ask(form, done(found.sha256))
+
+    def done(sha256: str) -> Callable[[Filled], None]:
+        return lambda filled: app.send(app.order(c.Migrate, sha256=sha256, reason=filled.values["reason"]))
+
+    app.work(show(), "migrate")

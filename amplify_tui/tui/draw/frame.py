@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from amplify_tui.run.select.gate import live_state
 from amplify_tui.run.select.headline import Headline, headline
 from amplify_tui.run.select.undo_lines import rollback_state
 from amplify_tui.run.select.words import age, clock, percent, safe, zone
-from amplify_tui.run.select.world import conductor_age
+from amplify_tui.run.select.world import conductor_age, pinned_words
 from amplify_tui.tui.draw.scene import Scene
 from amplify_tui.tui.text import (
     ACTIVE,
@@ -110,7 +111,9 @@ def whole(scene: Scene, left: Line, right: Line) -> Line:
 
 def said(scene: Scene) -> Headline:
     view = scene.view
-    return headline(live_state(scene.state, view.board), view.at, view.lost, problem_of(scene), view.tz)
+    found = headline(live_state(scene.state, view.board), view.at, view.lost, problem_of(scene), view.tz)
+    pinned = pinned_words(scene.state, view.board)
+    return replace(found, because=f"{found.because}; {pinned}") if pinned else found
 
 
 def problem_of(scene: Scene) -> str:
