@@ -49,7 +49,7 @@ def _derived(path: str, to: str, pairs: tuple[str, ...]) -> State:
     from amplify_tui.playbook.resolve import Unresolved
     from amplify_tui.run.inputs import missing
 
-    document = good_playbook(path)
+    document = good_playbook(path, warns=False)  # who rolls back mends no playbook
     inputs = input_values(document, pairs)
     if lacking := missing(document.inputs, inputs):
         advice = "give each with --set NAME=VALUE; a version is that of the release to take back"

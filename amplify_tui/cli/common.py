@@ -99,10 +99,10 @@ def load_playbook(path: str) -> Loaded:
     return load(data, path=path, registry=specs())
 
 
-def good_playbook(path: str) -> Document:
-    """The checked document; its problems go to stderr. Raises Failure (exit 2) where there are errors."""
+def good_playbook(path: str, *, warns: bool = True) -> Document:
+    """The checked document; its problems go to stderr, warnings where *warns*. Raises Failure (exit 2) on errors."""
     loaded = load_playbook(path)
-    if loaded.problems:
+    if loaded.problems and (warns or loaded.document is None):
         click.echo(loaded.render(), err=True)
     if loaded.document is None:
         errors = sum(p.severity == "error" for p in loaded.problems)

@@ -16,6 +16,7 @@ from tests.engine.crash_world import (
     Bench,
     amplify,
     assert_clear,
+    committed,
     deploy_step,
     flag_now,
     flag_steps,
@@ -42,7 +43,7 @@ def _run(home: Path, text: str, bench: Bench) -> RunDir:
 
 def whole_release(path: Path) -> None:
     """A release from its start to its end, however busy the machine is."""
-    argv = [sys.executable, "-m", "amplify_tui", "run", str(path), "--headless"]
+    argv = [sys.executable, "-m", "amplify_tui", "run", committed(path), "--headless"]
     said = subprocess.run(
         argv, capture_output=True, text=True, timeout=280, check=False, stdin=subprocess.DEVNULL,
         env={**os.environ, "AMPLIFY_ACTOR": "captain"},
@@ -130,7 +131,7 @@ def test_a_closed_run_is_not_reversed_while_another_run_holds_its_locks(home: Pa
     path = bench.folder / "open.yaml"
     go = step("go", "confirm", {"ask": "Go?"})
     path.write_text(playbook(world.facts(), [go, *flag_steps()]), encoding="utf-8")
-    assert amplify("run", str(path), "--headless").returncode == 4
+    assert amplify("run", committed(path), "--headless").returncode == 4
     open_ = newest(home, {closed.run})
     said = amplify("rollback", closed.run, "--yes")
     assert_clear(said, f"locked by run {open_.run}")

@@ -101,6 +101,17 @@ async def test_a_rollback_ends_a_command_that_still_runs_and_goes_on(world: Worl
     assert bench.did("work") == []
 
 
+async def told_to_take_back(watched: Watched, step_: str) -> None:
+    """A person's word for the undo of a migration, once everything else is back: it does not run without."""
+
+    def is_asked(state: State) -> bool:
+        return any((i.item.target.id, i.status) == (step_, "blocked") for i in rollback_items(state))
+
+    await watched.until(is_asked, f"the undo of {step_} asks")
+    item = next(i.item.id for i in rollback_items(watched.state) if i.item.target.id == step_)
+    assert (await watched.do("DecideUndo", effect=item, choice="restore", reason="it is idempotent")).ok
+
+
 async def test_a_rollback_lets_a_migration_that_still_runs_come_to_its_end(
     world: World, bench: Bench, runs: Runs
 ) -> None:
@@ -116,6 +127,7 @@ async def test_a_rollback_lets_a_migration_that_still_runs_come_to_its_end(
         await eventually(lambda: time.time() > begun + STOP_AFTER + 1.0, "the time to end it has passed")
         assert watched.state.phase == "rolling_back"
         bench.let_go("work", "before")
+        await told_to_take_back(watched, "work")
         await watched.closed()
         assert not watched.of("EffectUnknown")
     assert len(bench.did("work")) == 1
@@ -137,6 +149,7 @@ async def test_a_migration_that_outlives_its_conductor_holds_the_rollback_up_and
         resume(folder)
         await watched.seen("EffectProbed", result="running")
         assert (await watched.do("Rollback", reason="a test")).ok
+        await told_to_take_back(watched, "work")
         assert await watched.closed() == "rolled_back"
         [ended] = [e for e in watched.of("EffectProbed") if e.data.result == "absent"]
         assert ended.at_s >= deadline

@@ -16,7 +16,7 @@ from amplify_tui.drill.world import World
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.report.show import report_text
 from tests.bench.reaction import numbers
-from tests.engine.crash_world import Runs, Watched, checked, eventually, flag_now, flag_steps, playbook
+from tests.engine.crash_world import Runs, Watched, checked, committed, eventually, flag_now, flag_steps, playbook
 
 WITHIN = 40.0  # seconds until nobody is exposed: failures.md 2, a promise about what users suffer
 
@@ -29,6 +29,7 @@ def document(world: World, url: str, path: Path) -> None:
     raw["signals"] = {"errors": golden | {"every": "1s", "window": "1s"}}
     raw["rollback"] = {"when": [{"signal": "errors", "above": "5%", "for": "3s", "mode": "auto"}]}
     checked(json.dumps(raw), path)
+    committed(path)
 
 
 @pytest.mark.parametrize("view", ["cockpit", "headless"])
