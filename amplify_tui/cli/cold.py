@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from amplify_tui.cli.common import good_playbook, input_values, order, replay
+from amplify_tui.cli.common import input_values, load_playbook, order, replay, sound_playbook
 from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.reversing import reverse
 from amplify_tui.cli.takeback import INCOMPLETE, watch_until
@@ -49,7 +49,7 @@ def _derived(path: str, to: str, pairs: tuple[str, ...]) -> State:
     from amplify_tui.playbook.resolve import Unresolved
     from amplify_tui.run.inputs import missing
 
-    document = good_playbook(path, warns=False)  # who rolls back mends no playbook
+    document = sound_playbook(path, load_playbook(path))  # who rolls back mends no playbook: no warnings
     inputs = input_values(document, pairs)
     if lacking := missing(document.inputs, inputs):
         advice = "give each with --set NAME=VALUE; a version is that of the release to take back"

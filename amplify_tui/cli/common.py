@@ -99,12 +99,18 @@ def load_playbook(path: str) -> Loaded:
     return load(data, path=path, registry=specs())
 
 
-def good_playbook(path: str, *, warns: bool = True) -> Document:
-    """The checked document; its problems go to stderr, warnings where *warns*. Raises Failure (exit 2) on errors."""
+def good_playbook(path: str) -> Document:
+    """The checked document; its problems go to stderr, warnings too. Raises Failure (exit 2) where there are errors."""
     loaded = load_playbook(path)
-    if loaded.problems and (warns or loaded.document is None):
+    if loaded.problems and loaded.document is not None:
         click.echo(loaded.render(), err=True)
+    return sound_playbook(path, loaded)
+
+
+def sound_playbook(path: str, loaded: Loaded) -> Document:
+    """The document, whatever it is warned of. Raises Failure (exit 2) with its problems where there are errors."""
     if loaded.document is None:
+        click.echo(loaded.render(), err=True)
         errors = sum(p.severity == "error" for p in loaded.problems)
         raise Failure(
             f"{path} has {errors} problem{'s' * (errors != 1)}", next_="mend them; nothing was started", code=2

@@ -70,7 +70,7 @@ def _verify(folder: RunDir, *, as_json: bool) -> None:
 def _listed(folder: RunDir) -> Head | None:
     """The head that the shared index keeps: older than the one in the run's directory, and not lost with it."""
     try:
-        index = open_index(folder.path.parent.parent)
+        index = open_index(folder.home)
     except (JournalError, OSError):
         return None  # it can be rebuilt from the journals, so it proves nothing that it cannot be read
     try:

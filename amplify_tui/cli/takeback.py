@@ -55,7 +55,7 @@ class _Until(Follower):
             if settled != self._moved[0]:
                 self._moved = (settled, time.monotonic())
             elif time.monotonic() - self._moved[1] > PATIENCE_S + _drains(self.state):
-                return ""
+                return next((f"{e.item.target.id}: {e.detail}" for e in undrained(_items(self.state))), "")
             blocked = [entry for entry in _items(self.state) if entry.status == "blocked"]
             if blocked:
                 return f"{blocked[0].item.target.id}: {blocked[0].detail}"
@@ -63,7 +63,7 @@ class _Until(Follower):
 
 def _drains(state: State) -> float:
     """Seconds that it takes at most until the metrics can say that nobody gets a flag any more."""
-    specs = [entry.item.spec["traffic"] for entry in undrained(state)]
+    specs = [entry.item.spec["traffic"] for entry in undrained(_items(state))]
     return max((spec["poll"] + 2 * spec["window"] + UNSEEN_S for spec in specs), default=0.0)
 
 

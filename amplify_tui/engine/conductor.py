@@ -280,7 +280,7 @@ class Conductor:
         try:
             facts = await look(document_of(state), state)
             if not state.sandbox and state.phase == "draft":
-                self.trust = await examine(facts, state, self.folder.path.parent.parent)
+                self.trust = await examine(facts, state, self.folder.home)
                 self.board.post("bundle", msgspec.to_builtins(self.trust))
             await self._use(facts)
             self.problem = ""

@@ -108,7 +108,7 @@ class Desk:
         if state.phase not in ("draft", "forward"):
             return order
         try:
-            found = await propose(state, self._run.folder.path.parent.parent)
+            found = await propose(state, self._run.folder.home)
         except Unread as error:
             return msgspec.structs.replace(order, problems=(str(error),))
         order = msgspec.structs.replace(order, proposal=found)

@@ -81,7 +81,7 @@ class Registrar:
     """Keeps this run's line and locks. Failures are logged: the index can be rebuilt, the run goes on."""
 
     def __init__(self, folder: RunDir, journal: Journal) -> None:
-        self._home = folder.path.parent.parent
+        self._home = folder.home
         self._journal = journal
         self._told: tuple[object, ...] = ()
 

@@ -115,6 +115,7 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.home = path.parent.parent
         self.run = path.name
         self.journal = path / "journal.db"
         self.inbox = path / "inbox.db"

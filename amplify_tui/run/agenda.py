@@ -158,7 +158,7 @@ def _forward(state: State, now: float) -> list[Todo]:
     ]
     if state.mitigation == "running":
         items = mitigation_items(state)
-        todo += [Todo(kind="undo", item=entry.item) for entry in ready_items(state, items, now)] + _drains(state)
+        todo += [Todo(kind="undo", item=entry.item) for entry in ready_items(state, items, now)] + _drains(items)
         if all(entry.status in SETTLED_ITEM for entry in items):
             todo.append(Todo(kind="mitigated", name="mitigation"))
     forward = [s for s in state.steps.values() if state.plan_of(s).lane == "forward"]
@@ -181,8 +181,8 @@ def _rereads(state: State, now: float) -> list[Todo]:
     return [Todo(kind="reread", effect=look) for look in looks_due(state, now)]
 
 
-def _drains(state: State) -> list[Todo]:
-    return [Todo(kind="traffic", effect=entry.effect, item=entry.item) for entry in undrained(state)]
+def _drains(items: list[ItemState]) -> list[Todo]:
+    return [Todo(kind="traffic", effect=entry.effect, item=entry.item) for entry in undrained(items)]
 
 
 def unproven(state: State) -> tuple[str, ...]:
@@ -211,7 +211,7 @@ def undone(items: list[ItemState]) -> bool:
 def _rolling_back(state: State, now: float) -> list[Todo]:
     items = rollback_items(state)
     todo = _effects_todo(state, now) + [Todo(kind="undo", item=e.item) for e in ready_items(state, items, now)]
-    todo += _stops(state, now) + _rereads(state, now) + _drains(state)
+    todo += _stops(state, now) + _rereads(state, now) + _drains(items)
     if state.until_band >= WORDS_BAND:
         todo += _steps_todo(state, now, frozenset({"before"}))
     if unfinished_band(items) == CODE_BAND and state.until_band >= CODE_BAND:

@@ -223,9 +223,9 @@ def _still_met(state: State, item: UndoItem, look: EffectState) -> str:
     return said.detail if said.verdict == "fail" else ""
 
 
-def undrained(state: State) -> list[ItemState]:
-    """The verifications under way whose flag is off, and whose requests have not been seen to end."""
-    seen = (entry for entry in items_under_way(state) if entry.item.band == VERIFY_BAND and entry.status == "waiting")
+def undrained(items: list[ItemState]) -> list[ItemState]:
+    """The verifications of *items* whose flag is off, and whose requests have not been seen to end."""
+    seen = (entry for entry in items if entry.item.band == VERIFY_BAND and entry.status == "waiting")
     return [entry for entry in seen if entry.effect is not None and entry.effect.status == "done"]
 
 

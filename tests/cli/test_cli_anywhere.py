@@ -98,3 +98,24 @@ def test_of_several_open_runs_it_says_which_exposes_whom(home: Path, world: Worl
     said = amplify("mitigate")
     assert said.returncode == 2
     assert all(f"{folder.run} crash, off" in said.stderr for folder in runs.folders)
+
+
+async def test_two_people_disarm_a_trigger_and_one_arms_it_again(home: Path, world: World, bench: Bench) -> None:
+    steps = [step("go", "confirm", {"ask": "Go?"})]
+    text = playbook(world.facts(), steps, rollback={"when": ["health"]})
+    runs = Runs(home)
+    folder = runs.create(checked(text, bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched:
+        await watched.start()
+
+    def disarms(person: str) -> bool:
+        why = "the check counts test traffic"
+        said = amplify("do", folder.run, "disarm", "health", "--as", person, "--reason", why)
+        assert said.returncode == 0, said.stderr
+        return replay(folder).triggers["health"].disarmed_until > 0
+
+    assert [disarms("ana"), disarms("ana"), disarms("ben")] == [False, False, True]
+    assert amplify("do", folder.run, "disarm", "health", "--as", "eve", "--reason", "too late").returncode == 1
+    assert amplify("do", folder.run, "arm", "health").returncode == 0
+    assert replay(folder).triggers["health"].disarmed_until == 0.0

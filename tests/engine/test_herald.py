@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.facts import look
@@ -16,7 +17,7 @@ from amplify_tui.run import commands as c
 from amplify_tui.run.plan import draft_plan
 from amplify_tui.run.state import State
 from tests.engine.crash_world import checked, plain_playbook, plain_repo
-from tests.run.world import Run
+from tests.run.world import Run, flag_undo
 
 ASK = {"id": "go", "confirm": {"ask": "Go?"}}
 
@@ -88,7 +89,10 @@ async def test_what_was_answered_is_not_told_again(office: Office) -> None:
 
 
 async def test_an_undo_that_does_not_go_is_told_each_minute_with_the_line_that_does_it_by_hand(office: Office) -> None:
-    run = Run().ramping()
+    run = Run().deployed()
+    run.begin("ramp")
+    run.intend("ramp", undo=replace(flag_undo(), by_hand="curl .../off"))
+    run.outcome()
     run.ok(c.Rollback, reason="double charges")
     run.do(run.undo_intent("u1:flag:unleash/checkout"))
     run.outcome("absent", error="Unreachable", retryable=True, reason="no answer from the flag server")
@@ -97,5 +101,5 @@ async def test_an_undo_that_does_not_go_is_told_each_minute_with_the_line_that_d
         run.wait(10.0)
     told = await office.read("support")
     assert len(told) == 2
-    assert told[0].startswith("unleash/checkout is not taken back yet: no answer from the flag server")
+    assert told[0] == ("unleash/checkout is not taken back yet: no answer from the flag server; by hand: curl .../off")
     assert await office.read("oncall") == []

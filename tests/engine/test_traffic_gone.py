@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 
 
 @contextlib.asynccontextmanager
-async def deaf_application(world: World) -> AsyncIterator[None]:
-    """An application that has the flag and never hears that it is off: its requests go on until the block ends."""
+async def deaf_application(world: World) -> AsyncIterator[asyncio.Task[None]]:
+    """An application that has the flag and never hears that it is off: its requests go on until it is ended."""
     url = world.facts()["services"]["checkout"][0]["url"]
 
     async def buy() -> None:
@@ -34,7 +34,7 @@ async def deaf_application(world: World) -> AsyncIterator[None]:
 
     task = asyncio.create_task(buy(), name="the deaf application")
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -44,42 +44,35 @@ def look(state: State) -> ItemState:
     return next(entry for entry in rollback_items(state) if entry.item.band == VERIFY_BAND)
 
 
-async def at_half(watched: Watched) -> None:
-    await watched.start()
-    await watched.seen("PhaseEntered", step="ramp", i=0)
-
-
-def with_a_deploy(world: World, bench: Bench, runs: Runs) -> Watched:
+@contextlib.asynccontextmanager
+async def rolling_back(world: World, bench: Bench, runs: Runs) -> AsyncIterator[tuple[Watched, asyncio.Task[None]]]:
+    """A release at 50 % is rolled back; its flag reads as off, and an application goes on as before."""
     document(bench, world.facts())
     raw = json.loads((bench.folder / "playbook.yaml").read_text(encoding="utf-8"))
     raw["stages"][0]["steps"].insert(0, deploy_step(bench))
-    return Watched(runs.create(checked(json.dumps(raw), bench.folder / "playbook.yaml")))
+    folder = runs.create(checked(json.dumps(raw), bench.folder / "playbook.yaml"))
+    await runs.conduct(folder)
+    async with Watched(folder) as watched, deaf_application(world) as deaf:
+        await watched.start()
+        await watched.seen("PhaseEntered", step="ramp", i=0)
+        assert (await watched.do("Rollback", reason="double charges")).ok
+        await watched.seen("IntegrityJudged", when="traffic", verdict="fail")
+        yield watched, deaf
 
 
 async def test_code_waits_until_no_request_gets_the_flag_any_more(world: World, bench: Bench, runs: Runs) -> None:
-    watched = with_a_deploy(world, bench, runs)
-    await runs.conduct(watched.folder)
-    async with watched, deaf_application(world):
-        await at_half(watched)
-        assert (await watched.do("Rollback", reason="double charges")).ok
-        await watched.seen("IntegrityJudged", when="traffic", verdict="fail")
+    async with rolling_back(world, bench, runs) as (watched, deaf):
         assert flag_now(world)[0] is False, "the flag is off, by every account of the flag server"
         assert "still get it" in look(watched.state).detail
         assert bench.did("revert") == []
-        deaf = asyncio.all_tasks()
-        next(task for task in deaf if task.get_name() == "the deaf application").cancel()
+        deaf.cancel()
         await watched.seen("IntegrityJudged", when="traffic", verdict="pass")
         assert await watched.closed() == "rolled_back"
     assert versions(world) == ["2.9.4", "2.9.4"]
 
 
 async def test_a_person_may_go_on_without_the_proof_and_the_run_says_so(world: World, bench: Bench, runs: Runs) -> None:
-    watched = with_a_deploy(world, bench, runs)
-    await runs.conduct(watched.folder)
-    async with watched, deaf_application(world):
-        await at_half(watched)
-        assert (await watched.do("Rollback", reason="double charges")).ok
-        await watched.seen("IntegrityJudged", when="traffic", verdict="fail")
+    async with rolling_back(world, bench, runs) as (watched, _):
         item = look(watched.state).item.id
         assert (await watched.do("DecideUndo", effect=item, choice="waive", reason="its host is gone")).ok
         assert await watched.closed() == "rolled_back_partly"

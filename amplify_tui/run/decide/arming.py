@@ -6,12 +6,11 @@ from typing import Final
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
-from amplify_tui.run.decide.guards import Result, holds_role, refuse, request, seconded
+from amplify_tui.run.decide.guards import Result, holds_role, refuse, request, seconded, unreasoned
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import State, TriggerState, to_disarm
 
 LONGEST_S: Final = 3600.0
-MIN_REASON: Final = 10
 
 
 def disarm(state: State, order: c.Disarm, now: float) -> Result:
@@ -25,10 +24,8 @@ def disarm(state: State, order: c.Disarm, now: float) -> Result:
         return refuse(what, f"it is disarmed already, by {trigger.disarmed_by}", "arm it, or wait for its end")
     if not now < order.until <= now + LONGEST_S:
         return refuse(what, "it can be disarmed for an hour at most, from now on", "name a time within the hour")
-    if len(order.reason.strip()) < MIN_REASON:
-        return refuse(
-            what, f"the reason has fewer than {MIN_REASON} characters", "say why, for those who read it later"
-        )
+    if unsaid := unreasoned(what, order):
+        return unsaid
     first = seconded(state, to_disarm(order.trigger), order.actor, now)
     if first is None:
         return (request(to_disarm(order.trigger), order, now),)

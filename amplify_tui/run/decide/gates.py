@@ -17,6 +17,7 @@ from amplify_tui.run.decide.guards import (
     seconded,
     sha,
     unknown_in,
+    unreasoned,
 )
 from amplify_tui.run.decide.observe import firing, judge_step, next_phase
 from amplify_tui.run.shapes import Refusal
@@ -26,7 +27,6 @@ from amplify_tui.run.watching import outputs_of
 from amplify_tui.verdict.fleet import odd_ones
 from amplify_tui.verdict.gate import judge
 
-MIN_REASON = 10
 TWO_PEOPLE = frozenset({"fleet", "subject"})
 
 
@@ -115,10 +115,8 @@ def _may_override(state: State, step: StepState, order: c.Override) -> Refusal |
         return refuse(what, f"its gate has no {', '.join(strange)}", f"it has {', '.join(known)}")
     if not order.conditions:
         return refuse(what, "no condition was named", f"name one of {', '.join(known)}")
-    if len(order.reason.strip()) < MIN_REASON:
-        return refuse(
-            what, f"the reason has fewer than {MIN_REASON} characters", "say why, for those who read it later"
-        )
+    if unsaid := unreasoned(what, order):
+        return unsaid
     phase = step.phase_plan
     if phase is not None and phase.percent is not None and order.percent != phase.percent:
         return refuse(what, f"the percentage typed is not {phase.percent:g}", f"type {phase.percent:g}")

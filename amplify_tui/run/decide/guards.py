@@ -15,6 +15,7 @@ from amplify_tui.verdict.model import Expected
 
 Result: TypeAlias = tuple[EventData, ...] | Refusal
 
+MIN_REASON: Final = 10
 REQUEST_S: Final = 600.0  # how long the wish of the first of two people waits for the second
 
 
@@ -44,6 +45,13 @@ def role_refusal(state: State, actor: str, role: str, what: str) -> Refusal | No
         return None
     holders = ", ".join(state.roles[role])
     return refuse(what, f"{actor} does not hold the role {role}", f"ask {holders}")
+
+
+def unreasoned(what: str, order: c.Order) -> Refusal | None:
+    """Why an order that sets a protection aside is refused: nobody who reads it later would know why."""
+    if len(order.reason.strip()) >= MIN_REASON:
+        return None
+    return refuse(what, f"the reason has fewer than {MIN_REASON} characters", "say why, for those who read it later")
 
 
 def seconded(state: State, asked: str, actor: str, now: float) -> Request | None:

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.decide.guards import Result, refuse
+from amplify_tui.run.decide.trust import unvouched
 from amplify_tui.run.inputs import missing
 from amplify_tui.run.migration import (
     Proposal,
@@ -61,8 +62,8 @@ def migrate(state: State, order: c.Migrate, now: float) -> Result:
         return (_migrated(state, proposal, proposal.course.triggers),)
     if busy := _busy(state):
         return busy
-    if unvouched := _untrusted(state, proposal, order):
-        return unvouched
+    if refused := unvouched(state, WHAT, order.reason, proposal.trust):
+        return refused
     triggers, looser = _triggers(state, proposal)
     against = [*_steps(state, proposal), *looser, *_checks(state, proposal), *_entries(state, proposal)]
     if against:
@@ -78,21 +79,6 @@ def _another(asked: str, there: str) -> Refusal | None:
         return None
     why = f"the file is {there[:LEAST_SHA]} now, and {asked[:LEAST_SHA] or 'no hash'} was named"
     return refuse(WHAT, why, "look at the difference again, and name the hash that it shows")
-
-
-def _untrusted(state: State, proposal: Proposal, order: c.Migrate) -> Refusal | None:
-    """As at a start: a commit vouches for the file, or a person does, with a reason."""
-    trust = proposal.trust
-    if state.sandbox:
-        return None
-    if trust is None:
-        return refuse(WHAT, "nobody has looked yet whether the file can be trusted", "give the command again")
-    if trust.barred:
-        return refuse(WHAT, trust.barred, trust.fix)
-    if trust.doubts and not order.reason.strip():
-        why = f"the file is not trusted ({'; '.join(trust.doubts)}), and no reason says why to go by it"
-        return refuse(WHAT, why, "commit it, or give a reason once you have read what it would run")
-    return None
 
 
 def _busy(state: State) -> Refusal | None:

@@ -225,7 +225,7 @@ def _is_back(state: State) -> bool:
 
 
 def _judged_on_the_way(state: State, order: c.Judged) -> Result:
-    asked = tuple(entry.effect.id for entry in undrained(state) if entry.effect is not None)
+    asked = tuple(entry.effect.id for entry in undrained(items_under_way(state)) if entry.effect is not None)
     if order.when == "backwards":
         asked = to_judge(state, state.rollback_plan) if state.phase == "rolling_back" else ()
     if order.check not in asked:

@@ -16,20 +16,36 @@ HOW = "commit it, or start it with `--untrusted --reason WHY` once you have read
 
 def untrusted(state: State, order: c.Start, trust: Trust | None) -> Refusal | None:
     """Why the bundle of this run may not start; None where it may."""
-    if state.sandbox:
-        return None
     what = "the run cannot start"
-    if trust is None:
-        return refuse(what, "nobody has looked yet whether its playbook can be trusted", "start again")
-    if trust.barred:
-        return refuse(what, trust.barred, trust.fix)
-    if not trust.doubts:
-        return None
-    why = "; ".join(trust.doubts)
+    doubts = _doubts(state, what, trust)
+    if isinstance(doubts, Refusal) or not doubts:
+        return doubts or None
     if not order.untrusted:
-        return refuse(what, f"its playbook is not trusted: {why}", HOW)
+        return refuse(what, f"its playbook is not trusted: {doubts}", HOW)
     if not order.reason.strip():
-        return refuse(what, f"its playbook is not trusted ({why}), and no reason says why it should start", HOW)
-    if order.expect and order.expect != trust.sha:
+        return refuse(what, f"its playbook is not trusted ({doubts}), and no reason says why it should start", HOW)
+    if order.expect and trust is not None and order.expect != trust.sha:
         return refuse(what, "what it would run is another than what was shown", "look again, then start")
     return None
+
+
+def unvouched(state: State, what: str, reason: str, trust: Trust | None) -> Refusal | None:
+    """Why a run that has started may not go by another text; its hash was named, so that a reason alone is a word."""
+    doubts = _doubts(state, what, trust)
+    if isinstance(doubts, Refusal):
+        return doubts
+    if not doubts or reason.strip():
+        return None
+    why = f"the file is not trusted ({doubts}), and no reason says why to go by it"
+    return refuse(what, why, "commit it, or give a reason once you have read what it would run")
+
+
+def _doubts(state: State, what: str, trust: Trust | None) -> str | Refusal:
+    """Why no commit vouches for a bundle, in words; "" where one does. A refusal where no word of a person helps."""
+    if state.sandbox:
+        return ""
+    if trust is None:
+        return refuse(what, "nobody has looked yet whether its playbook can be trusted", "give the command again")
+    if trust.barred:
+        return refuse(what, trust.barred, trust.fix)
+    return "; ".join(trust.doubts)

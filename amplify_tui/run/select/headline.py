@@ -192,7 +192,8 @@ def _after_try(state: State, entry: ItemState) -> str:
         case "absent":
             return f"try {entry.tries + 1}; r tries now"
         case "done" if entry.effect is not None and entry.effect.id in state.traffic:
-            return "an application may not have heard: look at it, or w waives the wait"
+            waives = "w waives the wait" if state.phase == "rolling_back" else "R rolls back, where w waives the wait"
+            return f"an application may not have heard: look at it; {waives}"
         case "done":
             return "readings from after it was off say so"
         case _:
