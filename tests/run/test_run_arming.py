@@ -100,7 +100,7 @@ def test_the_screen_says_what_is_disarmed_and_who_wants_it(run: Run) -> None:
     asks(run, "ana")
     assert "ana wants to disarm errors" in str(headline(run.state, run.now))
     asks(run, "ben")
-    assert "errors is DISARMED for 15m" in str(headline(run.state, run.now))
+    assert headline(run.state, run.now).because.startswith("errors is DISARMED for 15m; ")
     assert "DISARMED" not in str(headline(run.state, run.now + 901))
 
 

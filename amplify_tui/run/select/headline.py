@@ -109,7 +109,10 @@ def _forward(state: State, now: float) -> Headline:
     for find in (_trigger, _mitigating, _hold, _stuck, _awaiting, _observing, _running):
         said = find(state, now)
         if said is not None:
-            return replace(said, because=said.because + _unseen(state, said) + _unarmed(state, now))
+            more = said.because + _unseen(state, said)
+            if said.word != "undoing":  # while exposure is taken away nothing else counts
+                more = _disarmed(state, now) + more + _wishes(state, now)
+            return replace(said, because=more)
     return Headline("going", "active", "all steps are over", "the run closes")
 
 
@@ -122,19 +125,20 @@ def _unseen(state: State, said: Headline) -> str:
     return "" if said.sign == "unknown" else told
 
 
-def _unarmed(state: State, now: float) -> str:
-    """`; trigger errors is DISARMED for 12m`: what does not protect anybody now, and who wants that of the next."""
-    words = [
-        f"; trigger {name} is DISARMED for {duration(trigger.disarmed_until - now)}"
-        for name, trigger in state.triggers.items()
-        if now < trigger.disarmed_until
-    ]
-    words += [
-        f"; {safe(first.by, 30)} wants to {safe(asked, 40)}, a second person has to"
-        for name in state.triggers
-        if (first := state.requests.get(asked := to_disarm(name))) and now <= first.until
-    ]
-    return "".join(words)
+def _disarmed(state: State, now: float) -> str:
+    """`errors is DISARMED for 12m; `: what protects nobody now comes first, for the end of a line may be cut off."""
+    resting = ((name, one.disarmed_until - now) for name, one in state.triggers.items() if now < one.disarmed_until)
+    return "".join(f"{name} is DISARMED for {duration(left)}; " for name, left in resting)
+
+
+def _wishes(state: State, now: float) -> str:
+    """`; ana wants to disarm errors, a second person has to`."""
+    asked = ((name, state.requests.get(to_disarm(name))) for name in state.triggers)
+    return "".join(
+        f"; {safe(first.by, 30)} wants to disarm {name}, a second person has to"
+        for name, first in asked
+        if first is not None and now <= first.until
+    )
 
 
 def _trigger(state: State, now: float) -> Headline | None:
