@@ -55,7 +55,7 @@ class Undoing:
 
     def _ordinal(self, item: UndoItem) -> str:
         """One for each try: a second undo of the same item after a first that was done is another effect."""
-        tries = sum(e.undoes == item.id and e.status != "absent" for e in self.state.effects.values())
+        tries = sum(effect.status != "absent" for effect in self.state.tries_of(item.id))
         return f"{item.id}#{tries}"
 
     def _could_not(self, item: UndoItem, error: AdapterError | Unresolved) -> bool:

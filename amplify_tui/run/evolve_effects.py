@@ -61,7 +61,10 @@ def _intended(state: State, data: ev.EffectIntended, env: Envelope) -> State:
         exposure=data.exposure,
         on_rollback=data.on_rollback,
     )
-    return replace(_settle(state, effect, env.at_s), next_effect=state.next_effect + 1)
+    tries = state.tries
+    if data.undoes:
+        tries = tries | {data.undoes: (*tries.get(data.undoes, ()), data.effect)}
+    return replace(_settle(state, effect, env.at_s), next_effect=state.next_effect + 1, tries=tries)
 
 
 def _done(state: State, data: ev.EffectDone, env: Envelope) -> State:

@@ -290,6 +290,7 @@ class State(Struct, frozen=True, kw_only=True):
     unwatched: Unwatched | None = None  # until a phase is entered, exposure goes, or a person lets the run go on
     steps: dict[StepRef, StepState] = {}
     effects: dict[str, EffectState] = {}
+    tries: dict[str, tuple[str, ...]] = {}  # by undo item: the effects made for it, the latest last
     holds: dict[str, Hold] = {}
     triggers: dict[str, TriggerState] = {}
     trials: dict[str, Trial] = {}
@@ -327,6 +328,10 @@ class State(Struct, frozen=True, kw_only=True):
     head: str = ""
 
     # --- what every guard and view asks -----------------------------------------------------------------------------
+
+    def tries_of(self, item: str) -> tuple[EffectState, ...]:
+        """The effects made to take back the undo item of that id, the latest last."""
+        return tuple(self.effects[name] for name in self.tries.get(item, ()))
 
     def step(self, step: str, key: str = "") -> StepState | None:
         """The state of a step instance; None where the plan has no such step."""

@@ -179,7 +179,7 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
         return ItemState(item, "waived", waiver.reason, decision="waive")
     if item.cls == "none":
         return ItemState(item, "kept", _why_kept(state, item), decision=choice)
-    attempts = [e for e in state.effects.values() if e.undoes == item.id and e.step == label]
+    attempts = [e for e in state.tries_of(item.id) if e.step == label]
     tries = len(attempts)
     if item.id in state.touched and not choice and not attempts:
         return ItemState(item, "blocked", state.touched[item.id])
@@ -240,7 +240,7 @@ def _why_kept(state: State, item: UndoItem) -> str:
 
 def _never_happened(state: State, item: UndoItem, label: str) -> bool:
     """Whether there is nothing to take back. What was written under *label* is read back, whatever it had to undo."""
-    written = any(e.undoes in item.needs and (e.step, e.status) == (label, "done") for e in state.effects.values())
+    written = any((e.step, e.status) == (label, "done") for need in item.needs for e in state.tries_of(need))
     effects = [state.effects[name] for name in item.effects]
     absent = all(
         effect.status == "absent" and not _may_land(effect, state.last_at) and not ran_half(effect)
@@ -266,7 +266,7 @@ def _waiver(state: State, item: UndoItem) -> Decision | None:
 
 def _try_under_way(state: State, item: str) -> bool:
     """Whether any undo of *item* is being made now, also one of a mitigation before this rollback."""
-    return any(effect.undoes == item and effect.status in IN_FLIGHT for effect in state.effects.values())
+    return any(effect.status in IN_FLIGHT for effect in state.tries_of(item))
 
 
 def may_answer(effect: EffectState) -> bool:

@@ -192,7 +192,7 @@ def asked(entry: ItemState, now: float) -> str:
 def _earlier(state: State, entry: ItemState) -> str:
     """Why there was more than one try: how the one before ended."""
     last = entry.effect
-    before = [e for e in state.effects.values() if e.undoes == entry.item.id and last is not None and e.seq < last.seq]
+    before = [e for e in state.tries_of(entry.item.id) if last is not None and e.seq < last.seq]
     reason = brief(before[-1].reason) if before else ""
     return f" (before: {reason})" if reason and last is not None and reason not in last.reason else ""
 
