@@ -5,7 +5,6 @@ A preview that cannot tell says so and fails no step. Evaluating takes a thread:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -36,7 +35,7 @@ async def who(source: str, write: FlagWrite, ctx: Context) -> str:
         ]
     except AdapterError as silent:
         return f"who is affected: not known, {silent}"
-    return await asyncio.to_thread(audience.in_words, rules, before, after, people)
+    return await audience.in_turn(audience.in_words, rules, before, after, people)
 
 
 async def parents_of(provider: FlagProvider, state: FlagState) -> dict[str, FlagState]:
@@ -97,7 +96,7 @@ async def together(fields: RolloutFields, live: FlagState, ctx: Context) -> list
         if len(states) == 1:
             return []
         whole = [await provider.with_segments(state) for state in states]
-        found = await asyncio.to_thread(audience.overlap, rules, whole, people)
+        found = await audience.in_turn(audience.overlap, rules, whole, people)
     except AdapterError as silent:
         return [f"who gets several flags: not known, {silent.what}"]
     names = ", ".join(f"{state.key} at {rules.exposed(state.raw):g} %" for state in states)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amplify_tui.adapters.flags.audience import affected, in_words, overlap, sampled
+from amplify_tui.adapters.flags.audience import affected, in_words, made_up, overlap, sampled
 from amplify_tui.adapters.flags.state import flag_state, missing, with_rules
 from amplify_tui.adapters.ports import FlagState, Invalid
 from amplify_tui.adapters.unleash.kind import UnleashRules
@@ -102,6 +102,22 @@ def test_two_long_lists_still_leave_users_in_neither() -> None:
     ]
     only_b = affected(RULES, missing("f", "production"), flag(strategy(100, constraints=rules[1:])))
     assert only_b.joins > 0
+
+
+def test_flags_that_ask_the_same_of_users_have_the_same_ones() -> None:
+    one = made_up([flag(strategy(25, group="a", title="ramp", constraints=country("CH")))])
+    same = made_up([flag(strategy(50, group="b", constraints=country("CH")), key="g")])
+    other = made_up([flag(strategy(25, group="a", constraints=country("AT")))])
+    assert one is same
+    assert other != one
+
+
+def test_who_gets_all_and_who_gets_nothing_is_as_the_engine_says() -> None:
+    gets_all, nobody = flag(strategy(100)), flag(strategy(0))
+    people = made_up([gets_all])
+    for state, size in ((gets_all, len(people)), (nobody, 0), (flag(strategy(100), enabled=False), 0)):
+        assert len(RULES.evaluator([state]).users("f", people.contexts)) == size
+        assert affected(RULES, missing("f", "production"), state).after == size
 
 
 def test_no_flags_have_no_overlap_to_tell() -> None:

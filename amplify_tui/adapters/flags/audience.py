@@ -7,18 +7,20 @@ fall at random (no user keeps the flag from one request to the next) there is no
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
 from amplify_tui.adapters.flags.population import Population
 from amplify_tui.adapters.flags.port import FlagRules
-from amplify_tui.adapters.flags.state import SEGMENT_RULES, active, canonical
+from amplify_tui.adapters.flags.state import EVERYBODY, SEGMENT_RULES, active, canonical, exposure, percent
 from amplify_tui.adapters.ports import AdapterError, FlagState, Invalid
 
 SAMPLE: Final = 10_000
@@ -26,6 +28,15 @@ MADE_UP: Final = "made-up users"
 OTHER: Final = "other"
 _IDENTITIES: Final = frozenset({"userId", "sessionId"})
 _STANDARD: Final = frozenset({"appName", "environment", "currentTime", "remoteAddress"})
+# Evaluations hold the interpreter: ten at once take twice as long as one after the other, and the loop waits for each.
+_TURNS: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audience")
+
+T = TypeVar("T")
+
+
+async def in_turn(work: Callable[..., T], *args: Any) -> T:
+    """What *work*, one of this module's functions, returns or raises; aside from the loop, one after the other."""
+    return await asyncio.get_running_loop().run_in_executor(_TURNS, partial(work, *args))
 
 
 class Affected(Struct, frozen=True, kw_only=True):
@@ -101,20 +112,30 @@ def _sets(rules: FlagRules, states: tuple[FlagState, ...], people: Population) -
 
 @lru_cache(maxsize=32)
 def _users(rules: FlagRules, flag: str, env: str, raw: str, people: Population) -> frozenset[int]:
-    """Kept, since a step that waits is previewed again each second."""
+    """Kept, since a step that waits is previewed again each second. Nobody and everybody need no evaluation."""
     state = rules.state(flag, env, json.loads(raw))
+    if exposure(state.raw) == 0.0:
+        return frozenset()
+    if people.is_made_up and any(_gives_all(one) for one in active(state.raw)):
+        return frozenset(range(len(people)))
     return rules.evaluator([state]).users(flag, people.contexts)
+
+
+def _gives_all(strategy: Mapping[str, Any]) -> bool:
+    """Whether every made-up user gets it: these have each field that a share sticks to, which real ones may lack."""
+    is_open = not strategy.get("constraints") and not strategy.get("segments")
+    return is_open and percent(strategy) == EVERYBODY
 
 
 def made_up(states: Sequence[FlagState], size: int = SAMPLE) -> Population:
     """The users that are made up for these states, see `sampled`. Raises Invalid where none can be."""
-    return _made_up(canonical([active(state.raw) for state in states]), size)
+    return _made_up(canonical(_asked_for(states)), size)
 
 
 @lru_cache(maxsize=8)
-def _made_up(strategies: str, size: int) -> Population:
-    found = [one for of_state in json.loads(strategies) for one in of_state]
-    return Population(MADE_UP, _sampled(found, size), is_made_up=True)
+def _made_up(asked: str, size: int) -> Population:
+    """Kept by what is asked of users and no more: flags that differ by their names alone have the same ones."""
+    return Population(MADE_UP, _sampled(json.loads(asked), size), is_made_up=True)
 
 
 def sampled(states: Iterable[FlagState], size: int = SAMPLE) -> list[dict[str, Any]]:
@@ -123,13 +144,14 @@ def sampled(states: Iterable[FlagState], size: int = SAMPLE) -> list[dict[str, A
     Users that are asked for by name are among them, once each. A field that only shares stick to has a value of its own
     for each user. The same states give the same users.
     """
-    return _sampled([one for state in states for one in active(state.raw)], size)
+    return _sampled(_asked_for(states), size)
 
 
-def _sampled(strategies: Sequence[Mapping[str, Any]], size: int) -> list[dict[str, Any]]:
+def _asked_for(states: Iterable[FlagState]) -> dict[str, Any]:
+    """What the strategies ask of users: `named` ids, `turns` (values by field), `own` (fields that differ for each)."""
     values: dict[str, list[str]] = {}
     own: set[str] = set()
-    for strategy in strategies:
+    for strategy in (one for state in states for one in active(state.raw)):
         own |= {str(one.get("stickiness")) for one in _sticky(strategy)} - _IDENTITIES - {"", "default", "None"}
         for constraint in (*(strategy.get("constraints") or ()), *(strategy.get(SEGMENT_RULES) or ())):
             field = values.setdefault(str(constraint.get("contextName")), [])
@@ -138,7 +160,11 @@ def _sampled(strategies: Sequence[Mapping[str, Any]], size: int) -> list[dict[st
         values.setdefault("userId", []).extend(name.strip() for name in listed.split(",") if name.strip())
     named = {name: values.pop(name, []) for name in sorted(_IDENTITIES)}
     turns = {name: [*found, OTHER] for name, found in sorted(values.items()) if name not in _STANDARD}
-    return [_user(at, named, turns, sorted(own - set(turns))) for at in range(size)]
+    return {"named": named, "turns": turns, "own": sorted(own - set(turns))}
+
+
+def _sampled(asked: Mapping[str, Any], size: int) -> list[dict[str, Any]]:
+    return [_user(at, asked["named"], asked["turns"], asked["own"]) for at in range(size)]
 
 
 def _sticky(strategy: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

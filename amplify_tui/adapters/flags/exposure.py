@@ -6,7 +6,6 @@ the counts mean is decided in verdict/usage.py and verdict/exposure.py; here is 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 
 from amplify_tui.adapters.flags import audience
@@ -113,7 +112,7 @@ class ExposureWatch:
                 after = await self._provider.with_segments(state)
             except AdapterError as error:
                 return f"{moved}; who is affected is not known: {error}"
-            who = await asyncio.to_thread(audience.in_words, self._rules, before, after)
+            who = await audience.in_turn(audience.in_words, self._rules, before, after)
             self._regrouped[key] = f"{moved}; {who}"
         return self._regrouped[key]
 
