@@ -21,6 +21,7 @@ Headers never appear in a message: they hold the tokens. Proxies of the environm
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import ssl
@@ -88,6 +89,7 @@ class Http:
     """One system behind one base URL. Every call ends within `timeout` and reads at most 8 MiB.
 
     A client may be handed in (its owner closes it); else one is made at the first call and closed by `aclose`.
+    at_once: how many reads may be under way; one that waits for its turn is not timed yet. Writes wait for nobody.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Http:
         headers: Mapping[str, str] | None = None,
         timeout: float = 8.0,
         client: httpx.AsyncClient | None = None,
+        at_once: int | None = None,
     ) -> None:
         self.base = base.rstrip("/")
         self.name = shown(self.base)
@@ -104,6 +107,7 @@ class Http:
         self._timeout = timeout
         self._client = client
         self._owned = client is None
+        self._turns = asyncio.Semaphore(at_once) if at_once else contextlib.nullcontext()
 
     async def aclose(self) -> None:
         if self._client is not None and self._owned:
@@ -121,7 +125,8 @@ class Http:
         body: Any = None,
     ) -> Answer:
         """The answer, of status 2xx or 304. Raises the AdapterError of the table above."""
-        answer = await self._exchange(method, path, params=params, headers=headers, form=form, body=body)
+        async with self._turns:
+            answer = await self._exchange(method, path, params=params, headers=headers, form=form, body=body)
         if 200 <= answer.status < 300 or answer.status == 304:
             return answer
         raise status_error(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 
 import pytest
@@ -149,3 +150,29 @@ def test_an_answer_that_is_no_json_is_shown_cleaned_and_short() -> None:
         answer.json()
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+async def test_reads_that_wait_for_their_turn_are_not_timed_and_a_write_waits_for_none() -> None:
+    holds = asyncio.Event()
+    async with raw_server(lambda path: None if path == "/held" else reply("{}")) as server:
+        http = Http(server.url, timeout=1.0, at_once=2)
+        held = [asyncio.create_task(_held(http, holds)) for _ in range(2)]
+        await holds.wait()
+        behind = asyncio.create_task(http.read("GET", "/behind"))
+        written = await http.write("POST", "/write", {})
+        lost = await asyncio.gather(*held)
+        answer = await behind  # its time began when the first of the others had used up all of its own
+        await http.aclose()
+    assert isinstance(written, Answer)
+    assert server.paths.index("/write") < server.paths.index("/behind")
+    assert answer.status == 200
+    assert all(isinstance(error, Unreachable) for error in lost)
+
+
+async def _held(http: Http, holds: asyncio.Event) -> AdapterError:
+    reading = asyncio.create_task(http.read("GET", "/held"))
+    await asyncio.sleep(0)
+    holds.set()
+    with pytest.raises(AdapterError) as caught:
+        await reading
+    return caught.value

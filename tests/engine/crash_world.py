@@ -238,10 +238,10 @@ class Watched:
                     self.board |= update.values
                 self._changed.set()
 
-    async def until(self, look: Callable[[State], object], what: str) -> None:
+    async def until(self, look: Callable[[State], object], what: str, *, within: float = PATIENCE) -> None:
         """Wait until the state is so; no sleep, the follower's own wake."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(within):
                 while not look(self.state):
                     self._changed.clear()
                     await self._changed.wait()
