@@ -4,13 +4,16 @@ exposed. The playbook is walked for its undos, the live world asked whether they
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 
 from amplify_tui.adapters.ports import AdapterError
 from amplify_tui.playbook.model import Step
+from amplify_tui.playbook.templates import has_expr
 from amplify_tui.run.state import OVER
 from amplify_tui.steps.http_call import READS
 from amplify_tui.steps.instances import instances_of, seen
@@ -18,6 +21,11 @@ from amplify_tui.steps.verb import Context
 
 Readiness = Literal["ready", "none", "missing"]
 _UNDONE_BY_THEMSELVES: Final = frozenset({"flag", "tag", "notify"})
+
+_NO_BRAKE: Final = {
+    "halt_only": "exposure cannot be taken back there, only kept from growing",
+    "no": "exposure cannot be taken back there",
+}
 
 
 class Item(Struct, frozen=True):
@@ -75,6 +83,9 @@ def _written(step: Step) -> Item | None:
 
 
 async def _live(steps: list[Step], ctx: Context) -> AsyncIterator[Item]:
+    for step in steps:
+        for words in _programs_gone(step, ctx.world.repo_path):
+            yield Item(step.id, "missing", words)
     fields = [step.fields for step in steps if isinstance(step.fields, Mapping) and step.verb in ("flag", "rollout")]
     for source in dict.fromkeys(str(one["source"]) for one in fields if one.get("source")):
         for words in await _flag_problems(source, ctx):
@@ -91,8 +102,27 @@ async def _live(steps: list[Step], ctx: Context) -> AsyncIterator[Item]:
         yield Item("release.previous", "missing", words)
 
 
+def _programs_gone(step: Step, repo: Path) -> Iterator[str]:
+    """What takes the step back and cannot even be started here: found now, not while production burns."""
+    fields: Mapping[str, Any] = step.fields if isinstance(step.fields, Mapping) else {}
+    for name in ("undo", "revert", "cleanup"):
+        command = fields.get(name)
+        argv = command.get("argv") if isinstance(command, Mapping) else None
+        if argv and not has_expr(str(argv[0])) and not _starts(str(argv[0]), repo / str(fields.get("cwd", "."))):
+            yield f"is taken back by {argv[0]}, which is not there, or no program"
+
+
+def _starts(program: str, cwd: Path) -> bool:
+    return shutil.which(str(cwd / program) if "/" in program else program) is not None
+
+
 async def _flag_problems(source: str, ctx: Context) -> list[str]:
     """Why a flag of this source could not be switched off now; warnings are none."""
+    abilities = ctx.world.flag_kind(source).abilities
+    if abilities.approval:
+        return ["each of its writes needs somebody's approval: a brake that waits for one is none"]
+    if abilities.lower in _NO_BRAKE:
+        return [_NO_BRAKE[abilities.lower]]
     try:
         problems = await ctx.world.flags(source).check()
     except AdapterError as error:

@@ -246,7 +246,9 @@ def steps_of(*steps: Step) -> tuple[Stage, ...]:
 
 
 async def test_a_rollback_is_ready_only_where_every_later_effect_has_an_undo(sandbox_world: RealWorld) -> None:
-    deploy = Step(id="deploy", verb="rollout", fields={"service": "checkout", "waves": [3], "revert": {"argv": ["x"]}})
+    deploy = Step(
+        id="deploy", verb="rollout", fields={"service": "checkout", "waves": [3], "revert": {"argv": ["git"]}}
+    )
     expand = Step(id="expand", verb="command", fields={"argv": ["x"], "undo": "none"})
     bare = Step(id="bare", verb="command", fields={"argv": ["x"]})
     flag = Step(id="flag", verb="flag", fields={"name": "f", "source": "flags"})
@@ -260,6 +262,32 @@ async def test_a_rollback_is_ready_only_where_every_later_effect_has_an_undo(san
     assert not ended.ok
     assert "ready 2/3" in ended.reason
     assert "bare has no undo" in ended.reason
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "./no-such-script", "./README.md"])
+async def test_a_rollback_is_not_ready_where_its_program_cannot_be_started(
+    sandbox_world: RealWorld, program: str
+) -> None:
+    deploy = Step(
+        id="deploy", verb="rollout", fields={"service": "checkout", "waves": [3], "revert": {"argv": [program]}}
+    )
+    sandbox_world.playbook = replace(sandbox_world.playbook, stages=steps_of(deploy))
+    ended = await Bench(sandbox_world, "verify").finish(VerifyFields(rollback="ready"))
+    assert not ended.ok
+    assert program in ended.reason
+
+
+async def test_a_rollback_is_not_ready_where_a_flag_needs_an_approval_or_cannot_go_down(
+    sandbox_world: RealWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag = Step(id="flag", verb="flag", fields={"name": "f", "source": "flags"})
+    sandbox_world.playbook = replace(sandbox_world.playbook, stages=steps_of(flag))
+    bench, kind = Bench(sandbox_world, "verify"), sandbox_world.flag_kind("flags")
+    assert (await bench.finish(VerifyFields(rollback="ready"))).ok
+    for abilities in (replace(kind.abilities, approval=True), replace(kind.abilities, lower="halt_only")):
+        monkeypatch.setattr(type(kind), "abilities", abilities)
+        ended = await bench.finish(VerifyFields(rollback="ready"))
+        assert not ended.ok
 
 
 async def test_what_is_over_is_no_longer_walked(sandbox_world: RealWorld) -> None:
