@@ -27,7 +27,7 @@ from amplify_tui.verdict.model import (
 )
 
 MIN_HISTORY_S: Final = 300.0
-QUARTER: Final = 0.25  # of the history, before some of it is forgotten
+AS_MUCH_AGAIN: Final = 1.0  # histories that come on top of what has to be kept, before all of it is forgotten
 RECENT_S: Final = 30.0
 FLAGS_S: Final = 5.0  # a bake is measured from tick to tick
 EXPOSURES_S: Final = 120.0
@@ -97,11 +97,12 @@ class Board:
         history.append(reading)
         if self._record is not None:
             self._record(reading)
-        # A quarter at once: judging goes on from the last tick for as long as nothing but new readings came. The first
-        # time some of it, for each signal another part: else those that began together all began anew in one tick.
-        over = self._slack.setdefault(key, QUARTER * (len(self._slack) * _SPREAD % 1.0))
+        # Seldom, and much at once: judging goes on from the last tick for as long as nothing but new readings came, and
+        # begins anew with what is left. The first time some of it, for each signal another part: else those that began
+        # together all began anew in one tick.
+        over = self._slack.setdefault(key, AS_MUCH_AGAIN * (len(self._slack) * _SPREAD % 1.0))
         if history[0].received_at < reading.received_at - (1.0 + over) * self.history_s:
-            self._slack[key] = QUARTER
+            self._slack[key] = AS_MUCH_AGAIN
             while history[0].received_at < reading.received_at - self.history_s:
                 history.popleft()
         self.post(f"signal:{key}", msgspec.to_builtins(reading))

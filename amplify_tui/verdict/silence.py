@@ -55,8 +55,11 @@ def silence(readings: Sequence[Reading], rule: Rule, since: float, now: float) -
 
     readings: of the rule's signal and cohort, arrived by *now*. A phase starts at *since* with that much patience.
     """
+    return silence_of(heard_of(readings, rule), rule, since, now)
 
-    known = heard_of(readings, rule)
+
+def silence_of(known: Heard, rule: Rule, since: float, now: float) -> tuple[Answer, str, str] | None:
+    """`silence`, of readings that were gone through already."""
     last, heard = known.fresh, known.newest
     begun = since if since <= now else 0.0
     if now - max(last or 0.0, begun) <= rule.max_age:

@@ -16,7 +16,7 @@ from amplify_tui.verdict import alerts, words
 from amplify_tui.verdict.conditions import COUNTED_S, Rule, cached_rule, select
 from amplify_tui.verdict.evidence import bad_needed
 from amplify_tui.verdict.model import Answer, Evidence, Expected, Reading, Term, TermVerdict
-from amplify_tui.verdict.silence import heard_of, silence
+from amplify_tui.verdict.silence import Heard, heard_of, silence_of
 from amplify_tui.verdict.spans import (
     ENOUGH,
     GOOD_IN_A_ROW,
@@ -49,7 +49,7 @@ def judge_condition(term: Term, evidence: Evidence, expected: Expected, now: flo
     if rule.alerts:
         readings = alerts.counted_since(readings, expected.since)
     history = fold(readings, rule, expected.counts_from)
-    case = _Case(term.id, rule, history, readings, expected.since, expected.poll, now)
+    case = _Case(term.id, rule, history, readings, heard_of(readings, rule), expected.since, expected.poll, now)
     verdict = case.answer()
     _remember(term, heard, case, verdict)
     return verdict
@@ -82,7 +82,7 @@ def _remember(term: Term, heard: Sequence[Reading], case: _Case, verdict: TermVe
     history, rule = case.history, case.rule
     if rule.alerts or not history.marks or history.bads > 1 or len(case.readings) != len(heard):
         return
-    fresh = heard_of(case.readings, rule).fresh
+    fresh = case.heard.fresh
     until = min(history.heard + rule.tolerance, (fresh or 0.0) + rule.max_age)
     if len(_said) >= _MOST_SAID:
         _said.clear()
@@ -96,12 +96,13 @@ class _Case:
     rule: Rule
     history: History
     readings: Sequence[Reading]
+    heard: Heard
     since: float
     poll: float
     now: float
 
     def answer(self) -> TermVerdict:
-        silent = silence(self.readings, self.rule, self.since, self.now)
+        silent = silence_of(self.heard, self.rule, self.since, self.now)
         if silent is not None:
             return self._verdict(*silent)
         if not self.history.marks:
@@ -219,7 +220,7 @@ class _Case:
 
     def _who(self) -> str:
         """Who stands out in the newest reading that counts."""
-        return who(heard_of(self.readings, self.rule).parts[1], self.rule.unit, below=self.rule.below)
+        return who(self.heard.parts[1], self.rule.unit, below=self.rule.below)
 
     def _verdict(self, answer: Answer, said: str, need: str = "") -> TermVerdict:
         rule, history = self.rule, self.history
