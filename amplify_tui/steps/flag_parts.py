@@ -16,6 +16,7 @@ import msgspec
 
 from amplify_tui.adapters.flags.port import ByHand, FlagKind, FlagRules, RestoresByHand
 from amplify_tui.adapters.ports import (
+    Absent,
     AdapterError,
     Done,
     FlagProvider,
@@ -142,18 +143,21 @@ async def write_now(draft: Draft, ctx: Context) -> Outcome:
 
 
 async def kill_now(source: str, flag: str, ctx: Context) -> Outcome:
-    """Switches the flag off without knowing more of it than its name; Done with what it then is."""
+    """Switches the flag off, of which only the name is known; Done with what it then is, also where it is gone."""
     provider = ctx.world.flags(source)
     outcome = (await provider.kill([flag])).get(flag, Unknown(cause=f"the flag server said nothing of {flag}"))
-    if not isinstance(outcome, Done):
+    is_gone = isinstance(outcome, Absent) and outcome.error == "NotFound"
+    if not isinstance(outcome, Done) and not is_gone:
         return outcome
     try:
         now = await state_of(provider, flag)
     except AdapterError as silent:
         return Unknown(cause=f"switched off, and not read back: {silent}")
+    if is_gone and now.exists:
+        return outcome
     if (still := rules_of(ctx, source).exposed(now.raw)) > 0:
         return Unknown(cause=f"switched off, and {flag} is at {still:g} % all the same")
-    return Done(receipt=outcome.receipt, observed=now.raw)
+    return Done(receipt=outcome.receipt if isinstance(outcome, Done) else {}, observed=now.raw)
 
 
 async def look(effect: EffectState, ctx: Context) -> Probe:

@@ -6,6 +6,8 @@
 | as it was before | nothing to write | nothing to write |
 | neither | what is ours taken back; off where it was off before | the same, where that lowers exposure |
 
+A mitigation does not even look first where the flag was off before: off is one call, and right whatever it is now.
+
 A person's decision (restore, ours, kill) goes before the table. An automatic act never exposes more users than before
 it acted: a plan that would is not carried out in a mitigation.
 """
@@ -63,6 +65,8 @@ async def intend(task: Task, ctx: Context) -> Draft:
         return await flag_mend.intend(task, ctx)
     item: UndoItem = task.data["item"]
     data = {"do": task.data["do"], "source": item.spec["source"], "flag": item.spec["flag"], "item": item}
+    if data["do"] == "undo" and ctx.state.phase == "forward" and _was_off(item, ctx):
+        return _kill(item, data, f"{data['flag']} off", ctx)
     try:
         provider = ctx.world.flags(data["source"])
         now = await _read_soon(provider, data["flag"])
@@ -93,23 +97,36 @@ async def _read_soon(provider: FlagProvider, flag: str) -> FlagState:
         raise Unreachable(f"no answer within {READ_WITHIN:g} s") from None
 
 
-def _blind(item: UndoItem, data: dict[str, Any], silent: AdapterError, ctx: Context) -> Draft:
-    """The intent where the flag cannot be read: off all the same where it was off before; else nothing yet."""
-    kills = data["do"] == "undo" and rules_of(ctx, data["source"]).exposed(item.before) == 0.0
-    off = {**item.after, "enabled": False}
+def _was_off(item: UndoItem, ctx: Context) -> bool:
+    return rules_of(ctx, item.spec["source"]).exposed(item.before) == 0.0
+
+
+def _kill(item: UndoItem, data: dict[str, Any], says: str, ctx: Context) -> Draft:
+    """The intent of switching off what is not looked at first: from what we left to the same, off."""
+    exposed = rules_of(ctx, data["source"]).exposed(item.after)
     return Draft(
         target=item.target,
         before=item.after,
-        after=off if kills else item.before,
+        after={**item.after, "enabled": False},
         timeout=TIMEOUT,
-        says=f"{data['flag']} off, unread: {silent}" if kills else f"{data['flag']} cannot be read: {silent}",
-        data=data
-        | {
-            "do": "kill" if kills else "nothing",
-            "why": str(silent),
-            "retryable": silent.retryable,
-            "error": type(silent).__name__,
-        },
+        says=says,
+        data=data | {"do": "kill"},
+        exposure=Exposure(flag=item.target.id, before=exposed, after=0.0),
+    )
+
+
+def _blind(item: UndoItem, data: dict[str, Any], silent: AdapterError, ctx: Context) -> Draft:
+    """The intent where the flag cannot be read: off all the same where it was off before; else nothing yet."""
+    if data["do"] == "undo" and _was_off(item, ctx):
+        return _kill(item, data, f"{data['flag']} off, unread: {silent}", ctx)
+    why = {"why": str(silent), "retryable": silent.retryable, "error": type(silent).__name__}
+    return Draft(
+        target=item.target,
+        before=item.after,
+        after=item.before,
+        timeout=TIMEOUT,
+        says=f"{data['flag']} cannot be read: {silent}",
+        data=data | {"do": "nothing"} | why,
     )
 
 
@@ -118,7 +135,7 @@ async def _plan(item: UndoItem, now: FlagState, provider: FlagProvider, ctx: Con
     choice = decision.choice if decision else ""
     mitigates = ctx.state.phase == "forward"
     rules = rules_of(ctx, item.spec["source"])
-    if choice == "kill" or (mitigates and rules.exposed(item.before) == 0.0):
+    if choice == "kill":
         if not now.enabled:
             return Plan(None, f"{now.key} is off already")
         return Plan(rules.plan(now, Off()), f"{now.key} off")

@@ -21,6 +21,7 @@ from amplify_tui.playbook.context import secret_marker
 from amplify_tui.run.state import Decision
 from amplify_tui.steps.flag import FlagFields
 from amplify_tui.steps.rollout_fields import RolloutFields
+from tests.adapters.flag_proxy import proxy_of
 from tests.steps.steps_world import Bench, RealWorld
 
 
@@ -218,6 +219,32 @@ async def test_a_mitigation_switches_off_what_was_off_and_keeps_the_strategies(
     state = await live(bench, name)
     assert not state.enabled
     assert state.strategies[0].percent == 25
+
+
+async def test_the_first_call_of_a_mitigation_switches_off(sandbox_world: RealWorld, name: str) -> None:
+    """Also where the server answers no question: reads of it are asked for later, and may fail."""
+    bench = await ramped(sandbox_world, name, 25)
+    [item, _] = bench.plan()
+    source = sandbox_world.playbook.sources["flags"]
+    async with proxy_of(source.unleash or "") as proxy:
+        book = replace(sandbox_world.playbook, sources={"flags": replace(source, unleash=proxy.url)})
+        through = RealWorld(book, sandbox_world.repo_path, sandbox_world.run_dir, token=sandbox_world.token)
+        bench.world = through
+        proxy.fail("GET ", "unauthorized", always=True)
+        made = await bench.take_back(item)
+        await through.aclose()
+    assert proxy.seen[0].startswith("POST ")
+    assert proxy.seen[0].endswith("/off")
+    assert isinstance(made.outcome, Unknown), "nobody could look whether it is off"
+    bench.world = sandbox_world
+    assert not (await live(bench, name)).enabled
+
+
+async def test_what_somebody_archived_counts_as_off_in_a_mitigation(sandbox_world: RealWorld, name: str) -> None:
+    bench = await ramped(sandbox_world, name, 25)
+    await Bench(sandbox_world, "flag").drive(FlagFields(name=name, source="flags", archive=True))
+    for item in bench.plan():
+        assert isinstance((await bench.take_back(item)).outcome, Done)
 
 
 async def test_a_mitigation_never_exposes_more_users_than_before_it(sandbox_world: RealWorld, name: str) -> None:
