@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import convert
 from msgspec.structs import replace
 
 from amplify_tui.adapters.ports import Absent, Done, Invalid
-from amplify_tui.playbook.context import Context
+from amplify_tui.playbook.context import Context, secret_marker
 from amplify_tui.playbook.document import Document, load
 from amplify_tui.playbook.hosts import bound_hosts, is_bound, written_origin
 from amplify_tui.playbook.model import Playbook, Stage, Step
 from amplify_tui.playbook.resolve import resolve, resolve_fields
 from amplify_tui.steps.http import HttpFields
+from amplify_tui.steps.http_call import Call, Reply, send
 from amplify_tui.steps.registry import specs
 from tests.steps.steps_world import Bench, RealWorld
 from tests.steps.test_steps_words import Server, serving
@@ -141,6 +143,14 @@ async def test_a_probe_and_an_undo_are_bound_by_their_own_urls_also_for_a_later_
         assert isinstance(made.outcome, Done)
         assert [one[0] for one in other.seen] == ["DELETE /back"]
         assert got(other)
+
+
+async def test_an_undo_that_an_earlier_version_journaled_without_hosts_is_still_sent(bare_world: RealWorld) -> None:
+    bare_world.secrets["KEY"] = CANARY
+    async with serving() as ours:
+        kept = {"method": "DELETE", "url": f"{ours.url}/on", "headers": {"X-Key": secret_marker("KEY")}}
+        assert await send(convert(kept, Call), bare_world, {}) == Reply(status=200, json={})
+        assert got(ours)
 
 
 async def test_a_redirect_gets_neither_the_secret_nor_a_request(bare_world: RealWorld) -> None:
