@@ -54,8 +54,11 @@ _NEEDED: Final = frozenset(
         "KRB5CCNAME",
         "KRB5_CONFIG",
         "LANGUAGE",
+        "LD_LIBRARY_PATH",
+        "NIX_SSL_CERT_FILE",
         "SSH_AGENT_PID",
         "WAYLAND_DISPLAY",
+        "XAUTHORITY",
     }
 )
 _NEEDED_PREFIXES: Final = (
