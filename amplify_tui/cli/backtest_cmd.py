@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ import click
 from amplify_tui.adapters.ports import Invalid
 from amplify_tui.adapters.recorded import moment as moment_of
 from amplify_tui.adapters.recorded import recorded
-from amplify_tui.cli.common import good_playbook, input_values
+from amplify_tui.cli.common import WAITS, good_playbook, input_values
 from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.gates import Gate, gate_of
 from amplify_tui.cli.past import read_past
 from amplify_tui.cli.sweep import tell, variations
+from amplify_tui.cli.vouching import refused
+from amplify_tui.playbook.document import Document
 from amplify_tui.playbook.values import BadValue, parse_duration
 from amplify_tui.verdict.backtest import Moment, Outcome, outcome, replay
 from amplify_tui.verdict.model import Reading
@@ -32,6 +34,7 @@ from amplify_tui.verdict.words import count, duration, plural
 @click.option("--data", metavar="FILE", help="Recorded readings: CSV or JSON lines; - reads standard input.")
 @click.option("--last", metavar="SPAN", help="In place of --data: the sources' own past, like 6h.")
 @click.option("--until", metavar="TIME", help="With --last: where it ends; now without it.")
+@click.option("--untrusted", is_flag=True, help="With --last: although the playbook is not committed.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="The value of an input.")
 @click.option("--sweep", multiple=True, metavar="KEY=A,B,…", help="Also with other values of limit, for or bake.")
 @click.option("--onset", metavar="TIME", help="When the trouble began: fails before it are false ones.")
@@ -42,6 +45,7 @@ def command(
     data: str | None,
     last: str | None,
     until: str | None,
+    untrusted: bool,
     pairs: tuple[str, ...],
     sweep: tuple[str, ...],
     onset: str | None,
@@ -49,7 +53,8 @@ def command(
 ) -> None:
     """Ask the gate of a step of PLAYBOOK about recorded readings.
 
-    Exit 0 where it ends in pass or undecided, 1 where it ends in anything else; a sweep always exits 0.
+    Exit 0 where it ends in pass or undecided, 1 where it ends in anything else; a sweep always exits 0. With --last, 4
+    where nobody vouches for the playbook: its sources would get your tokens.
     """
     document = good_playbook(playbook)
     inputs = input_values(document, pairs)
@@ -60,6 +65,7 @@ def command(
         readings = _of_file(data, gate)
     else:
         end = time.time() if until is None else _time(until, "--until")
+        _vouched(document, inputs, untrusted=untrusted)
         readings = read_past(document, gate, inputs, end - _span(last or ""), end)
     gate = gate.told_by({reading.signal for reading in readings})
     if not gate.terms:
@@ -77,6 +83,13 @@ def command(
     else:
         _tell(gate, moments, outcome(moments, bake=gate.bake, onset=began), len(readings), began)
     raise SystemExit(0 if moments[-1].verdict.answer in ("pass", "undecided") else 1)
+
+
+def _vouched(document: Document, inputs: Mapping[str, Any], *, untrusted: bool) -> None:
+    """Raises Failure where the sources may not be asked: they would get the user's tokens."""
+    refusal = refused(document, inputs, untrusted=untrusted)
+    if refusal is not None:
+        raise Failure(refusal.what, why=refusal.why, next_=refusal.next, code=WAITS)
 
 
 def _of_file(data: str, gate: Gate) -> list[Reading]:

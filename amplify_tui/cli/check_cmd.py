@@ -15,8 +15,9 @@ from amplify_tui.cli.common import load_playbook
 @click.argument("playbooks", nargs=-1, required=True, metavar="PLAYBOOK...")
 @click.option("--live", is_flag=True, help="Also look at the repository, services, tokens and locks.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="With --live: the value of an input.")
+@click.option("--untrusted", is_flag=True, help="With --live: also ask what a playbook names that is not committed.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def command(playbooks: tuple[str, ...], live: bool, pairs: tuple[str, ...], as_json: bool) -> None:
+def command(playbooks: tuple[str, ...], live: bool, pairs: tuple[str, ...], untrusted: bool, as_json: bool) -> None:
     """Check playbooks. Exit 2 where any has an error."""
     problems: list[Any] = []
     good: list[Any] = []
@@ -28,7 +29,7 @@ def command(playbooks: tuple[str, ...], live: bool, pairs: tuple[str, ...], as_j
         if live and loaded.document is not None:
             from amplify_tui.cli.live import look_live
 
-            looked = look_live(loaded.document, pairs)
+            looked = look_live(loaded.document, pairs, untrusted=untrusted)
             wrong += looked.problems
             good += ({"file": path, "source": one.source, "text": one.text} for one in looked.good)
             if not as_json:

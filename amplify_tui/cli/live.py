@@ -17,6 +17,7 @@ from amplify_tui.adapters.poll import InstancePoller, targets
 from amplify_tui.adapters.ports import AdapterError, FlagProvider, Query, Surveys
 from amplify_tui.adapters.ports import Problem as Found
 from amplify_tui.cli.common import input_values
+from amplify_tui.cli.vouching import refused
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.create import default_actor
 from amplify_tui.engine.facts import Facts, explain, locks_of, look
@@ -52,8 +53,11 @@ class Looked(Struct, frozen=True, kw_only=True):
     good: list[Good] = []
 
 
-def look_live(document: Document, pairs: tuple[str, ...]) -> Looked:
-    """What would make a release fail, found by looking; and each source that is as it should be."""
+def look_live(document: Document, pairs: tuple[str, ...], *, untrusted: bool = False) -> Looked:
+    """What would make a release fail, found by looking; and each source that is as it should be.
+
+    Nothing is asked of what a playbook names that nobody vouches for, unless *untrusted* says that somebody read it.
+    """
     inputs = input_values(document, pairs)
     plan = draft_plan(document.name, document.structure(), document.raw, document.inputs)
     lacking = missing(document.inputs, inputs)
@@ -61,6 +65,10 @@ def look_live(document: Document, pairs: tuple[str, ...]) -> Looked:
         what = f"no value for {', '.join(lacking)}: nothing live can be looked at"
         found = Found(what=what, where="inputs", fix="give each with --set NAME=VALUE")
         return Looked(problems=[_problem(document, found)])
+    refusal = refused(document, inputs, untrusted=untrusted)
+    if refusal is not None:
+        found = Found(what=f"{refusal.what}: {refusal.why}", where="", fix=refusal.next)
+        return Looked(problems=[replace(_problem(document, found), code="not-trusted")])
     state = State(run="check", plan=plan, inputs=inputs, starter=default_actor())
     problems, good = asyncio.run(_look(document, state))
     return Looked(problems=[_problem(document, found) for found in problems], good=good)

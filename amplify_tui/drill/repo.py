@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from amplify_tui.adapters.process import environment
 from amplify_tui.drill.history import HISTORY, Change
 
 AUTHOR = "Amplify Sandbox <sandbox@example.com>"
@@ -100,7 +101,7 @@ def _data(text: str) -> bytes:
 
 
 def _git(cwd: Path, *args: str, stdin: bytes | None = None) -> str:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    env = kept | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+    alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+    env = environment(alone)
     done = subprocess.run(["git", *args], cwd=cwd, env=env, input=stdin, capture_output=True, check=True, timeout=20)
     return done.stdout.decode().strip()

@@ -18,7 +18,7 @@ from amplify_tui.adapters.clean import clean
 from amplify_tui.playbook.context import Context, secret_names
 from amplify_tui.playbook.document import Document
 from amplify_tui.playbook.model import Playbook, Stakeholder
-from amplify_tui.playbook.resolve import Unresolved, resolve_value
+from amplify_tui.playbook.resolve import Unresolved, resolve_section, resolve_value
 from amplify_tui.run.shapes import Reach
 
 LONGEST: Final = 400  # what is longer is shown by its beginning and a hash, so that no change of its end is hidden
@@ -31,12 +31,28 @@ _REMOTES: Final = ("push", "remote")
 
 def reach_of(document: Document, playbook: Playbook, names: Mapping[str, Any]) -> Reach:
     """All of it. *names*: what expressions may use before the start."""
+    sections = [playbook.services, playbook.sources, playbook.stakeholders]
+    return _reach(document, [msgspec.to_builtins(part) for part in sections], playbook.stakeholders, names)
+
+
+def reach_written(document: Document, names: Mapping[str, Any]) -> Reach:
+    """As `reach_of`, for a playbook whose release is not known: what *names* do not tell stays as it is written."""
+    sections = [document.raw.get(key) or {} for key in ("services", "sources", "stakeholders")]
+    try:
+        stakeholders = resolve_section(document, "stakeholders", Context(dict(names)))
+    except Unresolved:
+        stakeholders = {}
+    return _reach(document, sections, stakeholders, names)
+
+
+def _reach(
+    document: Document, sections: list[Any], stakeholders: Mapping[str, Stakeholder], names: Mapping[str, Any]
+) -> Reach:
     context = Context(dict(names))
     steps = [*_steps(document.raw)]
-    sections = [playbook.services, playbook.sources, playbook.stakeholders]
-    hosts = [host for part in sections for host in _hosts(msgspec.to_builtins(part), context)]
+    hosts = [host for part in sections for host in _hosts(part, context)]
     hosts += [host for step in steps for host in _hosts(step, context)]
-    hosts += [host for one in playbook.stakeholders.values() for host in _told(one)]
+    hosts += [host for one in stakeholders.values() for host in _told(one)]
     return Reach(
         commands=_unique(shown(one) for one in _commands(document.raw)),
         hosts=_unique(sorted(shown(one) for one in hosts)),

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -21,13 +21,16 @@ from amplify_tui.adapters.ports import AdapterError
 from amplify_tui.engine.facts import Facts
 from amplify_tui.engine.journal import JournalError
 from amplify_tui.engine.locks import list_runs
-from amplify_tui.engine.reach import reach_of
+from amplify_tui.engine.reach import reach_of, reach_written
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteReader
+from amplify_tui.playbook.context import Context
+from amplify_tui.playbook.document import Document
+from amplify_tui.playbook.resolve import Unresolved, resolve_value
 from amplify_tui.playbook.yaml import decode as read_text
 from amplify_tui.run.envelope import UnreadableEvent, decode
 from amplify_tui.run.events import RunCreated, RunStarted
-from amplify_tui.run.shapes import Trust
+from amplify_tui.run.shapes import Reach, Trust
 from amplify_tui.run.state import State
 from amplify_tui.run.trust import difference
 
@@ -49,30 +52,53 @@ class Use(msgspec.Struct, frozen=True):
 
 async def examine(facts: Facts, state: State, home: Path) -> Trust:
     """What is known of the run's bundle. Never raises for what git says: what cannot be known is a doubt."""
-    text = state.bundle_text
+    bundle = _Bundle(state.plan.name, state.run, state.bundle_text, state.bundle_sha)
+    reach = reach_of(facts.document, facts.playbook, facts.names)
+    return await _examined(bundle, facts.document.path, facts.playbook.release.trusted_ref or "", reach, home)
 
+
+async def look_at(document: Document, names: Mapping[str, Any], home: Path) -> Trust:
+    """As `examine`, where there is no run: of a file that somebody wants to have looked at, or tried on the past."""
+    bundle = _Bundle(document.name, "", document.text, document.sha256)
+    written, doubt = (document.raw.get("release") or {}).get("trusted_ref") or "", ""
+    try:
+        ref = str(resolve_value(written, Context(dict(names))))
+    except Unresolved:
+        ref, doubt = "", f"release.trusted_ref is {written}, which is not known yet"
+    found = await _examined(bundle, document.path, ref, reach_written(document, names), home)
+    return replace(found, doubts=(*found.doubts, doubt)) if doubt else found
+
+
+class _Bundle(msgspec.Struct, frozen=True):
+    """A text that is to be trusted, and the run that has pinned it, if one has."""
+
+    name: str
+    run: str
+    text: str
+    sha: str
+
+
+async def _examined(bundle: _Bundle, path: str, ref: str, reach: Reach, home: Path) -> Trust:
     def is_same(blob: bytes) -> bool:
-        return read_text(blob)[0] == text
+        return read_text(blob)[0] == bundle.text
 
-    uses = await asyncio.to_thread(lambda: list(earlier(home, state)))
+    uses = await asyncio.to_thread(lambda: list(earlier(home, bundle.name, bundle.run)))
     last = next(iter(uses), None)
-    file = CommittedFile(Path(facts.document.path))
-    ref = facts.playbook.release.trusted_ref or ""
+    file = CommittedFile(Path(path))
     barred = await _barred(file, ref, is_same) if ref else ""
     doubts = [*await _doubts(file, is_same)]
     if last is not None and last.ref and last.ref != ref:
         doubts += await _dropped(file, last, ref, is_same)
-    reach = reach_of(facts.document, facts.playbook, facts.names)
     found = Trust(
         doubts=tuple(doubts),
         barred=barred,
         fix=f"merge it to {ref} and fetch, or start the version that is there" if barred else "",
         reach=reach,
-        is_new=all(use.bundle != state.bundle_sha for use in uses),
+        is_new=all(use.bundle != bundle.sha for use in uses),
         last=last.run if last is not None else "",
         changes=difference(last.trust.reach, reach) if last is not None else (),
     )
-    return replace(found, sha=hashlib.sha256(msgspec.json.encode([doubts, reach, state.bundle_sha])).hexdigest())
+    return replace(found, sha=hashlib.sha256(msgspec.json.encode([doubts, reach, bundle.sha])).hexdigest())
 
 
 async def _doubts(file: CommittedFile, is_same: Same) -> list[str]:
@@ -103,9 +129,12 @@ async def _dropped(file: CommittedFile, last: Use, ref: str, is_same: Same) -> l
     return [f"in run {last.run} it had to be on {last.ref}; this version is not there, and {now}"]
 
 
-def earlier(home: Path, state: State) -> Iterator[Use]:
-    """Starts of bundles of that name in this home, newest first. Sandboxes and dry runs were no use of it."""
-    rows = [row for row in list_runs(home) if row.name == state.plan.name and row.id != state.run]
+def earlier(home: Path, name: str, but: str) -> Iterator[Use]:
+    """Starts of bundles of that name in this home, newest first, without the run *but*.
+
+    Sandboxes and dry runs were no use of it.
+    """
+    rows = [row for row in list_runs(home) if row.name == name and row.id != but]
     for row in rows[:LOOKED_AT]:
         try:
             found = _use(RunDir(home / "runs" / row.id))

@@ -6,6 +6,7 @@ checks_compare.py   comparisons with control, and limits with a promise
 checks_pace.py    whether readings come often enough for windows and bakes
 checks_flags.py   flags that are ramped together
 checks_team.py    services, inputs, roles, stakeholders, secrets
+checks_hosts.py   where the secrets of requests go
 checks_verbs.py   what a verb's fields must say together
 checks_reserved.py   keys that this version does not act on
 """

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from amplify_tui.playbook import checks_compare
+from amplify_tui.playbook import checks_compare, checks_hosts
 from amplify_tui.playbook.expr import ExprError
 from amplify_tui.playbook.expr.syntax import Ast, Binary, Call, Cond, Index, Lit, Name, Select
 from amplify_tui.playbook.problems import Severity, listing
@@ -201,6 +201,7 @@ def _http(rules: Rules, visit: Visit, fields: Map) -> None:
     if method not in ("GET", "HEAD", "OPTIONS") and not given(fields, "undo"):
         message = f"a {method} says how it is undone" if not has_expr(method) else "this request says how it is undone"
         rules.report(fields, "missing-undo", message, "add undo: {method: …, url: …}, or undo: none")
+    checks_hosts.requests(rules, fields)
 
 
 def _verify(rules: Rules, visit: Visit, fields: Map) -> None:
@@ -214,6 +215,7 @@ def _verify(rules: Rules, visit: Visit, fields: Map) -> None:
             "conditions, http, versions or rollback",
         )
     rules.refer_all(fields.items.get("versions"), "services", "service")
+    checks_hosts.requests(rules, fields)
 
 
 def _notify(rules: Rules, visit: Visit, fields: Map) -> None:

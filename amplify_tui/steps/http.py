@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from amplify_tui.adapters.ports import Outcome, Probe
+from amplify_tui.playbook.context import secret_names
+from amplify_tui.playbook.hosts import bound_hosts
 from amplify_tui.playbook.model import Base, Url
 from amplify_tui.report import shell
 from amplify_tui.run.shapes import CODE_BAND, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState
 from amplify_tui.run.undo import LANDS_WITHIN
 from amplify_tui.steps.commands import idem
-from amplify_tui.steps.http_call import READS, TIMEOUT, Call, ExpectAnswer, Reply, missed, outcome_of, send
+from amplify_tui.steps.http_call import READS, TIMEOUT, Call, ExpectAnswer, Reply, bind, missed, outcome_of, send
 from amplify_tui.steps.verb import Context, Draft, Finished, Preparation, Task
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 _ABSENT: Final = 404
+Hosts = Annotated[tuple[str, ...], Meta(extra={"late": "never"})]  # stays as it is written: no value can add a host
 
 
 class Request(Base, frozen=True):
@@ -28,6 +31,7 @@ class Request(Base, frozen=True):
     url: Url
     method: Method = "GET"
     headers: dict[str, str] = field(default_factory=dict)
+    hosts: Hosts = ()
     json: Any = None
     body: str | None = None
     expect: ExpectAnswer = ExpectAnswer()
@@ -37,6 +41,7 @@ class HttpFields(Base, frozen=True):
     url: Url
     method: Method = "GET"
     headers: dict[str, str] = field(default_factory=dict)
+    hosts: Hosts = ()
     json: Any = None
     body: str | None = None
     expect: ExpectAnswer = ExpectAnswer()
@@ -61,7 +66,9 @@ class HttpStep:
 
     async def prepare(self, fields: HttpFields, ctx: Context) -> Preparation:
         call = call_of(fields, ctx)
-        undo = f"undo: {call_of(fields.undo, ctx).shown}" if isinstance(fields.undo, Request) else "NOT UNDOABLE"
+        undo = (
+            f"undo: {call_of(fields.undo, ctx, 'undo').shown}" if isinstance(fields.undo, Request) else "NOT UNDOABLE"
+        )
         return Preparation(preview=call.shown if fields.method in READS else f"{call.shown}\n{undo}")
 
     async def tasks(self, fields: HttpFields, ctx: Context, phase: int) -> Sequence[Sequence[Task]]:
@@ -76,7 +83,7 @@ class HttpStep:
         fields: HttpFields = task.data["fields"]
         plan = Plan(
             call=call_of(fields, ctx),
-            probe=call_of(fields.probe, ctx) if fields.probe else None,
+            probe=call_of(fields.probe, ctx, "probe") if fields.probe else None,
             header=fields.idempotency_header or "",
             repeatable=fields.method in ("PUT", "DELETE") or fields.idempotency_header is not None,
         )
@@ -136,9 +143,12 @@ class HttpStep:
         return Task(ordinal=item.id, data={"item": item}, label=item.says)
 
 
-def call_of(request: HttpFields | Request, ctx: Context) -> Call:
-    """The request as data."""
-    return Call(
+def call_of(request: HttpFields | Request, ctx: Context, *at: str | int) -> Call:
+    """The request as data; *at* is where it stands below the step's fields.
+
+    Raises Invalid where it would take a secret to a host that the playbook does not write.
+    """
+    call = Call(
         method=request.method,
         url=request.url,
         headers=request.headers,
@@ -147,14 +157,35 @@ def call_of(request: HttpFields | Request, ctx: Context) -> Call:
         status=request.expect.status,
         expect_json=request.expect.json,
         timeout=ctx.plan.timeout or TIMEOUT,
+        hosts=bound_hosts({"hosts": request.hosts} if request.hosts else _written(ctx, at)),
     )
+    if not secret_names(call.url):  # else its host is known when the secret is put in
+        bind(call, call.url)
+    return call
+
+
+def _written(ctx: Context, at: Sequence[str | int]) -> Mapping[str, Any]:
+    """A request of the step as the playbook has it, with its expressions."""
+    book = ctx.world.playbook
+    lanes = (book.rollback.before, book.rollback.after, book.rollback.reconcile, book.rollback.integrity)
+    steps = [step for lane in (*(stage.steps for stage in book.stages), *lanes) for step in lane]
+    found: Any = next((step.fields for step in steps if step.id == ctx.plan.id), None)
+    for key in at:
+        match found, key:  # where a value gave the whole request, the text has nothing there
+            case Mapping(), str():
+                found = found.get(key)
+            case list() | tuple(), int() if key < len(found):
+                found = found[key]
+            case _:
+                return {}
+    return found if isinstance(found, Mapping) else {}
 
 
 def _undo(fields: HttpFields, ctx: Context) -> Undo:
     if not isinstance(fields.undo, Request):
         says = f"kept: {ctx.step.ref} (declared as not undoable)"
         return Undo(band=CODE_BAND, verb="http", spec={}, cls="none", says=says)
-    plan = Plan(call=call_of(fields.undo, ctx), header=fields.idempotency_header or "", repeatable=True)
+    plan = Plan(call=call_of(fields.undo, ctx, "undo"), header=fields.idempotency_header or "", repeatable=True)
     call, sent = plan.call, {plan.header: f"{ctx.state.run}/{ctx.step.ref}/by-hand"} if plan.header else {}
     return Undo(
         band=CODE_BAND,

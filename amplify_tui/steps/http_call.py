@@ -6,6 +6,8 @@
 | an answer of another status, a redirect included | Absent where it says so (4xx), else Unknown |
 | no connection | Absent, worth another try |
 | silence, or a break, once it was on its way | Unknown |
+
+A secret goes only to a host that the playbook writes; a request that would take one elsewhere is not sent.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from msgspec import Struct, field
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.http import NeverSentError, sent_or_not, shown, transport_error
 from amplify_tui.adapters.jsontext import parse as parse_json
-from amplify_tui.adapters.ports import Absent, AdapterError, Done, Outcome, Unknown
-from amplify_tui.playbook.context import defuse
+from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, Outcome, Unknown
+from amplify_tui.playbook.context import defuse, secret_names
+from amplify_tui.playbook.hosts import is_bound
 from amplify_tui.playbook.model import Base
 from amplify_tui.steps.verb import World
 
@@ -38,7 +41,10 @@ class ExpectAnswer(Base, frozen=True):
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """One request, resolved, as plain data; secrets in url and headers are markers."""
+    """One request, resolved, as plain data; secrets in url and headers are markers.
+
+    hosts: where those secrets may go (playbook/hosts.py). None: journaled by a version that did not keep it.
+    """
 
     method: str = "GET"
     url: str
@@ -48,6 +54,7 @@ class Call(Struct, frozen=True, kw_only=True):
     status: tuple[int, ...] = ()
     expect_json: dict[str, Any] = {}
     timeout: float = TIMEOUT
+    hosts: tuple[str, ...] | None = None
 
     @property
     def shown(self) -> str:
@@ -67,7 +74,8 @@ async def send(call: Call, world: World, headers: dict[str, str]) -> Reply | Abs
     try:
         given = {name: world.reveal(value) for name, value in {**call.headers, **headers}.items()}
         url = world.reveal(call.url)
-    except AdapterError as error:  # a secret without a value
+        bind(call, url)
+    except AdapterError as error:  # a secret without a value, or one that would go astray
         return Absent(reason=str(error), error=type(error).__name__)
     body = None if call.body is None else call.body.encode()
     try:
@@ -87,6 +95,24 @@ async def send(call: Call, world: World, headers: dict[str, str]) -> Reply | Abs
         if isinstance(sent_or_not(error), NeverSentError):
             return Absent(reason=str(known), retryable=known.retryable, error=type(known).__name__)
         return Unknown(cause=str(known))
+
+
+def bind(call: Call, url: str) -> None:
+    """Raises Invalid where *call* holds a secret, and *url*, to which it would be sent, is not where it may go."""
+    if call.hosts is None or not any(secret_names(value) for value in (call.url, *call.headers.values())):
+        return
+    try:
+        there = httpx.URL(url)
+        name, ascii_name = there.host, there.raw_host.decode("ascii")
+    except (httpx.InvalidURL, UnicodeError):
+        name = ""
+    if name and is_bound(there.scheme, (name, ascii_name), there.port, call.hosts):
+        return
+    host = "" if secret_names(call.url) else f" to {clean(name, 80)}" if name else ""
+    raise Invalid(
+        f"{call.method} was not sent: a secret would go{host}, and the playbook does not write that host",
+        fix="write the host out in the url, or name it in hosts",
+    )
 
 
 def missed(call: Call, reply: Reply) -> str:

@@ -48,7 +48,7 @@ class Verify(Quiet):
             lines = [f"{item.step}: {item.says}" for item in items]
             return Preparation(preview="\n".join([f"a rollback is {ready.summary(items)}", *lines]))
         if not fields.conditions:
-            asked = [call_of(one, ctx).shown for one in fields.http]
+            asked = [call_of(one, ctx, "http", at).shown for at, one in enumerate(fields.http)]
             asked += [f"{service} runs {wanted}" for service, wanted in fields.versions.items()]
             return Preparation(preview="\n".join(asked) + lasting)
         gate = terms(fields.conditions, ctx.world.playbook)
@@ -91,8 +91,8 @@ async def _asked(fields: VerifyFields, ctx: Context) -> Finished:
 
 async def _http(fields: VerifyFields, ctx: Context) -> list[str]:
     wrong = []
-    for request in fields.http:
-        call = call_of(request, ctx)
+    for at, request in enumerate(fields.http):
+        call = call_of(request, ctx, "http", at)
         reply = await send(call, ctx.world, {})
         if not isinstance(reply, Reply):
             wrong.append(str(getattr(reply, "reason", "") or getattr(reply, "cause", "")))

@@ -156,7 +156,7 @@ def test_it_asks_a_prometheus_about_its_past_where_nothing_was_recorded(home: Pa
     playbook.write_text(written.replace("gate: [health, errors, latency]", "gate: [health, errors]"), encoding="utf-8")
     now = int(time.time())
     with real_prometheus(openmetrics=history(now)) as server:
-        asked = ["backtest", str(playbook), "--step", "deploy", "--last", "15m", "--until", str(now)]
+        asked = ["backtest", str(playbook), "--step", "deploy", "--last", "15m", "--until", str(now), "--untrusted"]
         said = amplify(*asked, "--set", f"url={server.url}", "--onset", str(now - 300))
         wrong = amplify(*asked, "--set", f"url={server.url}", "--data", "x.csv")
     assert said.returncode == 1, said.stdout + said.stderr

@@ -47,7 +47,7 @@ def test_health_checks_a_json_endpoint_and_another_packages_numbers_pass_a_gate(
         verify = step("verify", "verify", {"conditions": list(signals), "max_wait": "60s"})
         file = tmp_path / "playbook.yaml"
         file.write_text(playbook(facts, [verify], sources=sources, signals=signals))
-        looked = of_a_package("check", str(file), "--live")
+        looked = of_a_package("check", str(file), "--live", "--untrusted")
         assert "signals." not in looked.stdout, looked.stdout
         for source in sources:
             assert f"{source}: ok" in looked.stdout, looked.stdout
@@ -88,7 +88,7 @@ def test_a_signal_that_is_read_more_often_than_its_source_has_news_is_warned_of(
         file = tmp_path / "playbook.yaml"
         sources = {"own": {"http": url, "every": "2s"}}
         file.write_text(plain_playbook(repo, [GO], sources=sources, signals={"e": signal("own", "b", "t")}))
-        said = amplify("check", str(file), "--live")
+        said = amplify("check", str(file), "--live", "--untrusted")
     assert "warning: it is read every 0.5s, and its source tells something new every 2s (signals.e)" in said.stdout
     assert "write every: 2s" in said.stdout
     assert "own: ok" in said.stdout

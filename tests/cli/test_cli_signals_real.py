@@ -37,7 +37,7 @@ def test_each_query_of_a_signal_is_asked_once_and_named_by_its_place(
         "signals": {"errors": {**wrong, "cohorts": cohorts}, "ok": fine},
     }
     file.write_text(plain_playbook(repo, [GO], **more))
-    said = amplify("check", str(file), "--live", "--json")
+    said = amplify("check", str(file), "--live", "--untrusted", "--json")
     assert said.returncode == 2, said.stdout
     live = [one for one in json.loads(said.stdout)["problems"] if "signals." in one["message"]]
     assert [(one["severity"], one["code"]) for one in live] == [("error", "live"), ("warning", "live")], said.stdout
@@ -47,7 +47,7 @@ def test_each_query_of_a_signal_is_asked_once_and_named_by_its_place(
     lines = file.read_text().splitlines()
     assert '"bad":' in lines[syntax["line"] - 1]
     assert '"total":' in lines[gone["line"] - 1]
-    assert f"{file}:{gone['line']}:" in amplify("check", str(file), "--live").stdout
+    assert f"{file}:{gone['line']}:" in amplify("check", str(file), "--live", "--untrusted").stdout
 
 
 def test_a_comparison_with_a_week_that_the_server_does_not_keep_is_told_before_the_release(
@@ -62,7 +62,7 @@ def test_a_comparison_with_a_week_that_the_server_does_not_keep_is_told_before_t
         file.write_text(
             plain_playbook(repo, steps, sources={"prom": {"prometheus": server.url}}, signals={"slow": slow})
         )
-        said = amplify("check", str(file), "--live")
+        said = amplify("check", str(file), "--live", "--untrusted")
     assert said.returncode == 2, said.stdout
     told = "it is compared with the hour around 7d ago, and the server keeps 2d (signals.slow) [live]"
     assert told in said.stdout, said.stdout
@@ -77,10 +77,10 @@ def test_an_alert_whose_rule_is_not_there_is_named_before_the_release(
     steps = [GO, step("look", "verify", {"conditions": ["hot"]})]
     file.write_text(plain_playbook(repo, steps, sources={"prom": source}, signals={"hot": hot}))
     assert amplify("check", str(file)).returncode == 0
-    said = amplify("check", str(file), "--live", PROM="YTpi")
+    said = amplify("check", str(file), "--live", "--untrusted", PROM="YTpi")
     assert said.returncode == 2
     assert "there is no alerting rule Hot (signals.hot.state) [live]" in said.stdout
-    without = amplify("check", str(file), "--live")
+    without = amplify("check", str(file), "--live", "--untrusted")
     assert "PROM" in without.stdout
     assert "alerting rule" not in without.stdout
 

@@ -281,3 +281,88 @@ def test_a_draft_that_nobody_vouches_for_sends_no_token_to_the_hosts_that_it_nam
     assert got == []
     amplify("do", only_run(home).run, "start", *WHY)
     assert any("canary-7f31" in value for headers in got for value in headers.values())
+
+
+# --- the same before a look that has no run ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def canary(place: Place, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, list[dict[str, str]]]) -> dict[str, Any]:
+    """Sections of a playbook that send a token to the server, and a gate that asks it."""
+    monkeypatch.setenv("PROM_TOKEN", "canary-7f31")
+    return {
+        "services": {"shop": {"instances": [asked[0]]}},
+        "sources": {"prom": {"prometheus": asked[0], "token": "${{ secrets.PROM_TOKEN }}"}},
+        "signals": {
+            "e": {"golden": "errors", "source": "prom", "bad": "rate(b[1m])", "total": "rate(t[1m])", "limit": LIMIT}
+        },
+    }
+
+
+LIMIT = {"above": "1%", "for": "10s"}
+WATCH = step("watch", "monitor", {"for": "1m", "gate": ["e"]})
+
+
+def looked(place: Place, look: str, *more: str) -> Said:
+    if look == "check":
+        return amplify("check", str(place.file), "--live", *more)
+    return amplify("backtest", str(place.file), "--step", "watch", "--last", "1m", *more)
+
+
+def tokens(got: list[dict[str, str]]) -> int:
+    return sum("canary-7f31" in value for headers in got for value in headers.values())
+
+
+@pytest.mark.parametrize("look", ["check", "backtest"])
+@pytest.mark.parametrize("kind", ["changed", "not on its branch", "the branch was left out"])
+def test_a_look_at_what_nobody_vouches_for_asks_nothing_until_somebody_says_that_it_was_read(
+    home: Path,
+    place: Place,
+    asked: tuple[str, list[dict[str, str]]],
+    canary: dict[str, Any],
+    look: str,
+    kind: str,
+) -> None:
+    url, got = asked
+    if kind == "the branch was left out":
+        place.write(ref="origin/main")
+        committed(place.file)
+        place.push()
+        assert place.run().returncode == 0
+    place.write(WATCH, ref="origin/main" if kind == "not on its branch" else None, **canary)
+    if kind != "changed":
+        committed(place.file)
+    said = looked(place, look)
+    told = said.stdout if look == "check" else said.stderr
+    assert said.returncode == (2 if look == "check" else 4)
+    assert "nothing was asked of what it names" in told
+    assert "its playbook is not trusted" in told
+    assert "commit it, or give `--untrusted` once you have read what it would reach" in told
+    assert f"reaches {url.removeprefix('http://')}" in said.stderr
+    assert "uses the secret PROM_TOKEN" in said.stderr
+    assert got == []
+    looked(place, look, "--untrusted")
+    assert tokens(got) > 0
+
+
+@pytest.mark.parametrize("look", ["check", "backtest"])
+def test_a_look_at_a_committed_playbook_needs_no_word(
+    home: Path, place: Place, asked: tuple[str, list[dict[str, str]]], canary: dict[str, Any], look: str
+) -> None:
+    place.write(WATCH, **canary)
+    committed(place.file)
+    assert "not trusted" not in (said := looked(place, look)).stdout + said.stderr
+    assert tokens(asked[1]) > 0
+
+
+def test_check_says_as_json_that_it_did_not_look(
+    home: Path, place: Place, asked: tuple[str, list[dict[str, str]]], canary: dict[str, Any]
+) -> None:
+    place.write(WATCH, **canary)
+    said = looked(place, "check", "--json")
+    problems = json.loads(said.stdout)["problems"]
+    assert [(one["code"], one["severity"]) for one in problems if one["severity"] == "error"] == [
+        ("not-trusted", "error")
+    ]
+    assert asked[1] == []
+    assert amplify("check", str(place.file)).returncode == 0  # without --live nothing is asked, and nobody need vouch

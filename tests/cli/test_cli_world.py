@@ -104,7 +104,7 @@ def test_a_flag_server_that_cannot_be_used_is_said_in_words(
             case "no token":
                 monkeypatch.delenv("UNLEASH_TOKEN")
         file = written(tmp_path, facts, flag_steps())
-        checked = amplify("check", file, "--live")
+        checked = amplify("check", file, "--live", "--untrusted")
         assert checked.returncode == 2
         assert any(word in checked.stdout for word in words.split("|")), checked.stdout
         assert "no errors" not in checked.stdout
@@ -130,7 +130,7 @@ def test_a_service_that_cannot_be_read_is_never_deployed_to_on_trust(
         facts["services"]["checkout"][1]["url"] = "http://127.0.0.1:9" if kind == "down" else url
         steps = [step("ready", "verify", {"conditions": ["health", "fleet"], "max_wait": "2s"}), *flag_steps()]
         file = written(tmp_path, facts, steps)
-        checked = amplify("check", file, "--live")
+        checked = amplify("check", file, "--live", "--untrusted")
         if kind in ("down", "error"):
             assert checked.returncode == 2
             assert "checkout-2" in checked.stdout
@@ -142,13 +142,13 @@ def test_a_service_that_cannot_be_read_is_never_deployed_to_on_trust(
 
 def test_check_live_on_a_sound_world_finds_nothing(home: Path, world: World, tmp_path: Path, bench: Bench) -> None:
     file = written(tmp_path, world.facts(), [GO, deploy_step(bench), *flag_steps()])
-    said = amplify("check", file, "--live")
+    said = amplify("check", file, "--live", "--untrusted")
     assert said.returncode == 0, said.stdout
     [line] = [line for line in said.stdout.splitlines() if ": flags: " in line]
     where = f"at {world.facts()['flags']['url']}, project default, environment production"
     assert line.startswith(f"{file}: flags: ok, Unleash 8.2.0 {where}, ")
     assert " may create flags, change strategies, switch flags, " in line
-    as_json = json.loads(amplify("check", file, "--live", "--json").stdout)
+    as_json = json.loads(amplify("check", file, "--live", "--untrusted", "--json").stdout)
     assert as_json["ok"] is True
     assert "flags" in [one["source"] for one in as_json["good"]]
 
@@ -158,7 +158,7 @@ def test_check_live_names_a_flag_that_the_released_code_does_not_hold_and_lets_i
 ) -> None:
     made = {"name": "nobody-asks", "source": "flags", "create": "release", "enabled": False}
     file = written(tmp_path, world.facts(), [step("make", "flag", made)])
-    said = amplify("check", file, "--live")
+    said = amplify("check", file, "--live", "--untrusted")
     assert said.returncode == 0, said.stdout
     lines = Path(file).read_text().splitlines()
     line = next(number for number, text in enumerate(lines, 1) if '"flags": {' in text)

@@ -21,6 +21,7 @@ from amplify_tui.playbook.model import (
 from amplify_tui.playbook.registry import Registry, VerbSpec
 
 Argv = tuple[str, ...]
+Hosts = Annotated[tuple[str, ...], Meta(extra={"late": "never"})]
 LateArgv = Annotated[tuple[str, ...], Meta(extra={"late": "instance"})]
 
 
@@ -157,6 +158,7 @@ class Http(Fields, frozen=True):
     url: Url
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     headers: dict[str, str] = field(default_factory=dict)
+    hosts: Hosts = ()
     json: Any = None
     body: str | None = None
     expect: HttpExpect = HttpExpect()

@@ -18,8 +18,8 @@ CODES = """
     forward-reference hosts-missing inverted-window last-phase-not-100 limit-shape limit-unit literal-secret
     may-be-skipped missing-key missing-undo needs-cycle no-alarm no-cohorts no-flags no-instances no-limit no-verb
     not-utf8
-    not-yet past-shape phases-not-rising requires-cycle rollout-shape secret-out-of-place settle-too-short shell-with-expression
-    signal-shape slo-burn slo-objective slo-window slo-windows source-kind split-groups too-deep two-verbs
+    not-yet past-shape phases-not-rising requires-cycle rollout-shape secret-out-of-place secret-unbound settle-too-short
+    shell-with-expression signal-shape slo-burn slo-objective slo-window slo-windows source-kind split-groups too-deep two-verbs
     unknown-anchor unknown-key unknown-name unknown-role unknown-service unknown-signal unknown-slo unknown-source
     unknown-source-kind unknown-stakeholder unknown-step unknown-verb variant-stickiness verify-shape version-unquoted
     wait-shape watched-restart waves-exceed-instances waves-not-rising when-not-bool window-too-short wrong-source wrong-type

@@ -239,6 +239,7 @@ class Server:
 
     def __init__(self) -> None:
         self.url = ""
+        self.location = ""  # where its redirects lead
         self.answers: dict[str, tuple[int, Any] | None] = {}
         self.seen: list[tuple[str, dict[str, str]]] = []
 
@@ -254,6 +255,8 @@ class Server:
             if answer is not None:
                 body = json.dumps(answer[1]).encode()
                 writer.write(f"HTTP/1.1 {answer[0]} x\r\nContent-Length: {len(body)}\r\n".encode())
+                if self.location:
+                    writer.write(f"Location: {self.location}\r\n".encode())
                 writer.write(b"Connection: close\r\n\r\n" + body)
                 await writer.drain()
             else:
@@ -367,7 +370,9 @@ async def test_a_secret_in_an_address_is_sent_and_never_told(bare_world: RealWor
     bare_world.secrets["KEY"] = "s3cr3t"
     async with serving() as server:
         bench = Bench(bare_world, "http")
-        fields = HttpFields(method="POST", url=f"{server.url}/x?key=\u27e6secret:KEY\u27e7", undo="none")
+        fields = HttpFields(
+            method="POST", url=f"{server.url}/x?key=\u27e6secret:KEY\u27e7", hosts=("127.0.0.1",), undo="none"
+        )
         server.answers["POST /x?key=s3cr3t"] = (400, {})
         [made] = await bench.drive(fields)
         assert server.seen[0][0] == "POST /x?key=s3cr3t"

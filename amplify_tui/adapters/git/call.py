@@ -1,14 +1,14 @@
 """The one place that runs git, and the one place that reads its complaints.
 
 git runs through GitPython with a fixed argv (never a shell, never a user's text as an option), in a session
-of its own: without a terminal neither ssh nor a credential helper can stop to ask a question. Reads raise
+of its own: without a terminal neither ssh nor a credential helper can stop to ask a question. Of our environment it
+gets what it works by (environ.py), so that no hook finds the conductor's secrets there. Reads raise
 AdapterError; a write looks at its `Answer` itself, since only it knows what a failure proves.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -18,23 +18,13 @@ from typing import Final
 from msgspec import Struct
 
 from amplify_tui.adapters.clean import clean
+from amplify_tui.adapters.git.environ import withheld
 from amplify_tui.adapters.ports import AdapterError, Forbidden, Invalid, NotFound, Unauthorized, Unreachable
 
 READ_TIMEOUT: Final = 20.0
 NETWORK_TIMEOUT: Final = 30.0
 _DETACHED_GRACE: Final = 5.0  # a helper that left the process tree may hold the pipe: give up on it
 
-# Set in the environment of a git hook; they would silently point us at another repository.
-_REDIRECTS: Final = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-)
 _CONFIG: Final = (
     "-c",
     "core.warnAmbiguousRefs=true",
@@ -43,6 +33,18 @@ _CONFIG: Final = (
     "-c",
     "advice.detachedHead=false",
 )
+# For every call: nobody is there to be asked, and a background look takes no lock. ssh gets no BatchMode from us, as
+# that would mean overriding the user's core.sshCommand; it has no terminal (a session of its own) and an askpass that
+# answers nothing, which leaves it as little to ask.
+_SET: Final = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "true",
+    "SSH_ASKPASS": "true",
+    "SSH_ASKPASS_REQUIRE": "force",
+    "GCM_INTERACTIVE": "never",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_EDITOR": "true",
+}
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -190,7 +192,8 @@ class Caller:
             raise NotFound("git is not installed, or not on PATH", fix="install git 2.30 or newer") from missing
         if not self.path.is_dir():
             raise NotFound("there is no such directory", where=str(self.path), fix="check release.repo")
-        unset = [part for name in _REDIRECTS if name in os.environ for part in ("-u", name)]
+        # GitPython adds to our environment; only their names, never values, are in the argv that takes some out again.
+        unset = [part for name in withheld() if name not in _SET for part in ("-u", name)]
         prefix = ["env", *unset] if unset else []
         with tempfile.TemporaryFile() as source:
             if stdin is not None:
@@ -205,7 +208,7 @@ class Caller:
                     stdout_as_string=False,
                     strip_newline_in_stdout=False,
                     kill_after_timeout=timeout,
-                    env=_environment(),
+                    env=_SET,
                     start_new_session=True,
                 )
             except git.exc.GitCommandNotFound as missing:
@@ -223,20 +226,3 @@ class Caller:
 def without_credentials(url: str) -> str:
     """A remote's address as it may be shown."""
     return clean(_CREDENTIALS.sub("", url), 200)
-
-
-def _environment() -> dict[str, str]:
-    """What is set for every call: nobody is there to be asked, and a background look takes no lock.
-
-    ssh gets no BatchMode from us, as that would mean overriding the user's core.sshCommand; it has no
-    terminal (a session of its own) and an askpass that answers nothing, which leaves it as little to ask.
-    """
-    return {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "true",
-        "SSH_ASKPASS": "true",
-        "SSH_ASKPASS_REQUIRE": "force",
-        "GCM_INTERACTIVE": "never",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_EDITOR": "true",
-    }

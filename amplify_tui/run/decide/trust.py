@@ -1,7 +1,8 @@
 """Whether a bundle may start: what a commit vouches for starts, anything else needs a person's word and a reason.
 
 A bundle that has to be on a branch (`release.trusted_ref`) and is not there starts by nobody's word. In a sandbox
-nothing is asked: it holds nothing that is worth protecting.
+nothing is asked: it holds nothing that is worth protecting. The same stands before a look without a run: it would ask
+what the playbook names, with a person's tokens.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from amplify_tui.run.shapes import Refusal, Trust
 from amplify_tui.run.state import State
 
 HOW = "commit it, or start it with `--untrusted --reason WHY` once you have read what it would run"
+HOW_TO_LOOK = "commit it, or give `--untrusted` once you have read what it would reach"
 
 
 def untrusted(state: State, order: c.Start, trust: Trust | None) -> Refusal | None:
@@ -38,6 +40,18 @@ def unvouched(state: State, what: str, reason: str, trust: Trust | None) -> Refu
         return None
     why = f"the file is not trusted ({doubts}), and no reason says why to go by it"
     return refuse(what, why, "commit it, or give a reason once you have read what it would run")
+
+
+def unasked(trust: Trust, *, untrusted: bool) -> Refusal | None:
+    """Why nothing may be asked of what a playbook names, where no run has pinned it; None where it may.
+
+    No reason is wanted, since no journal would keep it. *untrusted* also helps where the playbook has to be on a branch
+    and is not: nothing is started by a look, and a change has to be checked before it is merged.
+    """
+    doubts = "; ".join((*trust.doubts, *((trust.barred,) if trust.barred else ())))
+    if not doubts or untrusted:
+        return None
+    return refuse("nothing was asked of what it names", f"its playbook is not trusted: {doubts}", HOW_TO_LOOK)
 
 
 def _doubts(state: State, what: str, trust: Trust | None) -> str | Refusal:
