@@ -86,6 +86,14 @@ def test_a_run_that_supersedes_another_takes_its_locks_over_and_nobody_elses(ind
     assert [lock.run for lock in index.holders(["prod"])] == ["c"]
 
 
+def test_locks_taken_over_go_back_to_the_run_that_was_not_superseded_after_all(index: Index) -> None:
+    assert index.take(["a", "b"], run="old", host="box", pid=1, now=1.0) == []
+    assert index.take(["a", "b", "c"], run="new", host="box", pid=2, now=2.0, instead_of="old") == []
+    assert {held.name: held.run for held in index.holders()} == {"a": "new", "b": "new", "c": "new"}
+    index.hand_back("new", to="old", names=["a", "b"])
+    assert {held.name: held.run for held in index.holders()} == {"a": "old", "b": "old"}
+
+
 def test_two_processes_cannot_hold_one_lock(index: Index, tmp_path: Path) -> None:
     other = Index.open(tmp_path, read_summary)
     assert index.take(["prod"], run="a", host="h", pid=1, now=5.0) == []
