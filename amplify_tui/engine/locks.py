@@ -83,6 +83,17 @@ def list_runs(home: Path) -> list[RunSummary]:
         index.close()
 
 
+def let_go(index: Index, closed: State) -> None:
+    """Free the locks of a closed run; of one that never started, what it took from a run that is open goes back."""
+    gave_up = closed.supersedes and closed.started_at is None
+    earlier = index.get(closed.supersedes) if gave_up else None
+    if earlier is None or earlier.phase == "closed":
+        index.release(closed.run)
+        return
+    names = [held.name for held in index.holders() if held.run == closed.run]
+    index.hand_back(closed.run, to=earlier.id, names=names)
+
+
 class Registrar:
     """Keeps this run's line and locks. Failures are logged: the index can be rebuilt, the run goes on."""
 
@@ -102,7 +113,7 @@ class Registrar:
             try:
                 index.put(summary_of(state, self._journal.head()))
                 if state.phase == "closed":
-                    index.release(state.run)
+                    let_go(index, state)
             finally:
                 index.close()
         except JournalError:
