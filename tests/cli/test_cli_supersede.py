@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from amplify_tui.cli.common import replay
+from amplify_tui.cli.rollback_cmd import _past_return
 from amplify_tui.drill.world import World
 from amplify_tui.engine.locks import open_index
 from amplify_tui.engine.rundir import RunDir
@@ -25,6 +28,7 @@ from tests.engine.crash_world import (
     step,
     versions,
 )
+from tests.run.test_run_data import released
 
 GO_ON = step("go_on", "confirm", {"ask": "Go on?"})
 
@@ -124,3 +128,10 @@ def test_a_run_whose_conductor_died_is_superseded_and_a_hotfix_that_lacks_someth
     took = amplify("mitigate", new.run)
     assert took.returncode == 0, took.stderr
     assert flag_now(world)[0] is False
+
+
+def test_a_rollback_past_the_point_of_no_return_names_the_way_forward(capsys: pytest.CaptureFixture[str]) -> None:
+    _past_return(released(contract=True).state)
+    assert "amplify run HOTFIX.yaml --supersedes r1" in capsys.readouterr().out
+    _past_return(released().state)
+    assert capsys.readouterr().out == "", "elsewhere going back is the way"

@@ -80,6 +80,7 @@ def test_the_undo_of_a_hotfix_goes_back_to_before_the_release_that_it_mends() ->
 
 def test_a_hotfix_takes_its_own_steps_although_the_earlier_run_did_steps_of_that_name() -> None:
     run = hotfix(superseded(bad()))
+    assert list(run.state.effects_of(run.step("deploy"))) == []
     run.agreed().begin("deploy")
     run.intend("deploy")
     assert (run.effect().step, run.effect().of_run) == ("deploy", "")
@@ -255,6 +256,7 @@ def test_code_from_before_an_earlier_contract_waits_for_a_person_also_in_the_hot
     entry = data.item(earlier.state, UNIT.id)
     assert (entry.status, "--supersedes" in entry.detail) == ("blocked", True), "it says how to fix forward"
     run = hotfix(superseded(earlier), plan=data.BEHIND)
+    assert run.state.armed_since is None, "what the bad release deployed arms no trigger of the hotfix"
     run.agreed()
     data.made(run, "migrate", undo=data.data_undo("expand", undoable=False))
     back = Undo(band=CODE_BAND, verb="rollout", spec={}, cls="guarded", says="back")
