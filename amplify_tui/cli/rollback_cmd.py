@@ -17,6 +17,7 @@ from amplify_tui.engine.create import default_actor
 from amplify_tui.run.shapes import UndoItem
 from amplify_tui.run.state import State
 from amplify_tui.run.undo import BAND_NAMES, rollback_items
+from amplify_tui.run.undo_asks import contracts, fix_forward
 
 
 @click.command("rollback")
@@ -42,6 +43,7 @@ def command(run: str | None, reason: str, yes: bool, force_order: bool, **more: 
         raise SystemExit(_of_closed(state, reason, yes=yes))
     items = rollback_items(state)
     _show([entry.item for entry in items])
+    _past_return(state)
     if not items:
         click.echo(" nothing was changed yet: there is nothing to take back")
     _ask(yes=yes)
@@ -66,6 +68,7 @@ def _of_closed(state: State, reason: str, *, yes: bool) -> int:
     from amplify_tui.run.reversal import left_of
 
     _show(left_of(state))
+    _past_return(state)
     _ask(yes=yes)
     folder = reverse(state, reason=reason)
     return watch_until(folder, lambda s: s.phase == "closed")
@@ -74,6 +77,13 @@ def _of_closed(state: State, reason: str, *, yes: bool) -> int:
 def _show(items: Sequence[UndoItem]) -> None:
     for item in items:
         click.echo(f" {item.band} {BAND_NAMES[item.band]:9} {item.says or item.target.id}")
+
+
+def _past_return(state: State) -> None:
+    """What is safer than a rollback, where a contract has been done."""
+    if contracts(state):
+        held = "hold it, and " if state.phase == "forward" else ""
+        click.echo(f" past the point of no return: the code before may not fit the data; {held}{fix_forward(state)}")
 
 
 def _ask(*, yes: bool) -> None:

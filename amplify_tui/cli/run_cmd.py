@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 import msgspec
 import yaml
 
-from amplify_tui.cli.common import ensure_conductor, good_playbook, has_terminal, input_values
+from amplify_tui.cli.common import ensure_conductor, find_run, good_playbook, has_terminal, input_values
 from amplify_tui.cli.errors import Failure
 from amplify_tui.run import commands as c
 from amplify_tui.run.autopilot import Orders, autopilot, given
@@ -21,6 +22,7 @@ from amplify_tui.run.state import State
 @click.argument("playbook")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="The value of an input.")
 @click.option("--dry-run", is_flag=True, help="Read and probe for real, change nothing.")
+@click.option("--supersedes", metavar="RUN", help="Fix forward: take over the locks and the undo of RUN, which ends.")
 @click.option("--answers", metavar="FILE", help="Answers of people: a YAML mapping, step id to answer.")
 @click.option("--headless", is_flag=True, help="Print a line an event instead of opening the cockpit.")
 @click.option("--autopilot", "auto", is_flag=True, help="Play the people too, where the playbook allows it.")
@@ -42,6 +44,7 @@ def command(playbook: str, pairs: tuple[str, ...], **options: Any) -> None:
         raise Failure(
             "--autopilot is refused", why="the playbook does not say `release.autopilot: true`", next_="use --answers"
         )
+    earlier = _earlier(options["supersedes"], is_dry=options["dry_run"]) if options["supersedes"] else ""
     actor = default_actor()
     answers = _answers(options["answers"])
 
@@ -52,7 +55,7 @@ def command(playbook: str, pairs: tuple[str, ...], **options: Any) -> None:
         return [_at_own_risk(order, options["reason"]) if isinstance(order, c.Start) else order for order in orders]
 
     mode = "dry" if options["dry_run"] else "live"
-    folder = create_run(home(), document, inputs, actor=actor, mode=mode)  # type: ignore[arg-type]  # two of Mode
+    folder = create_run(home(), document, inputs, actor=actor, mode=mode, supersedes=earlier)  # type: ignore[arg-type]  # two of Mode
     click.echo(f"run {folder.run}", err=True)
     asyncio.run(ensure_conductor(folder))
     if options["headless"] or options["as_json"] or not has_terminal():
@@ -70,6 +73,27 @@ def command(playbook: str, pairs: tuple[str, ...], **options: Any) -> None:
     from amplify_tui.cli.cockpit import open_cockpit
 
     raise SystemExit(open_cockpit(folder, actor=actor))
+
+
+def _earlier(name: str, *, is_dry: bool) -> str:
+    """The run to supersede. Raises Failure where it may not be as it is now; the start of the new one decides."""
+    from amplify_tui.engine.rundir import home
+    from amplify_tui.engine.superseding import earlier_of
+    from amplify_tui.run.decide import decide
+    from amplify_tui.run.shapes import Refusal
+
+    folder = find_run(name)
+    if is_dry:
+        raise Failure(
+            "--dry-run and --supersedes do not go together", why="a dry run takes nothing over", next_="leave one out"
+        )
+    earlier = earlier_of(home(), folder.run)
+    if earlier is None:
+        raise Failure(f"the journal of run {folder.run} cannot be read", next_=f"`amplify show {folder.run} --verify`")
+    said = decide(earlier, c.Supersede(id="ask", actor="", via="cli", by="a new run"), time.time())
+    if isinstance(said, Refusal):
+        raise Failure(said.what, why=said.why, next_=said.next)
+    return folder.run
 
 
 def _at_own_risk(order: c.Start, reason: str) -> c.Start:

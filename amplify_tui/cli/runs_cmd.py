@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from amplify_tui.engine.locks import REVERSES, list_runs
+from amplify_tui.engine.locks import REVERSES, SUPERSEDED_BY, SUPERSEDES, list_runs
 from amplify_tui.engine.rundir import home
 
 
@@ -30,7 +30,9 @@ def command(as_json: bool) -> None:
                 "ended_at": r.ended_at,
                 "actor": r.actor,
                 "playbook": r.playbook,
-                "reverses": r.note.removeprefix(REVERSES) if r.note.startswith(REVERSES) else None,
+                "reverses": _after(REVERSES, r.note),
+                "supersedes": _after(SUPERSEDES, r.note),
+                "superseded_by": _after(SUPERSEDED_BY, r.note),
             }
             for r in runs
         ]
@@ -42,3 +44,8 @@ def command(as_json: bool) -> None:
         at = datetime.fromtimestamp(r.started_at).astimezone().strftime("%Y-%m-%d %H:%M") if r.started_at else "-"
         word = r.outcome or r.phase
         click.echo(f"{r.id[:8]}  {word:26} {r.name} {r.version}  {r.environment}  {at}  {r.actor}  {r.note}".rstrip())
+
+
+def _after(word: str, note: str) -> str | None:
+    """The run that a note names after *word*."""
+    return note.removeprefix(word) if note.startswith(word) else None

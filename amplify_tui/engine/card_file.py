@@ -53,7 +53,9 @@ def write_card(folder: RunDir, state: State) -> None:
 
 
 def _is_urgent(data: EventData) -> bool:
-    return isinstance(data, ev.RunClosed) or (isinstance(data, ev.EffectIntended) and data.undo is not None)
+    return isinstance(data, (ev.RunClosed, ev.Superseded)) or (
+        isinstance(data, ev.EffectIntended) and data.undo is not None
+    )
 
 
 class CardFile:

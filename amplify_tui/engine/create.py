@@ -33,8 +33,10 @@ def create_run(
     sandbox: bool = False,
     engine: str = "",
     via: Via = "cli",
+    supersedes: str = "",
 ) -> RunDir:
-    """A new run under *home*, as a draft; its journal holds the playbook's text. Lease epoch 1 is given back, so that
+    """A new run under *home*, as a draft; its journal holds the playbook's text. *supersedes*: the run
+    that it takes over as it starts. Lease epoch 1 is given back, so that
     the conductor can take it. Raises JournalError and PlaceError."""
     from amplify_tui.run.plan import draft_plan  # here, for it brings the YAML reader: a cockpit starts without
 
@@ -48,6 +50,7 @@ def create_run(
         engine=engine,
         playbook=path,
         inputs=inputs,
+        supersedes=supersedes,
         sandbox=sandbox,
     )
     write_first(folder, created, actor=actor, via=via)

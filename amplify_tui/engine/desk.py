@@ -6,12 +6,14 @@ playbook's file says now to a Migrate.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from amplify_tui.adapters.ports import Invalid
+from amplify_tui.engine import superseding
 from amplify_tui.engine.facts import (
     Facts,
     checks_of,
@@ -27,12 +29,14 @@ from amplify_tui.engine.wire import Answer, Refusal
 from amplify_tui.engine.wire import encode as encode_wire
 from amplify_tui.run import commands as c
 from amplify_tui.run.decide import decide
-from amplify_tui.run.events import RunStarted
+from amplify_tui.run.events import EventData, RunStarted
 from amplify_tui.run.shapes import Refusal as Said
 from amplify_tui.steps.terms import triggers_of
 
 if TYPE_CHECKING:
     from amplify_tui.engine.conductor import Conductor
+
+Events = tuple[EventData, ...]
 
 
 class Desk:
@@ -82,9 +86,11 @@ class Desk:
             return msgspec.structs.replace(order, problems=(self._run.problem or "the playbook is not resolved yet",))
         facts = self._run.facts
         problems = plan_problems(self._run.state.plan)
+        order = await self._earlier(order, facts)
         assert self._run.watchers is not None
         try:
-            if isinstance(decide(self._run.state, self._with(order, facts, ()), time.time()), Said):
+            decided = decide(self._run.state, self._with(order, facts, ()), time.time())
+            if isinstance(decided, Said):
                 return self._with(order, facts, ())  # refused whatever the services say, so they are not asked
         except Invalid as error:
             return msgspec.structs.replace(order, problems=(str(error),))
@@ -92,10 +98,34 @@ class Desk:
         await self._run.watchers.fleet_seen()
         # Every sandbox is a world of its own: two demos share names, and nothing else.
         locks = () if self._run.state.sandbox else locks_of(facts.playbook, facts.names)
+        if order.earlier is not None:
+            return await self._taken_over(order, facts, locks, decided, problems)
         problems += self._run.registrar.take(self._run.state.run, locks)
         if problems:
             return msgspec.structs.replace(order, problems=tuple(problems))
         return self._with(order, facts, locks)
+
+    async def _earlier(self, order: c.Start, facts: Facts) -> c.Start:
+        """The order with the run that is to be superseded, whatever its sender said of one."""
+        earlier = None
+        if name := self._run.state.supersedes:
+            earlier = await asyncio.to_thread(superseding.earlier_of, self._run.folder.home, name)
+        return msgspec.structs.replace(order, earlier=earlier)
+
+    async def _taken_over(
+        self, order: c.Start, facts: Facts, locks: tuple[str, ...], decided: Events, problems: list[str]
+    ) -> c.Start:
+        """The order to start instead of an earlier run, which has ended by then, with the locks of both."""
+        assert order.earlier is not None
+        for event in decided:
+            if isinstance(event, RunStarted) and event.inherited is not None:
+                problems = problems + superseding.lacks(facts.playbook, event.inherited)
+        if problems:
+            return msgspec.structs.replace(order, problems=tuple(problems))
+        both = tuple(dict.fromkeys((*locks, *order.earlier.locks)))
+        home, registrar = self._run.folder.home, self._run.registrar
+        order = await superseding.take_over(home, registrar, order, self._run.state, both)
+        return order if order.problems else self._with(order, facts, both)
 
     def _with(self, order: c.Start, facts: Facts, locks: tuple[str, ...]) -> c.Start:
         """The order with what the conductor knows, and nothing that its sender may have put there."""

@@ -180,6 +180,14 @@ class Index:
                     self._hold(Holding(name, run, host, pid, now))
             return blocking
 
+    def hand_back(self, run: str, *, to: str, names: Sequence[str]) -> None:
+        """Give the locks of *run* back to the run from which it took them over: those *names*. The others are free."""
+        with mapped(self.path), immediate(self._db):
+            for each in self._holdings():
+                if each.run == run and each.name in names:
+                    self._hold(Holding(each.name, to, each.host, each.pid, each.since))
+            self._db.execute("delete from lock where run = ?", (run,))
+
     def release(self, run: str) -> None:
         """Free every lock of a run. A run that holds none is fine."""
         with mapped(self.path), immediate(self._db):

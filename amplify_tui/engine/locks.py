@@ -18,6 +18,8 @@ from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.run.state import State
 
 REVERSES: Final = "reverses "
+SUPERSEDES: Final = "supersedes "
+SUPERSEDED_BY: Final = "superseded by "
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +46,11 @@ def summary_of(state: State, head: Head) -> RunSummary:
 
 
 def note_of(state: State) -> str:
-    """What `amplify runs` says beside a run: which one it reverses."""
+    """What `amplify runs` says beside a run: which one it reverses or supersedes, and which one supersedes it."""
+    if state.superseded_by:
+        return f"{SUPERSEDED_BY}{state.superseded_by}"
+    if state.supersedes and state.started_at is not None:
+        return f"{SUPERSEDES}{state.supersedes}"
     if state.reverses:
         return f"{REVERSES}{state.reverses}"
     return "rolls back without a journal" if state.is_derived else ""
@@ -77,6 +83,17 @@ def list_runs(home: Path) -> list[RunSummary]:
         index.close()
 
 
+def let_go(index: Index, closed: State) -> None:
+    """Free the locks of a closed run; of one that never started, what it took from a run that is open goes back."""
+    gave_up = closed.supersedes and closed.started_at is None
+    earlier = index.get(closed.supersedes) if gave_up else None
+    if earlier is None or earlier.phase == "closed":
+        index.release(closed.run)
+        return
+    names = [held.name for held in index.holders() if held.run == closed.run]
+    index.hand_back(closed.run, to=earlier.id, names=names)
+
+
 class Registrar:
     """Keeps this run's line and locks. Failures are logged: the index can be rebuilt, the run goes on."""
 
@@ -87,7 +104,7 @@ class Registrar:
 
     def told(self, state: State) -> None:
         """Write the line when something in it changed; free the locks of a closed run."""
-        shown = (state.phase, state.outcome, bool(state.holds), state.subject, state.bundle_sha)
+        shown = (state.phase, state.outcome, bool(state.holds), state.subject, state.bundle_sha, state.superseded_by)
         if shown == self._told or not state.run:
             return
         self._told = shown
@@ -96,18 +113,20 @@ class Registrar:
             try:
                 index.put(summary_of(state, self._journal.head()))
                 if state.phase == "closed":
-                    index.release(state.run)
+                    let_go(index, state)
             finally:
                 index.close()
         except JournalError:
             _log.warning("the shared index could not be written", exc_info=True)
 
-    def take(self, run: str, names: Sequence[str]) -> list[str]:
-        """Take the locks of the run: a sentence for each one that another run holds."""
+    def take(self, run: str, names: Sequence[str], *, instead_of: str | None = None) -> list[str]:
+        """Take the locks of the run: a sentence for each one that another run holds, which is not *instead_of*."""
         try:
             index = open_index(self._home)
             try:
-                taken = index.take(names, run=run, host=socket.gethostname(), pid=os.getpid(), now=time.time())
+                taken = index.take(
+                    names, run=run, host=socket.gethostname(), pid=os.getpid(), now=time.time(), instead_of=instead_of
+                )
             finally:
                 index.close()
         except JournalError as error:

@@ -25,6 +25,7 @@ from amplify_tui.engine.proc import FileLock
 from amplify_tui.engine.replay import READ_BATCH, load
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteReader
+from amplify_tui.engine.superseding import superseded_by
 from amplify_tui.run import commands as c
 from amplify_tui.run.decide import decide
 from amplify_tui.run.events import RunCreated
@@ -46,8 +47,8 @@ def reverse_run(
         return Refusal("nothing is taken back yet", "somebody begins a rollback of a closed run now", "try it again")
     try:
         name = secrets.token_hex(4)
-        by = reversed_by(home, closed.run)
-        problems = [] if by else take_locks(home, name, closed.locks)
+        by, taken_over = reversed_by(home, closed.run), superseded_by(home, closed)
+        problems = [] if by or taken_over else take_locks(home, name, closed.locks)
         order = c.Reverse(
             id=secrets.token_hex(8),
             actor=actor,
@@ -57,6 +58,7 @@ def reverse_run(
             until_band=until_band,
             touched=touched_later(home, closed, left_of(closed)),
             reversed_by=by,
+            superseded_by=taken_over,
             problems=tuple(problems),
             advice="take that run back first, or wait until it is closed",
             engine=engine,

@@ -16,6 +16,7 @@ from amplify_tui.run.select.words import safe
 from amplify_tui.run.shapes import CODE_BAND, DATA_BAND, EXPOSURE_BAND, VERIFY_BAND, WORDS_BAND, UndoItem
 from amplify_tui.run.state import State
 from amplify_tui.run.undo import SETTLED_ITEM, ItemState, rollback_items
+from amplify_tui.run.undo_asks import fix_forward
 
 _TITLES: Final = {
     EXPOSURE_BAND: "1 Exposure: nobody gets the new path",
@@ -49,6 +50,11 @@ def card_text(state: State) -> str:
         "While a machine that can run amplify is at hand, this is quicker, and it knows what others changed:",
         f"`amplify mitigate {state.run}` (exposure off), `amplify rollback {state.run}` (everything).",
     ]
+    if state.superseded_by:
+        by = safe(state.superseded_by)
+        lines[4:] = [
+            f"SUPERSEDED by run {by}, which has taken all of this over: go by the card of that run, where it is."
+        ]
     if not proved:
         lines += ["", "Nothing is left to take back."]
     lines += _needed(proved)
@@ -132,6 +138,7 @@ def _last(state: State, planned: list[ItemState]) -> list[str]:
     lines = ["", "## Cannot be undone", "", *(f"- {safe(kept_words(entry.item))}" for entry in kept)] if kept else []
     if touched.past_return:
         lines += ["", "Past the point of no return: a contract has run, and the code before may not fit the data."]
+        lines += [f"Hold the run, and {fix_forward(state)}: that run takes its undo over."]
     if state.integrity:
         names = ", ".join(f"`{safe(name)}`" for name in state.integrity)
         lines += ["", f"The whole is proved by the integrity checks of the playbook: {names}."]

@@ -51,6 +51,8 @@ def run_json(state: State, conductor: dict[str, object], head: str, now: float |
             ],
         },
         "rollback": _rollback(state),
+        "supersedes": state.supersedes or None,
+        "superseded_by": state.superseded_by or None,
         "exposure": state.exposure,
         "seq": state.seq,
         "head": head,
@@ -170,6 +172,10 @@ def run_text(shown: dict[str, Any]) -> str:
             f"{release['version']} {release['environment']}  conductor {shown['conductor']['state']}"
         )
     ]
+    if shown["supersedes"]:
+        lines.append(f"  supersedes run {shown['supersedes']}: an undo goes back to the state before that one")
+    if shown["superseded_by"]:
+        lines.append(f"  superseded by run {shown['superseded_by']}, which has taken its undo over")
     if release["trusted_ref"]:
         lines.append(f"  its playbook has to be on {release['trusted_ref']}")
     if release["untrusted"]:

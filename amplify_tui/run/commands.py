@@ -9,24 +9,22 @@ from __future__ import annotations
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
-from msgspec import Struct
 
-from amplify_tui.run.events import RunStarted, Via
+from amplify_tui.run.commands_back import (
+    Order as Order,
+)
+from amplify_tui.run.commands_back import (
+    Reverse as Reverse,
+)
+from amplify_tui.run.commands_back import (
+    Supersede as Supersede,
+)
+from amplify_tui.run.events import RunStarted
 from amplify_tui.run.migration import Proposal
 from amplify_tui.run.shapes import WORDS_BAND, Await, Drift, Exposure, OnRollback, Target, Undo, Watch
 from amplify_tui.run.state import State
 from amplify_tui.verdict.model import Evidence
 from amplify_tui.verdict.seen import Seen
-
-
-class Order(Struct, frozen=True, kw_only=True, tag_field="command"):
-    """Base of every command. `id` is unique: a repeated one is answered with its first result."""
-
-    id: str
-    actor: str
-    via: Via
-    reason: str = ""
-
 
 # --- people ---------------------------------------------------------------------------------------------------------
 
@@ -35,12 +33,13 @@ class Start(Order, frozen=True, tag=True):
     """`facts` and `problems` are filled in by the conductor, which alone can look at the world.
 
     untrusted: start it although no commit vouches for its bundle; it needs a reason. expect: the `sha` of the Trust
-    that the sender was shown.
+    that the sender was shown. earlier: the run it supersedes.
     """
 
     untrusted: bool = False
     expect: str = ""
     facts: RunStarted | None = None
+    earlier: State | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -130,22 +129,6 @@ class Rollback(Order, frozen=True, tag=True):
 
     force_order: bool = False
     until_band: int = WORDS_BAND
-
-
-class Reverse(Order, frozen=True, tag=True):
-    """Begin a run that takes back what *closed*, the state of another one, did. Given before there is a run.
-
-    reversed_by: the run that does so already. touched: by undo item, who changed its target later. problems, advice:
-    what keeps it from beginning, such as a lock, and what to do then.
-    """
-
-    closed: State
-    until_band: int = WORDS_BAND
-    touched: dict[str, str] = {}
-    reversed_by: str = ""
-    problems: tuple[str, ...] = ()
-    advice: str = ""
-    engine: str = ""
 
 
 class DecideUndo(Order, frozen=True, tag=True):
@@ -364,7 +347,7 @@ class Close(Order, frozen=True, tag=True):
 
 Person: TypeAlias = (
     Start | Answer | Approve | Reject | Skip | Retry | Settle | PlaceHold | Release | Advance | Override | Retreat
-    | Mitigate | Rollback | DecideUndo | Disarm | Arm | Abort | Migrate | AnswerTrigger | Note | TakeRole
+    | Mitigate | Rollback | DecideUndo | Disarm | Arm | Abort | Supersede | Migrate | AnswerTrigger | Note | TakeRole
 )  # fmt: skip
 Engine: TypeAlias = (
     TakeLease | LetGo | Begin | Intend | Outcome | Probed | Reread | Finish | Enter | Observe | Sense | Drifted
@@ -374,7 +357,7 @@ Command: TypeAlias = Person | Engine
 
 PERSON_COMMANDS: Final = (
     Start, Answer, Approve, Reject, Skip, Retry, Settle, PlaceHold, Release, Advance, Override, Retreat,
-    Mitigate, Rollback, DecideUndo, Disarm, Arm, Abort, Migrate, AnswerTrigger, Note, TakeRole,
+    Mitigate, Rollback, DecideUndo, Disarm, Arm, Abort, Supersede, Migrate, AnswerTrigger, Note, TakeRole,
 )  # fmt: skip
 
 _person_decoder = msgspec.json.Decoder(Person)

@@ -26,6 +26,9 @@ from amplify_tui.run.events_back import (
     RollbackStarted as RollbackStarted,
 )
 from amplify_tui.run.events_back import (
+    Superseded as Superseded,
+)
+from amplify_tui.run.events_back import (
     UndoDecided as UndoDecided,
 )
 from amplify_tui.run.events_back import (
@@ -53,6 +56,7 @@ from amplify_tui.run.shapes import (
     Undo,
     Watch,
 )
+from amplify_tui.run.supersede import Inheritance
 from amplify_tui.verdict.model import Verdict
 from amplify_tui.verdict.seen import Seen
 from amplify_tui.verdict.trial import Trial
@@ -70,6 +74,7 @@ class RunCreated(Data, frozen=True):
     inputs: dict[str, Any] = {}
     reverses: str = ""
     reversal: Reversal | None = None
+    supersedes: str = ""
     sandbox: bool = False
 
 
@@ -86,6 +91,7 @@ class RunStarted(Data, frozen=True):
     integrity: tuple[str, ...] = ()
     locks: tuple[str, ...] = ()
     supersedes: str = ""
+    inherited: Inheritance | None = None
     notes: str = ""
     warnings: tuple[str, ...] = ()
     trust: Trust | None = None
@@ -383,7 +389,7 @@ EventData: TypeAlias = (
     | HoldReleased | DriftAnswered | Overridden | TriggerFired | TriggerAnswered | TriggerDisarmed | TriggerArmed
     | TriggerSight
     | RollbackStarted | UndoDecided | ExposureReread | MitigationStarted | MitigationDone | IntegrityJudged
-    | PlaybookMigrated | NoteAdded | RoleTaken | Requested | RunClosed
+    | Superseded | PlaybookMigrated | NoteAdded | RoleTaken | Requested | RunClosed
 )  # fmt: skip
 
 TYPES: Final[dict[str, type[Data]]] = {cls.__name__: cls for cls in Data.__subclasses__()}

@@ -23,6 +23,12 @@ class RollbackStarted(Data, frozen=True):
     until_band: int = WORDS_BAND
 
 
+class Superseded(Data, frozen=True):
+    """The run *by* has taken over all that there is to take back of this one."""
+
+    by: str
+
+
 class UndoDecided(Data, frozen=True):
     effect: str
     choice: Literal["restore", "ours", "kill", "waive", "retry"]

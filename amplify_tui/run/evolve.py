@@ -20,9 +20,11 @@ from amplify_tui.run.evolve_effects import EFFECT_FOLDS, drift_over, drift_seen
 from amplify_tui.run.evolve_plan import instances, migrated, roles_by
 from amplify_tui.run.evolve_steps import STEP_FOLDS, starts_over, watches_anew
 from amplify_tui.run.evolve_triggers import TRIGGER_FOLDS
+from amplify_tui.run.marks import Judgement
 from amplify_tui.run.reversal import seeded
 from amplify_tui.run.shapes import Hold, StepRef, ref_of
-from amplify_tui.run.state import RUN_SCOPE, Decision, Judgement, Reread, State, StepState, TriggerState
+from amplify_tui.run.state import RUN_SCOPE, Decision, Reread, State, StepState, TriggerState
+from amplify_tui.run.supersede import taken_over
 from amplify_tui.run.trials import anew, put
 from amplify_tui.run.undo_asks import service_of
 
@@ -43,6 +45,7 @@ def _created(state: State, data: ev.RunCreated, env: Envelope) -> State:
         bundle_text=data.bundle.files[0].text if data.bundle.files else "",
         engine=data.engine,
         sandbox=data.sandbox,
+        supersedes=data.supersedes,
         inputs=data.inputs,
         starter=env.actor,
         created_at=env.at_s,
@@ -73,6 +76,8 @@ def _started(state: State, data: ev.RunStarted, env: Envelope) -> State:
         starter=env.actor,
         started_at=env.at_s,
     )
+    if data.inherited is not None:
+        state = taken_over(state, data.inherited)
     return replace(state, roles=roles_by(state, data.plan), steps=instances(state))
 
 
@@ -265,6 +270,10 @@ def _closed(state: State, data: ev.RunClosed, env: Envelope) -> State:
     )
 
 
+def _superseded(state: State, data: ev.Superseded, env: Envelope) -> State:
+    return replace(state, superseded_by=data.by)
+
+
 def _undo_decided(state: State, data: ev.UndoDecided, env: Envelope) -> State:
     before = state.decisions.get(data.effect)
     choice = data.choice
@@ -299,6 +308,7 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.TrialsAdvanced: _trials_advanced,
     ev.RollbackStarted: _rollback_started,
     ev.UndoDecided: _undo_decided,
+    ev.Superseded: _superseded,
     ev.ExposureReread: _reread,
     ev.MitigationStarted: _mitigation_started,
     ev.MitigationDone: _mitigation_done,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from amplify_tui.run.marks import FlagBook
 from amplify_tui.run.shapes import CODE_BAND, VERIFY_BAND, Exposure
-from amplify_tui.run.state import EffectState, FlagBook, State
+from amplify_tui.run.state import EffectState, State
 from amplify_tui.run.undo import is_verification
 
 NEVER = (-1.0, -1)

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from amplify_tui.run.background import is_behind
+from amplify_tui.run.marks import FlagBook, Judgement
 from amplify_tui.run.shapes import (
     WORDS_BAND,
     Await,
@@ -120,7 +121,8 @@ class EffectState(Struct, frozen=True, kw_only=True):
 
     `at_work`: the last look found that what an earlier conductor started for it still runs. `on_rollback`: whether a
     rollback leaves it to come to its end, ends it, or holds code and data up for it. `ended_seq`: the event at which it
-    ended; which of two ended last is asked of it, for a clock that is set back says otherwise.
+    ended; which of two ended last is asked of it, for a clock that is set back says otherwise. `of_run`: who made it,
+    where it was taken over from a run that this one supersedes.
     """
 
     id: str
@@ -156,6 +158,7 @@ class EffectState(Struct, frozen=True, kw_only=True):
     human: bool = False
     ended_at: float | None = None
     ended_seq: int = 0
+    of_run: str = ""
 
     @property
     def ref(self) -> StepRef:
@@ -222,26 +225,6 @@ class Reread(Struct, frozen=True):
     lost: int = 0
 
 
-class FlagBook(Struct, frozen=True):
-    """What is known of a flag's exposure: *known* percent left *by* an effect at *last* (when, seq), and what is open.
-
-    Made and kept up by `run.exposure`. Who changes effects otherwise than by their events forgets the books: they are
-    made anew from the effects.
-    """
-
-    known: float
-    last: tuple[float, int]
-    by: str = ""
-    opened: tuple[str, ...] = ()
-
-
-class Judgement(Struct, frozen=True):
-    """What a look on the way back said; `error`: nobody could tell."""
-
-    verdict: Literal["pass", "fail", "error"]
-    detail: str = ""
-
-
 class Request(Struct, frozen=True):
     """An act that needs two people, asked for by the first."""
 
@@ -304,6 +287,9 @@ class State(Struct, frozen=True, kw_only=True):
     force_order: bool = False
     reverses: str = ""  # the closed run that this one takes back
     is_derived: bool = False  # its plan was derived from a playbook and the world: nothing of it was recorded
+    supersedes: str = ""  # the earlier run whose locks and before-images this one takes over
+    superseded_by: str = ""
+    inherited_needs: dict[str, tuple[str, ...]] = {}
     until_band: int = WORDS_BAND  # the last band that may be taken back before a person says more
     touched: dict[str, str] = {}  # undo items whose target another run changed later: a person decides
     rollback_reason: str = ""
@@ -387,7 +373,7 @@ class State(Struct, frozen=True, kw_only=True):
         return self.first_exposure_at if self.first_exposure_at is not None else max(self._deploys(), default=None)
 
     def _deploys(self) -> list[float]:
-        done = (e for e in self.effects.values() if e.status == "done" and not e.undoes)
+        done = (e for e in self.effects.values() if e.status == "done" and not e.undoes and not e.of_run)
         return [e.ended_at for e in done if e.target.kind == "instance" and e.ended_at is not None]
 
     @property

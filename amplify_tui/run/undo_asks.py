@@ -33,10 +33,14 @@ def asks_first(state: State, item: UndoItem) -> str:
         return said.detail
     if said is not None and said.verdict == "pass":
         return ""
-    gone = contracted(state, item)
-    return (
-        f"{gone} is past the point of no return: roll forward, or decide that it goes back all the same" if gone else ""
-    )
+    if gone := contracted(state, item):
+        return f"{gone} is past the point of no return: {fix_forward(state)}, or decide that it goes back all the same"
+    return ""
+
+
+def fix_forward(state: State) -> str:
+    """How to mend the release by another one, where going back is not safe: the words for a screen and a card."""
+    return f"fix forward with `amplify run HOTFIX.yaml --supersedes {state.run}`"
 
 
 def service_of(item: UndoItem) -> str:
@@ -45,8 +49,8 @@ def service_of(item: UndoItem) -> str:
 
 
 def contracted(state: State, item: UndoItem) -> str:
-    """The step of a `contract` that came after what *item* takes back, done or perhaps done; "" where there is none."""
-    made = max(_number(name) for name in item.effects)
+    """The step of a `contract` that came after the code to which *item* goes back; "" where none did, or may have."""
+    made = min(_number(name) for name in item.effects)
     return next((str(e.ref) for e in contracts(state) if _number(e.id) > made), "")
 
 

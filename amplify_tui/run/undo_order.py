@@ -30,6 +30,9 @@ def with_edges(state: State, items: Sequence[UndoItem]) -> list[UndoItem]:
         if plan is not None and last[other.id].step in plan.undo_after:
             _wait(needs, item.id, other.id)
     for item, other in pairs:
+        if other.id in state.inherited_needs.get(item.id, ()):
+            _wait(needs, item.id, other.id)
+    for item, other in pairs:
         if _goes_first(state, last[other.id], last[item.id]):
             _wait(needs, item.id, other.id)
     return [replace(item, needs=tuple(i.id for i in items if i.id in needs.get(item.id, ()))) for item in items]

@@ -10,8 +10,10 @@ import pytest
 
 from amplify_tui.engine.index import BROKEN, Index, RunSummary
 from amplify_tui.engine.journal import Corrupt, Head, JournalError, Locked, NewerSchema
+from amplify_tui.engine.locks import let_go
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteJournal, SqliteReader
+from amplify_tui.run.state import State
 from tests.engine.engine_helpers import event
 from tests.engine.journal_contract import lease_of
 
@@ -84,6 +86,25 @@ def test_a_run_that_supersedes_another_takes_its_locks_over_and_nobody_elses(ind
     ]
     assert index.take(["prod"], run="c", host="h", pid=2, now=6.0, instead_of="a") == []
     assert [lock.run for lock in index.holders(["prod"])] == ["c"]
+
+
+def test_locks_taken_over_go_back_to_the_run_that_was_not_superseded_after_all(index: Index) -> None:
+    assert index.take(["a", "b"], run="old", host="box", pid=1, now=1.0) == []
+    assert index.take(["a", "b", "c"], run="new", host="box", pid=2, now=2.0, instead_of="old") == []
+    assert {held.name: held.run for held in index.holders()} == {"a": "new", "b": "new", "c": "new"}
+    index.hand_back("new", to="old", names=["a", "b"])
+    assert {held.name: held.run for held in index.holders()} == {"a": "old", "b": "old"}
+
+
+@pytest.mark.parametrize(("phase", "holder"), [("held", {"old"}), ("closed", set())])
+def test_a_hotfix_that_is_given_up_before_its_start_leaves_the_locks_to_the_run_that_is_open(
+    index: Index, phase: str, holder: set[str]
+) -> None:
+    index.put(RunSummary(id="old", phase=phase))
+    assert index.take(["a"], run="old", host="box", pid=1, now=1.0) == []
+    assert index.take(["a"], run="new", host="box", pid=2, now=2.0, instead_of="old") == []
+    let_go(index, State(run="new", phase="closed", supersedes="old"))
+    assert {held.run for held in index.holders()} == holder
 
 
 def test_two_processes_cannot_hold_one_lock(index: Index, tmp_path: Path) -> None:

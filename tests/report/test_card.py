@@ -70,7 +70,9 @@ def test_what_cannot_be_undone_stands_there_with_why() -> None:
 
 def test_a_contract_that_has_run_is_said_to_be_past_the_point_of_no_return() -> None:
     undo = Undo(band=DATA_BAND, verb="command", spec={"data": "contract"}, cls="none", says="kept: contract stays")
-    assert "point of no return" in card_text(with_undo(carded().state, "e1", undo))
+    said = card_text(with_undo(carded().state, "e1", undo))
+    assert "point of no return" in said
+    assert "--supersedes" in said
 
 
 def test_words_that_are_no_line_stay_comments_whatever_they_hold() -> None:

@@ -123,6 +123,7 @@ def people(run: Run) -> Iterator[c.Command]:
         yield run.make(c.Mitigate)
     yield run.make(c.PlaceHold)
     yield run.make(c.Abort)
+    yield run.make(c.Supersede, by="r2")
     yield run.make(c.Abort, leave_partial=True, reason="given up")
     for hold in state.holds.values():
         choices = ("", "ours", "accept", "kill") if hold.kind == "drift" else ("",)
@@ -274,7 +275,10 @@ def no_act_is_wrong(before: State, events: tuple[ev.EventData, ...]) -> None:
     And no run ends over the head of a monitor, nor begins what waits for the end of one.
     """
     for event in events:
-        if isinstance(event, ev.RunClosed) and event.outcome not in ("abandoned", "canceled"):
+        if isinstance(event, ev.Superseded):
+            assert not [e for e in before.effects.values() if e.is_open], "taken over with something under way"
+        ends = isinstance(event, ev.RunClosed) and not any(isinstance(e, ev.Superseded) for e in events)
+        if isinstance(event, ev.RunClosed) and ends and event.outcome not in ("abandoned", "canceled"):
             open_ = [step.ref for step in before.steps.values() if step.in_background]
             assert not open_, f"the run closes while {open_} watch"
         if isinstance(event, ev.AttemptStarted) and before.steps[ref_of(event.step)].status in ("pending", "awaiting"):

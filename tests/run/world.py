@@ -163,8 +163,11 @@ class Run:
         mode: Mode = "live",
         state: State | None = None,
         now: float = T0,
+        name: str = "r1",
+        supersedes: str = "",
     ) -> None:
         self.now = now
+        self.name = name
         self.state = state or State()
         self.journal: list[bytes] = []
         self.keeps_journal = True
@@ -172,7 +175,11 @@ class Run:
         if state is not None:
             return
         bundle = Bundle(sha256="0" * 64, files=())
-        self.fold(ev.RunCreated(mode=mode, plan=plan, bundle=bundle, engine="0.1", playbook="release.yaml"))
+        self.fold(
+            ev.RunCreated(
+                mode=mode, plan=plan, bundle=bundle, engine="0.1", playbook="release.yaml", supersedes=supersedes
+            )
+        )
         self.lease()
         if started:
             self.ok(c.Start, facts=self.facts(triggers, on_blind, integrity))
@@ -195,7 +202,7 @@ class Run:
 
     def fork(self) -> Run:
         """Another run at the same point, to try something from here. It keeps no journal."""
-        other = Run(state=self.state, now=self.now)
+        other = Run(state=self.state, now=self.now, name=self.name)
         other.keeps_journal = False
         other.ids = self.ids
         return other
@@ -206,7 +213,7 @@ class Run:
             env = enclose(
                 data,
                 seq=self.state.seq + 1,
-                run="r1",
+                run=self.name,
                 epoch=self.state.conductor.epoch,
                 at=self.now,
                 actor=actor,

@@ -10,6 +10,7 @@ heard in which phase; then one function per command.
 | gates.py     | a person, on a phase: Advance, Override, Retreat               |
 | arming.py    | two people, on a trigger: Disarm; one: Arm                     |
 | reverse.py   | Reverse: a run that takes a closed one back                    |
+| supersede.py | Supersede: a run that another one takes over               |
 | migrate.py   | a person, on the playbook: Migrate                             |
 | takeback.py  | Mitigate, Rollback, DecideUndo and the triggers                |
 | work.py      | the conductor: beginning steps, effects and their outcomes     |
@@ -22,7 +23,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amplify_tui.run import commands as c
-from amplify_tui.run.decide import arming, drift, gates, migrate, observe, people, reverse, takeback, work
+from amplify_tui.run.decide import arming, drift, gates, migrate, observe, people, reverse, supersede, takeback, work
 from amplify_tui.run.decide.guards import Result, refuse
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
@@ -52,6 +53,7 @@ ACCEPTS: Final[dict[type, frozenset[RunPhase]]] = {
     c.Disarm: frozenset({"forward"}),
     c.Arm: frozenset({"forward"}),
     c.Abort: frozenset({"draft", "forward"}),
+    c.Supersede: frozenset({"forward", "rolling_back", "closed"}),
     c.Migrate: frozenset({"draft", "forward"}),
     c.AnswerTrigger: frozenset({"forward"}),
     c.Note: frozenset({"draft", "forward", "rolling_back", "closed"}),
@@ -88,6 +90,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     c.PlaceHold: people.place_hold,
     c.Release: people.release,
     c.Abort: people.abort,
+    c.Supersede: supersede.supersede,
     c.Note: people.note,
     c.TakeRole: people.take_role,
     c.Advance: gates.advance,

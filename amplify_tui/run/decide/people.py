@@ -10,6 +10,7 @@ from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.decide.drift import answered
 from amplify_tui.run.decide.guards import Result, find_step, moot, place, refuse, role_refusal, unknown_in
+from amplify_tui.run.decide.supersede import take_over
 from amplify_tui.run.decide.trust import untrusted
 from amplify_tui.run.drift import mends
 from amplify_tui.run.events import EventData
@@ -33,8 +34,12 @@ def start(state: State, order: c.Start, now: float) -> Result:
         return refuse("the run cannot start", "nobody has looked at the repository and the services yet", "start again")
     if said := untrusted(state, order, order.facts.trust):
         return said
+    inherited = take_over(state, order, now) if state.supersedes else None
+    if isinstance(inherited, Refusal):
+        return inherited
+    facts = replace(order.facts, supersedes=state.supersedes, inherited=inherited)
     is_needed = order.facts.trust is not None and bool(order.facts.trust.doubts)
-    return (replace(order.facts, untrusted=order.reason if is_needed else ""),)
+    return (replace(facts, untrusted=order.reason if is_needed else ""),)
 
 
 def answer(state: State, order: c.Answer, now: float) -> Result:

@@ -50,6 +50,10 @@ def _what(closed: State) -> str:
 def _refusal(closed: State, order: c.Reverse) -> Result | None:
     if closed.phase != "closed":
         return refuse(_what(closed), "it is not closed", f"`amplify rollback {closed.run}` takes it back itself")
+    if order.superseded_by:
+        by = order.superseded_by
+        why = f"run {by} supersedes it, and has taken over what there is to take back"
+        return refuse(_what(closed), why, f"`amplify rollback {by}` takes both back")
     if order.reversed_by:
         by = order.reversed_by
         return refuse(

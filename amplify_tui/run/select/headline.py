@@ -92,6 +92,8 @@ def _run(state: State, now: float) -> Headline:
             word = OUTCOME_WORDS[state.outcome] if state.outcome else "closed"
             good = state.outcome in ("completed", "completed_with_exceptions")
             left = "; ".join(state.follow_ups[:2])
+            if state.superseded_by:
+                word = f"superseded by run {state.superseded_by}, which has taken its undo over"
             because = f"{word}; {safe(left)}" if left else word
             return Headline("done" if good else "over", "done" if good else "undone", because, "v report")
         case "forward":

@@ -92,7 +92,8 @@ def _started(state: State, data: ev.RunStarted, env: Envelope) -> Said:
     subject = data.subject
     risk = f", untrusted: {data.untrusted}" if data.untrusted else ""
     where = f"{subject.version} at {subject.sha[:7]} to {data.environment}"
-    return "active", f"started by {env.actor}: {where}{warned}{risk}"
+    over = f", instead of run {data.supersedes}, whose undo it takes over" if data.supersedes else ""
+    return "active", f"started by {env.actor}: {where}{over}{warned}{risk}"
 
 
 def _awaiting(state: State, data: ev.StepAwaiting, env: Envelope) -> Said:
@@ -297,6 +298,7 @@ SAYERS: Final[dict[type, Sayer]] = {
         "undone", lambda _s, d, e: f"ROLLBACK by {e.actor} via {e.via}, {_items(d)}{_because(d.reason)}"
     ),
     ev.UndoDecided: _says("undone", lambda _s, d, e: f"undo of {d.effect}: {d.choice}{_by(e)}{_because(d.reason)}"),
+    ev.Superseded: _says("undone", lambda _s, d, _e: f"superseded by run {d.by}: what there is to take back is its"),
     ev.ExposureReread: _reread,
     ev.MitigationStarted: _says(
         "undone", lambda _s, d, e: f"MITIGATE by {e.actor} via {e.via}, {_items(d)}{_because(d.reason)}"

@@ -12,6 +12,7 @@ from amplify_tui.run.select.undo_lines import UndoRow, items_shown, rollback_sta
 from amplify_tui.run.select.words import clock, day_clock, percent, safe, short
 from amplify_tui.run.state import State
 from amplify_tui.run.undo import rollback_items
+from amplify_tui.run.undo_asks import fix_forward
 from amplify_tui.tui.draw.frame import next_lines, who, whole
 from amplify_tui.tui.draw.scene import Scene, window
 from amplify_tui.tui.text import (
@@ -127,7 +128,7 @@ def _foot(state: State, scene: Scene) -> list[Line]:
         lines.append([(" " * 13, PLAIN), sign("note"), (words, DIM)])
     cannot = touches(state)
     words = "; ".join(cannot.cannot) or "nothing"
-    past = "yes: only fixing forward is left beyond it" if cannot.past_return else "no"
+    past = f"yes: {fix_forward(state)}" if cannot.past_return else "no"
     lines.append([(" cannot undo: ", STRONG), (words, BAD if cannot.cannot else PLAIN)])
     lines.append([(" past the point of no return: ", STRONG), (past, BAD if cannot.past_return else PLAIN)])
     return lines

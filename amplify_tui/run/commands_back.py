@@ -1,0 +1,42 @@
+"""The base of all commands, and those that pass from one run to another. Read commands.py first."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from amplify_tui.run.events_back import Via
+from amplify_tui.run.shapes import WORDS_BAND
+from amplify_tui.run.state import State
+
+
+class Order(Struct, frozen=True, kw_only=True, tag_field="command"):
+    """Base of every command. `id` is unique: a repeated one is answered with its first result."""
+
+    id: str
+    actor: str
+    via: Via
+    reason: str = ""
+
+
+class Reverse(Order, frozen=True, tag=True):
+    """Begin a run that takes back what *closed*, the state of another one, did. Given before there is a run.
+
+    reversed_by: the run that does so already. touched: by undo item, who changed its target later. problems, advice:
+    what keeps it from beginning, such as a lock, and what to do then. superseded_by: who has taken its undo over.
+    """
+
+    closed: State
+    until_band: int = WORDS_BAND
+    touched: dict[str, str] = {}
+    reversed_by: str = ""
+    superseded_by: str = ""
+    problems: tuple[str, ...] = ()
+    advice: str = ""
+    engine: str = ""
+
+
+class Supersede(Order, frozen=True, tag=True):
+    """*by* takes all over that there is to take back, and this run ends. instead_of: another that never started."""
+
+    by: str
+    instead_of: str = ""
