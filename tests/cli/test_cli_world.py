@@ -220,7 +220,7 @@ def test_two_demos_at_once_do_not_meet(home: Path) -> None:
         for demo in demos:
             demo.send_signal(signal.SIGINT)
         for demo in demos:
-            _, err = demo.communicate(timeout=60)
+            _, err = demo.communicate(timeout=180)
             assert "Traceback" not in err
     assert [demo.returncode for demo in demos] == [130, 130]
     assert len(list(RunDir.all(home))) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -10,14 +9,15 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 
+DEFINED = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
+
 
 def test_every_test_that_the_page_names_is_there() -> None:
     named = NAMED.findall(PAGE)
     assert len(named) > 40
     there: dict[str, set[str]] = {}
     for file in {file for file, _ in named}:
-        tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
-        there[file] = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+        there[file] = set(DEFINED.findall((ROOT / "tests" / file).read_text(encoding="utf-8")))
     assert [f"{file}::{name}" for file, name in named if name not in there[file]] == []
 
 
