@@ -13,6 +13,7 @@ from amplify_tui.cli.common import input_values, load_playbook, order, replay, s
 from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.reversing import reverse
 from amplify_tui.cli.takeback import INCOMPLETE, watch_until
+from amplify_tui.cli.vouching import doubted
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.run.shapes import VERIFY_BAND, WORDS_BAND, UndoItem
 from amplify_tui.run.state import State
@@ -54,6 +55,7 @@ def _derived(path: str, to: str, pairs: tuple[str, ...]) -> State:
     if lacking := missing(document.inputs, inputs):
         advice = "give each with --set NAME=VALUE; a version is that of the release to take back"
         raise Failure(f"no value for {', '.join(lacking)}", next_=advice, code=2)
+    doubted(document, inputs)
     try:
         found = asyncio.run(derive(document, inputs, to=to, actor=default_actor()))
     except (AdapterError, Unresolved) as error:

@@ -13,7 +13,7 @@ from amplify_tui.engine.trust import look_at
 from amplify_tui.playbook.document import Document
 from amplify_tui.run.decide.trust import unasked
 from amplify_tui.run.select.words import safe
-from amplify_tui.run.shapes import Refusal
+from amplify_tui.run.shapes import Refusal, Trust
 from amplify_tui.run.trust import reach_lines
 
 
@@ -23,11 +23,21 @@ def refused(document: Document, inputs: Mapping[str, Any], *, untrusted: bool) -
     None where it may. Nothing but git and the runs of this home is looked at. A sandbox has no exception: only a run
     knows that it is one.
     """
-    given = {name: inputs.get(name, spec.default) for name, spec in document.inputs.items()}
-    names = {"inputs": {name: value for name, value in given.items() if value is not None}}
-    trust = asyncio.run(look_at(document, names, home()))
+    trust = _looked_at(document, inputs)
     refusal = unasked(trust, untrusted=untrusted)
     if refusal is not None:
         for line in ("all that it names:", *reach_lines(trust.reach)):
             click.echo(f"  {safe(line, 1000)}", err=True)
     return refusal
+
+
+def doubted(document: Document, inputs: Mapping[str, Any]) -> None:
+    """Say on stderr that nobody vouches for *document*, where it is so, and go on: a brake waits for no commit."""
+    if (refusal := unasked(_looked_at(document, inputs), untrusted=False)) is not None:
+        click.echo(f"careful: {safe(refusal.why, 1000)}", err=True)
+
+
+def _looked_at(document: Document, inputs: Mapping[str, Any]) -> Trust:
+    given = {name: inputs.get(name, spec.default) for name, spec in document.inputs.items()}
+    names = {"inputs": {name: value for name, value in given.items() if value is not None}}
+    return asyncio.run(look_at(document, names, home()))

@@ -85,6 +85,15 @@ def test_cold_changes_nothing_where_the_first_answer_is_no(home: Path, lost: Pat
     assert list(RunDir.all(home)) == []
 
 
+def test_cold_says_that_nobody_vouches_for_the_playbook_and_waits_for_no_commit(
+    home: Path, lost: Path, world: World
+) -> None:
+    lost.write_text(lost.read_text(encoding="utf-8") + "# mended at night\n", encoding="utf-8")
+    said = typed(["rollback", "--cold", str(lost), "--to", "2.9.4"], "n\n")
+    assert said.stdout.index("not trusted") < said.stdout.index("Take exposure away?")
+    assert (said.returncode, flag_now(world)[0]) == (1, True)
+
+
 def test_cold_leaves_an_instance_alone_that_reports_the_version_already(
     home: Path, lost: Path, world: World, bench: Bench
 ) -> None:
