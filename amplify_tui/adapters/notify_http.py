@@ -24,6 +24,7 @@ from msgspec import Struct
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.jsontext import parse as parse_json
 from amplify_tui.adapters.ports import Absent, Announcement, Done, Invalid, Outcome, Unknown
+from amplify_tui.playbook.hosts import is_bound
 
 TIMEOUT: Final = 10.0
 _CONNECT: Final = 5.0
@@ -62,12 +63,13 @@ class Reply(Struct, frozen=True, kw_only=True):
 def allowed_host(url: str, hosts: tuple[str, ...]) -> str:
     """The host of *url*; raises Invalid, without the address, where it has none or *hosts* does not list it."""
     try:
-        host = urlsplit(url).hostname or ""
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
     except ValueError:
-        host = ""
+        host, port = "", None
     if not host:
         raise Invalid("the address is not a URL with a host", fix="check the secret it comes from")
-    if hosts and host.lower() not in {allowed.lower() for allowed in hosts}:
+    if hosts and not is_bound(parts.scheme, (host,), port, hosts):
         raise Invalid(f"the address points at {clean(host, 80)}, which `hosts` does not allow", fix="check the secret")
     return clean(host, 80)
 

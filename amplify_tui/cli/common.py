@@ -73,14 +73,9 @@ def read_state(folder: RunDir, at: int | None = None) -> State:
 
 def replay(folder: RunDir, at: int | None = None) -> State:
     """As `read_state`, but raises JournalError."""
-    from amplify_tui.engine.replay import load as fold
-    from amplify_tui.engine.sqlite_journal import SqliteReader
+    from amplify_tui.engine.replay import state_of
 
-    reader = SqliteReader.open(folder.journal)
-    try:
-        return fold(reader, at)
-    finally:
-        reader.close()
+    return state_of(folder, at)
 
 
 def load_playbook(path: str) -> Loaded:

@@ -35,9 +35,11 @@ def create_run(
     via: Via = "cli",
     supersedes: str = "",
 ) -> RunDir:
-    """A new run under *home*, as a draft; its journal holds the playbook's text. *supersedes*: the run
-    that it takes over as it starts. Lease epoch 1 is given back, so that
-    the conductor can take it. Raises JournalError and PlaceError."""
+    """A new run under *home*, as a draft; its journal holds the playbook's text.
+
+    supersedes: the run that it takes over as it starts. Lease epoch 1 is given back, so that the conductor can take it.
+    Raises JournalError and PlaceError.
+    """
     from amplify_tui.run.plan import draft_plan  # here, for it brings the YAML reader: a cockpit starts without
 
     name = secrets.token_hex(4)

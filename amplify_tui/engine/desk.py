@@ -86,7 +86,7 @@ class Desk:
             return msgspec.structs.replace(order, problems=(self._run.problem or "the playbook is not resolved yet",))
         facts = self._run.facts
         problems = plan_problems(self._run.state.plan)
-        order = await self._earlier(order, facts)
+        order = await self._earlier(order)
         assert self._run.watchers is not None
         try:
             decided = decide(self._run.state, self._with(order, facts, ()), time.time())
@@ -105,7 +105,7 @@ class Desk:
             return msgspec.structs.replace(order, problems=tuple(problems))
         return self._with(order, facts, locks)
 
-    async def _earlier(self, order: c.Start, facts: Facts) -> c.Start:
+    async def _earlier(self, order: c.Start) -> c.Start:
         """The order with the run that is to be superseded, whatever its sender said of one."""
         earlier = None
         if name := self._run.state.supersedes:

@@ -8,11 +8,22 @@ from __future__ import annotations
 from typing import Final
 
 from amplify_tui.engine.journal import Corrupt, ReadsJournal
+from amplify_tui.engine.rundir import RunDir
+from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.run.envelope import UnreadableEvent, decode
 from amplify_tui.run.evolve import evolve, fold
 from amplify_tui.run.state import State
 
 READ_BATCH: Final = 1000
+
+
+def state_of(folder: RunDir, at: int | None = None) -> State:
+    """As `load`, of a run's own file. Raises JournalError, or OSError where there is none to read."""
+    reader = SqliteReader.open(folder.journal)
+    try:
+        return load(reader, at)
+    finally:
+        reader.close()
 
 
 def load(journal: ReadsJournal, at: int | None = None) -> State:

@@ -22,7 +22,7 @@ from amplify_tui.engine.create import write_first
 from amplify_tui.engine.journal import JournalError
 from amplify_tui.engine.locks import REVERSES, list_runs, open_index, read_summary
 from amplify_tui.engine.proc import FileLock
-from amplify_tui.engine.replay import READ_BATCH, load
+from amplify_tui.engine.replay import READ_BATCH, load, state_of
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.engine.superseding import superseded_by
@@ -97,7 +97,7 @@ def _told(home: Path, folder: RunDir) -> None:
         finally:
             index.close()
     with contextlib.suppress(OSError, JournalError):
-        write_card(folder, _state_of(folder))
+        write_card(folder, state_of(folder))
 
 
 def reversed_by(home: Path, run: str) -> str:
@@ -195,11 +195,3 @@ def _known(path: Path, targets: set[str]) -> State | None:
     except (JournalError, OSError) as error:
         _log.warning("run %s cannot be read: %s", path.name, error)
         return None
-
-
-def _state_of(folder: RunDir) -> State:
-    reader = SqliteReader.open(folder.journal)
-    try:
-        return load(reader)
-    finally:
-        reader.close()

@@ -20,14 +20,14 @@ from amplify_tui.engine.client import RunClient, UnreachableError
 from amplify_tui.engine.create import start_conductor
 from amplify_tui.engine.journal import JournalError
 from amplify_tui.engine.locks import Registrar, open_index
-from amplify_tui.engine.replay import load
+from amplify_tui.engine.replay import state_of
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.scribe import new_id
 from amplify_tui.engine.spawn import NotStartedError, wait_ready
-from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.engine.wire import WireError
 from amplify_tui.playbook.model import Playbook
 from amplify_tui.run import commands as c
+from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import State
 from amplify_tui.run.supersede import Inheritance
 
@@ -60,13 +60,8 @@ def has_started(home: Path, run: str, instead_of: str) -> bool:
 
 
 def _state(home: Path, run: str) -> State | None:
-    folder = RunDir(home / "runs" / run)
     try:
-        reader = SqliteReader.open(folder.journal)
-        try:
-            return load(reader)
-        finally:
-            reader.close()
+        return state_of(RunDir(home / "runs" / run))
     except (JournalError, OSError) as error:
         _log.warning("run %s cannot be read: %s", run, error)
         return None
@@ -138,4 +133,4 @@ async def _tell(home: Path, earlier: State, *, by: str, order: c.Start) -> str:
         await client.close()
     if answer.refusal is None:
         return ""
-    return ". ".join(part for part in (answer.refusal.what, answer.refusal.why, answer.refusal.next) if part)
+    return str(Refusal(answer.refusal.what, answer.refusal.why, answer.refusal.next))

@@ -60,7 +60,7 @@ def is_bound(scheme: str, names: Iterable[str], port: int | None, hosts: Iterabl
     at = port or _PORTS.get(scheme)
     for one in hosts:
         try:
-            written = urlsplit(one if "://" in one else f"//{one}")
+            written = urlsplit(one if "://" in one else f"//{_bracketed(one)}")
             wanted = _port(written)
         except ValueError:
             continue
@@ -78,6 +78,11 @@ def uses_secret(text: object, inputs: Iterable[str] = ()) -> bool:
     except ExprError:
         return False
     return any(of == "secrets" or (of == "inputs" and key in inputs) for of, key in map(_member, roots))
+
+
+def _bracketed(host: str) -> str:
+    """A bare IPv6 address as an address of the web has it."""
+    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
 
 
 def _port(written: SplitResult) -> int | None:

@@ -107,13 +107,15 @@ def _programs_gone(step: Step, repo: Path) -> Iterator[str]:
     fields: Mapping[str, Any] = step.fields if isinstance(step.fields, Mapping) else {}
     for name in ("undo", "revert", "cleanup"):
         command = fields.get(name)
-        argv = command.get("argv") if isinstance(command, Mapping) else None
-        if argv and not has_expr(str(argv[0])) and not _starts(str(argv[0]), repo / str(fields.get("cwd", "."))):
-            yield f"is taken back by {argv[0]}, which is not there, or no program"
-
-
-def _starts(program: str, cwd: Path) -> bool:
-    return shutil.which(str(cwd / program) if "/" in program else program) is not None
+        if not isinstance(command, Mapping) or not command.get("argv"):
+            continue
+        program = str(command["argv"][0])
+        env = {**(fields.get("env") or {}), **(command.get("env") or {})}
+        path, cwd = env.get("PATH"), str(fields.get("cwd", "."))
+        if any(has_expr(one) for one in (program, cwd, str(path))):
+            continue  # known only when its time comes
+        if shutil.which(str(repo / cwd / program) if "/" in program else program, path=path) is None:
+            yield f"is taken back by {program}, which is not there, or no program"
 
 
 async def _flag_problems(source: str, ctx: Context) -> list[str]:

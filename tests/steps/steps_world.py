@@ -58,6 +58,7 @@ class RealWorld:
         self.playbook_dir = root
         self.secrets: dict[str, str] = {}
         self.token = token
+        self.kinds: dict[str, FlagKind] = {}  # by source, where it is of a package of its own
         self._repo = GitRepo(root)
         self._fleet: list[InstanceReading] = []
         self._providers: dict[str, UnleashProvider] = {}
@@ -69,7 +70,7 @@ class RealWorld:
         return self._providers[source]
 
     def flag_kind(self, source: str) -> FlagKind:
-        return kind_of(self.playbook.sources[source], source)
+        return self.kinds.get(source) or kind_of(self.playbook.sources[source], source)
 
     def notifier(self, stakeholder: str) -> Notifier:
         spec = self.playbook.stakeholders[stakeholder]

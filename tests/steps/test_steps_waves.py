@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from amplify_tui.adapters import pidfile
 from amplify_tui.adapters.ports import Absent, Accepted, Done, Invalid, Outcome, Unknown, Unreachable
+from amplify_tui.adapters.unleash.kind import UnleashKind
 from amplify_tui.drill import plainhttp
 from amplify_tui.drill.world import World
 from amplify_tui.playbook.model import Playbook, Service, Stage, Step
@@ -277,17 +278,26 @@ async def test_a_rollback_is_not_ready_where_its_program_cannot_be_started(
     assert program in ended.reason
 
 
+class ByApproval(UnleashKind):
+    """A kind of another package: each write waits for somebody."""
+
+    abilities = replace(UnleashKind.abilities, approval=True)
+
+
+class HaltOnly(UnleashKind):
+    """A kind of another package: a share never goes down."""
+
+    abilities = replace(UnleashKind.abilities, lower="halt_only")
+
+
+@pytest.mark.parametrize(("kind", "ready"), [(UnleashKind, True), (ByApproval, False), (HaltOnly, False)])
 async def test_a_rollback_is_not_ready_where_a_flag_needs_an_approval_or_cannot_go_down(
-    sandbox_world: RealWorld, monkeypatch: pytest.MonkeyPatch
+    sandbox_world: RealWorld, kind: type[UnleashKind], ready: bool
 ) -> None:
     flag = Step(id="flag", verb="flag", fields={"name": "f", "source": "flags"})
     sandbox_world.playbook = replace(sandbox_world.playbook, stages=steps_of(flag))
-    bench, kind = Bench(sandbox_world, "verify"), sandbox_world.flag_kind("flags")
-    assert (await bench.finish(VerifyFields(rollback="ready"))).ok
-    for abilities in (replace(kind.abilities, approval=True), replace(kind.abilities, lower="halt_only")):
-        monkeypatch.setattr(type(kind), "abilities", abilities)
-        ended = await bench.finish(VerifyFields(rollback="ready"))
-        assert not ended.ok
+    sandbox_world.kinds["flags"] = kind()
+    assert (await Bench(sandbox_world, "verify").finish(VerifyFields(rollback="ready"))).ok is ready
 
 
 async def test_what_is_over_is_no_longer_walked(sandbox_world: RealWorld) -> None:

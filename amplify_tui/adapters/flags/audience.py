@@ -12,7 +12,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import lru_cache
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from amplify_tui.adapters.flags.population import Population
 from amplify_tui.adapters.flags.port import FlagRules
-from amplify_tui.adapters.flags.state import EVERYBODY, SEGMENT_RULES, active, canonical, exposure, percent
+from amplify_tui.adapters.flags.state import EVERYBODY, SEGMENT_RULES, active, canonical, percent
 from amplify_tui.adapters.ports import AdapterError, FlagState, Invalid
 
 SAMPLE: Final = 10_000
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 async def in_turn(work: Callable[..., T], *args: Any) -> T:
     """What *work*, one of this module's functions, returns or raises; aside from the loop, one after the other."""
-    return await asyncio.get_running_loop().run_in_executor(_TURNS, partial(work, *args))
+    return await asyncio.get_running_loop().run_in_executor(_TURNS, work, *args)
 
 
 class Affected(Struct, frozen=True, kw_only=True):
@@ -114,7 +114,7 @@ def _sets(rules: FlagRules, states: tuple[FlagState, ...], people: Population) -
 def _users(rules: FlagRules, flag: str, env: str, raw: str, people: Population) -> frozenset[int]:
     """Kept, since a step that waits is previewed again each second. Nobody and everybody need no evaluation."""
     state = rules.state(flag, env, json.loads(raw))
-    if exposure(state.raw) == 0.0:
+    if rules.exposed(state.raw) == 0.0:
         return frozenset()
     if people.is_made_up and any(_gives_all(one) for one in active(state.raw)):
         return frozenset(range(len(people)))

@@ -46,7 +46,7 @@ from amplify_tui.adapters.unleash.ops import STALE, Op, env_path, flag_path, ope
 from amplify_tui.adapters.unleash.reports import Reports
 from amplify_tui.adapters.unleash.trail import Mark, Trail
 
-AT_ONCE: Final = 8  # concurrent reads, and single kills; more only queue at the server, and are timed while they do
+AT_ONCE: Final = 8  # concurrent reads, and kills one by one; more only queue at the server
 TOLD: Final = 5  # changes of others that a sentence names
 FEW: Final = 2 * AT_ONCE  # read one by one, more by the list: measured, 10 are faster so and 100 are not
 TIMEOUT: Final = 8.0  # shorter than a conductor's lease: an effect must not outlast it
