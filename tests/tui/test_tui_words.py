@@ -12,7 +12,7 @@ from amplify_tui.run import events as ev
 from amplify_tui.run.shapes import Await
 from amplify_tui.run.undo import exposure_plan
 from amplify_tui.tui.client import Doors, HomeError
-from amplify_tui.tui.draw import frame
+from amplify_tui.tui.draw import frame, rollback
 from amplify_tui.tui.draw.scene import Scene
 from amplify_tui.tui.draw.side import PANELS, gist, panel_lines, side
 from amplify_tui.tui.example import stories
@@ -27,6 +27,7 @@ from amplify_tui.tui.screens.read import ReadScreen
 from amplify_tui.tui.screens.rollback import RollbackScreen
 from amplify_tui.tui.text import Line, width
 from amplify_tui.tui.view import View
+from tests.run.test_run_data import released
 from tests.tui.cockpit_world import World, cockpit
 from tests.tui.test_tui_follow import ListHome
 
@@ -271,3 +272,11 @@ async def test_a_screen_to_read_is_paged() -> None:
         await world.until(lambda: world.lines[5] != first)
         await world.press("pageup")
         await world.until(lambda: world.lines[5] == first)
+
+
+@pytest.mark.parametrize("cells", [52, 80, 120])
+def test_past_the_point_of_no_return_the_rollback_screen_shows_the_whole_way_forward(cells: int) -> None:
+    state = replace(released(contract=True).state, run="d0ec9a75")
+    lines = rollback.plan(Scene(View(state=state, at=state.last_at), cells))[-3:]
+    assert all(width(line) <= cells for line in lines)
+    assert "`amplify run HOTFIX.yaml --supersedes d0ec9a75`" in " ".join(" ".join(map(words, lines)).split())

@@ -128,9 +128,12 @@ def _foot(state: State, scene: Scene) -> list[Line]:
         lines.append([(" " * 13, PLAIN), sign("note"), (words, DIM)])
     cannot = touches(state)
     words = "; ".join(cannot.cannot) or "nothing"
-    past = f"yes: {fix_forward(state)}" if cannot.past_return else "no"
+    past = ("yes", BAD) if cannot.past_return else ("no", PLAIN)
     lines.append([(" cannot undo: ", STRONG), (words, BAD if cannot.cannot else PLAIN)])
-    lines.append([(" past the point of no return: ", STRONG), (past, BAD if cannot.past_return else PLAIN)])
+    lines.append([(" past the point of no return: ", STRONG), past])
+    if cannot.past_return:
+        said = wrap(fix_forward(state), max(20, scene.width - 14), 3)
+        lines += [[(" " * 13, PLAIN), (part, BAD)] for part in said]
     return lines
 
 
