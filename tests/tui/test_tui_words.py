@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from textual.widgets import Button
 
 from amplify_tui.run import events as ev
-from amplify_tui.run.shapes import Await
+from amplify_tui.run.shapes import Await, Bundle
 from amplify_tui.run.undo import exposure_plan
 from amplify_tui.tui.client import Doors, HomeError
 from amplify_tui.tui.draw import frame, rollback
@@ -17,6 +17,7 @@ from amplify_tui.tui.draw.scene import Scene
 from amplify_tui.tui.draw.side import PANELS, gist, panel_lines, side
 from amplify_tui.tui.example import stories
 from amplify_tui.tui.example.board import board_of
+from amplify_tui.tui.example.script import Story, plan
 from amplify_tui.tui.keys import KEYS, elsewhere, key_line
 from amplify_tui.tui.modals.form import FormDialog
 from amplify_tui.tui.screens.flags import FlagsScreen
@@ -280,3 +281,19 @@ def test_past_the_point_of_no_return_the_rollback_screen_shows_the_whole_way_for
     lines = rollback.plan(Scene(View(state=state, at=state.last_at), cells))[-3:]
     assert all(width(line) <= cells for line in lines)
     assert "`amplify run HOTFIX.yaml --supersedes d0ec9a75`" in " ".join(" ".join(map(words, lines)).split())
+
+
+async def test_a_draft_that_is_to_supersede_a_run_says_so_and_is_not_started_by_two_enters() -> None:
+    bundle = Bundle(sha256="3f2a" + "0" * 60, files=())
+    made = ev.RunCreated(mode="live", plan=plan(), bundle=bundle, engine="0", playbook="a.yaml", supersedes="0a1b2c3d")
+    story = Story().tell(made, 0.0, via="cli").tell(ev.ConductorAttached(host="bastion", pid=4711, lease=1))
+    story.tell(ev.InputGiven(step="", values={"version": "3.0.1"}), 5, via="key")
+    async with cockpit(story, board_of(story)) as world:
+        await world.until(lambda: "a draft that is to supersede run 0a1b2c3d" in flat(world))
+        await world.press("enter")
+        await world.until(lambda: "Run 0a1b2c3d ends with that" in flat(world))
+        dialog = world.app.screen
+        assert isinstance(dialog, FormDialog)
+        await world.until(lambda: dialog._armed)
+        await world.press("enter")
+        assert not world.ordered

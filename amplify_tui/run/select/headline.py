@@ -104,7 +104,8 @@ def _draft(state: State) -> Headline:
     lacking = missing(state.plan.inputs, state.inputs)
     if lacking:
         return Headline("waiting for you", "held", f"a draft without {', '.join(lacking)}", "⏎ fills in the inputs")
-    return Headline("waiting for you", "held", "a draft: nothing has been done yet", "⏎ starts the run")
+    instead = f" that is to supersede run {state.supersedes}" if state.supersedes else ""
+    return Headline("waiting for you", "held", f"a draft{instead}: nothing has been done yet", "⏎ starts the run")
 
 
 def _forward(state: State, now: float) -> Headline:

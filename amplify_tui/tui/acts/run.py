@@ -57,14 +57,17 @@ def start(app: Cockpit) -> None:
     steps = f"{plural(len(state.steps), 'step')} in {plural(len(state.plan.stages), 'stage')}, {where}"
     choices = (Choice("start", "Start"), Choice("inputs", "Change inputs", "default"))
     title = f"Start {state.plan.title or state.plan.name}?"
+    over = (f"Run {state.supersedes} ends with that, and its locks and its undo are this run's.",)
+    given = (*over, *given) if state.supersedes else given
     trust = bundle(app)
     if trust is not None and trust.doubts and not trust.barred:
         choices = (Choice("start", "Start it untrusted", "error"), choices[1])
         lines = ("Its playbook is not trusted.", *trust_lines(trust), steps, *given)
         form = Form(title, lines, (reason("why should it start?", least=3),), choices, danger=True)
     else:
-        # Starting can be taken back, so Enter, Enter is allowed to do it.
-        form = Form(title, (steps, *given, *(trust_lines(trust) if trust else ())), (), choices, default="start")
+        # Starting can be taken back, so Enter, Enter is allowed to do it; the end of another run cannot.
+        default = "" if state.supersedes else "start"
+        form = Form(title, (steps, *given, *(trust_lines(trust) if trust else ())), (), choices, default=default)
 
     def done(filled: Filled) -> None:
         if filled.choice == "inputs":
