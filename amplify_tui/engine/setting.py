@@ -49,7 +49,7 @@ class Setting:
         state = self._state
         names = dict(self._facts.names)
         names["run"] = {"id": state.run, "mode": state.mode, "actor": state.starter, "started_at": state.started_at}
-        names["steps"] = {name: self._step_names(name) for name in state.plan.steps}
+        names["steps"] = _steps_names(state)
         names["services"] = {n: v | {"version": self._uniform(n)} for n, v in names.get("services", {}).items()}
         if step is not None:
             names["each"] = state.plan_of(step).each.get(step.key, {})
@@ -57,12 +57,6 @@ class Setting:
         scope = "full" if state.rollback_at else "exposure"
         names["rollback"] = {"reason": state.rollback_reason, "scope": scope, **span}
         return names
-
-    def _step_names(self, name: str) -> Any:
-        instances = self._state.steps_of(name)
-        if [s.key for s in instances] == [""]:
-            return _public(instances[0])
-        return {s.key: _public(s) for s in instances}
 
     def _uniform(self, service: str) -> str | None:
         versions = set(self._state.baseline.get(service, {}).values())
@@ -129,6 +123,14 @@ class Setting:
 def _utc(at: float | None) -> str:
     """A moment as ISO 8601 in UTC; "" for none."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def _steps_names(state: State) -> dict[str, Any]:
+    """Each step as others may name it, or its instances by key; asked for with every effect, so in one pass."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in state.plan.steps}
+    for step in state.steps.values():
+        found[step.step][step.key] = _public(step)
+    return {name: keys[""] if list(keys) == [""] else keys for name, keys in found.items()}
 
 
 def _public(step: StepState) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from amplify_tui.run.undo import (
     SETTLED_ITEM,
     ItemState,
     mitigation_items,
-    ready_items,
     rollback_items,
     undrained,
     unfinished_band,
 )
 from amplify_tui.run.undo_asks import to_judge
+from amplify_tui.run.undo_turns import ready_items
 
 STOP_AFTER = 5.0  # seconds that a rollback leaves to what is under way before it ends it
 PROBE_BACKOFF = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)

@@ -186,7 +186,7 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
     if not attempts:
         if _never_happened(state, item, label):
             return ItemState(item, "done", "it never happened: nothing to take back", decision=choice)
-        return ItemState(item, "planned", _in_flight(state, item), decision=choice)
+        return ItemState(item, "planned", held_up_by(state, item), decision=choice)
     last = attempts[-1]
     match last.status:
         case "done" if _came_back(state, item) > last.seq:
@@ -274,7 +274,7 @@ def may_answer(effect: EffectState) -> bool:
     return effect.status == "unknown" and (effect.at_work or effect.probes < PROBES_LIKELY)
 
 
-def _in_flight(state: State, item: UndoItem) -> str:
+def held_up_by(state: State, item: UndoItem) -> str:
     """What has to end before *item* is begun, in words; "" where nothing has.
 
     Exposure waits for nothing. Reading back, and code and data, wait for an effect on its way; code and data also
@@ -365,30 +365,3 @@ def exposure_plan(state: State) -> tuple[UndoItem, ...]:
 def unfinished_band(items: list[ItemState]) -> int | None:
     """The lowest band that still has something to do; None when all is settled."""
     return min((i.item.band for i in items if i.status not in SETTLED_ITEM), default=None)
-
-
-def ready_items(state: State, items: list[ItemState], now: float) -> list[ItemState]:
-    """Items to act on now: code waits until exposure is verified off, data for code, and words for all of them.
-
-    Inside a band independent items go on when one fails; an item waits for what it names in `needs`.
-    """
-    done = {i.item.id for i in items if i.status in SETTLED_ITEM}
-    band = unfinished_band([i for i in items if i.item.band != WORDS_BAND])
-    ready = []
-    for entry in items:
-        item = entry.item
-        due = entry.status == "planned" or (
-            entry.status == "waiting" and entry.effect is not None and entry.effect.status == "absent"
-        )
-        if not due or entry.not_before > now or not set(item.needs) <= done or _in_flight(state, item):
-            continue
-        if item.band == WORDS_BAND:
-            if band is None:
-                ready.append(entry)
-        elif (
-            item.band == band
-            or (item.band == VERIFY_BAND and band == EXPOSURE_BAND)
-            or (state.force_order and item.band == CODE_BAND)
-        ):
-            ready.append(entry)
-    return ready

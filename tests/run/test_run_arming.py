@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.select.headline import headline
-from amplify_tui.run.undo import mitigation_items, ready_items
+from amplify_tui.run.undo import mitigation_items
+from amplify_tui.run.undo_turns import ready_items
 from tests.run.world import PLAN, T0, Run, readings
 
 WHY = "the alert counts test traffic"

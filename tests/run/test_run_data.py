@@ -13,7 +13,8 @@ from amplify_tui.run.exposure import exposed_span
 from amplify_tui.run.select.undo_lines import touches
 from amplify_tui.run.shapes import CODE_BAND, DATA_BAND, ServiceFacts, StepPlan, Target, Undo
 from amplify_tui.run.state import State
-from amplify_tui.run.undo import ItemState, ready_items, rollback_items
+from amplify_tui.run.undo import ItemState, rollback_items
+from amplify_tui.run.undo_turns import ready_items
 from tests.run.world import PLAN, STEPS, T0, Run
 
 MIGRATE = StepPlan(id="migrate", stage="go", verb="command", needs=("agree",))

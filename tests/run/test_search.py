@@ -21,7 +21,8 @@ from amplify_tui.run.decide import decide
 from amplify_tui.run.rereads import late_writes, looks_left
 from amplify_tui.run.shapes import CODE_BAND, EXPOSURE_BAND, VERIFY_BAND, Refusal, ref_of
 from amplify_tui.run.state import OPEN_EFFECT, EffectState, Reread, State, StepState
-from amplify_tui.run.undo import ROLLBACK, mitigation_label, rollback_items
+from amplify_tui.run.undo import ROLLBACK, items_under_way, mitigation_label, rollback_items
+from amplify_tui.run.undo_turns import is_turn_of, ready_items
 from tests.run.watch_world import BEHIND, seen_now
 from tests.run.world import CONFIRM, SHA, WATCH, Run, changed, mend, readings
 
@@ -323,6 +324,13 @@ def safety_is_near(run: Run) -> None:
     assert run.state.mitigation == "running" or not isinstance(mitigated, Refusal), mitigated
 
 
+def a_turn_is_one_of_all(run: Run) -> None:
+    """The turn of one undo, which is looked at by itself, is what a look at all of them says."""
+    items = items_under_way(run.state)
+    ready = {entry.item.id for entry in ready_items(run.state, items, run.now)}
+    assert {entry.item.id for entry in items if is_turn_of(run.state, entry.item.id, run.now)} == ready
+
+
 def somebody_moves(run: Run) -> None:
     """There is something to do for the conductor, or an effect under way, or something that waits for a person."""
     state = run.state
@@ -363,6 +371,7 @@ def test_no_state_is_a_dead_end_and_the_way_back_is_always_open() -> None:
         number, run = queue.popleft()
         run.wait(MINUTE)
         safety_is_near(run)
+        a_turn_is_one_of_all(run)
         somebody_moves(run)
         if run.state.phase == "closed":
             continue

@@ -18,7 +18,8 @@ from amplify_tui.run.decide.guards import Result, refuse
 from amplify_tui.run.shapes import Refusal
 from amplify_tui.run.state import State
 from amplify_tui.run.supersede import Inheritance, inheritance_of, is_anything, late_writes
-from amplify_tui.run.undo import ready_items, rollback_items
+from amplify_tui.run.undo import rollback_items
+from amplify_tui.run.undo_turns import ready_items
 
 REASON = "superseded by run {}"
 

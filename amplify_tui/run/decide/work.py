@@ -22,11 +22,10 @@ from amplify_tui.run.undo import (
     SETTLED_ITEM,
     is_late,
     is_verification,
-    items_under_way,
     mitigation_label,
-    ready_items,
     rollback_items,
 )
+from amplify_tui.run.undo_turns import is_turn_of
 from amplify_tui.verdict.gate import judge
 
 UNDO_BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -199,7 +198,7 @@ def _refusal(state: State, order: c.Intend, now: float) -> Refusal | None:
 
 
 def _undo_refusal(state: State, order: c.Intend, now: float) -> Refusal | None:
-    if order.undoes not in {e.item.id for e in ready_items(state, items_under_way(state), now)}:
+    if not is_turn_of(state, order.undoes, now):
         return refuse(f"{order.undoes} is not taken back now", "it is not its turn")
     return None
 
