@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amplify_tui.adapters.flags.kills import Kills
 from amplify_tui.adapters.git.repo import GitRepo
-from amplify_tui.adapters.ports import FlagProvider, Invalid, MetricSource, Notifier
+from amplify_tui.adapters.ports import FlagProvider, Invalid, MetricSource, Notifier, Outcome
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.facts import Facts, Secrets
 from amplify_tui.playbook.context import reveal
@@ -38,6 +39,7 @@ class LiveWorld:
         self._board = board
         self._secrets = Secrets()
         self._flags: dict[str, FlagProvider] = {}
+        self._kills: dict[str, Kills] = {}
         self._metrics: dict[str, MetricSource] = {}
         self._fresh_look: list[Looker] = []
 
@@ -65,6 +67,12 @@ class LiveWorld:
             )
             self._flags[source] = self.flag_kind(source).open(opening)
         return self._flags[source]
+
+    async def kill(self, source: str, flag: str) -> Outcome:
+        """Switches a flag off, in one call with all others of the source that are due now. Raises as `flags`."""
+        if source not in self._kills:
+            self._kills[source] = Kills(self.flags(source))
+        return await self._kills[source].kill(flag)
 
     def flag_kind(self, source: str) -> FlagKind:
         """What the source's flags mean. Raises Invalid where it serves none, NotFound: its kind is not installed."""
@@ -139,6 +147,8 @@ class LiveWorld:
         async with contextlib.AsyncExitStack() as stack:
             for provider in self._flags.values():
                 stack.push_async_callback(provider.aclose)
+            for kills in self._kills.values():
+                stack.push_async_callback(kills.aclose)
             for source in self._metrics.values():
                 stack.push_async_callback(source.aclose)
 

@@ -143,21 +143,21 @@ async def write_now(draft: Draft, ctx: Context) -> Outcome:
 
 
 async def kill_now(source: str, flag: str, ctx: Context) -> Outcome:
-    """Switches the flag off, of which only the name is known; Done with what it then is, also where it is gone."""
-    provider = ctx.world.flags(source)
-    outcome = (await provider.kill([flag])).get(flag, Unknown(cause=f"the flag server said nothing of {flag}"))
-    is_gone = isinstance(outcome, Absent) and outcome.error == "NotFound"
-    if not isinstance(outcome, Done) and not is_gone:
+    """Switches the flag off, of which only the name is known; Done is proven, also where it is gone.
+
+    It is with what the flag then is where few were switched off with it, else without: it is read back a second later.
+    """
+    outcome = await ctx.world.kill(source, flag)
+    if isinstance(outcome, Done):
+        still = rules_of(ctx, source).exposed(outcome.observed) if outcome.observed else 0.0
+        return Unknown(cause=f"switched off, and {flag} is at {still:g} % all the same") if still > 0 else outcome
+    if not (isinstance(outcome, Absent) and outcome.error == "NotFound"):
         return outcome
     try:
-        now = await state_of(provider, flag)
+        now = await state_of(ctx.world.flags(source), flag)
     except AdapterError as silent:
-        return Unknown(cause=f"switched off, and not read back: {silent}")
-    if is_gone and now.exists:
-        return outcome
-    if (still := rules_of(ctx, source).exposed(now.raw)) > 0:
-        return Unknown(cause=f"switched off, and {flag} is at {still:g} % all the same")
-    return Done(receipt=outcome.receipt if isinstance(outcome, Done) else {}, observed=now.raw)
+        return Unknown(cause=f"it is gone, it was said, and cannot be read: {silent}")
+    return outcome if now.exists else Done(observed=now.raw)
 
 
 async def look(effect: EffectState, ctx: Context) -> Probe:

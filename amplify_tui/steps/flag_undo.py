@@ -67,6 +67,8 @@ async def intend(task: Task, ctx: Context) -> Draft:
     data = {"do": task.data["do"], "source": item.spec["source"], "flag": item.spec["flag"], "item": item}
     if data["do"] == "undo" and ctx.state.phase == "forward" and _was_off(item, ctx):
         return _kill(item, data, f"{data['flag']} off", ctx)
+    if data["do"] == "verify" and not ctx.state.tries_of(item.id):
+        return _first_look(item, data, ctx)
     try:
         provider = ctx.world.flags(data["source"])
         now = await _read_soon(provider, data["flag"])
@@ -112,6 +114,20 @@ def _kill(item: UndoItem, data: dict[str, Any], says: str, ctx: Context) -> Draf
         says=says,
         data=data | {"do": "kill"},
         exposure=Exposure(flag=item.target.id, before=exposed, after=0.0),
+    )
+
+
+def _first_look(item: UndoItem, data: dict[str, Any], ctx: Context) -> Draft:
+    """The intent of the first verification: what it verifies was read back just now, so nothing is read before it."""
+    known = ctx.state.exposure.get(item.target.id, 0.0)
+    return Draft(
+        target=item.target,
+        before=item.after,
+        after=item.before,
+        timeout=TIMEOUT * _LOOKS,
+        says=f"{data['flag']} is read back",
+        data=data,
+        exposure=Exposure(flag=item.target.id, before=known, after=known),
     )
 
 
@@ -235,9 +251,9 @@ async def stays(effect: EffectState, ctx: Context) -> Probe:
 def _left_behind(item: UndoItem, ctx: Context) -> list[dict[str, Any]]:
     """The states that nobody minds: the one before the release, and the one our undo was seen to leave."""
     seen = [
-        effect.observed
+        effect.observed or effect.after
         for effect in ctx.state.effects.values()
-        if effect.undoes in item.needs and effect.status == "done" and effect.observed
+        if effect.undoes in item.needs and effect.status == "done"
     ]
     return [item.before, *seen[-1:]]
 

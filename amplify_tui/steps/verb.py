@@ -89,6 +89,10 @@ class World(Protocol):
         """The provider of a source's flags. Raises AdapterError: it serves none, or a secret has no value."""
         ...
 
+    async def kill(self, source: str, flag: str) -> Outcome:
+        """Switches a flag off, together with all others of the source that are due now. Raises as `flags`."""
+        ...
+
     def flag_kind(self, source: str) -> FlagKind:
         """What the source's flags mean, without a connection or a secret. Raises AdapterError: it serves none."""
         ...

@@ -15,6 +15,7 @@ import httpx
 from msgspec import Struct
 from msgspec.structs import replace
 
+from amplify_tui.adapters.flags.kills import Kills
 from amplify_tui.adapters.flags.kinds import kind_of
 from amplify_tui.adapters.flags.port import FlagKind
 from amplify_tui.adapters.git import GitRepo
@@ -68,6 +69,9 @@ class RealWorld:
             url = self.playbook.sources[source].unleash or ""
             self._providers[source] = UnleashProvider(url, self.token, environment="production", timeout=3)
         return self._providers[source]
+
+    async def kill(self, source: str, flag: str) -> Outcome:
+        return await Kills(self.flags(source)).kill(flag)
 
     def flag_kind(self, source: str) -> FlagKind:
         return self.kinds.get(source) or kind_of(self.playbook.sources[source], source)
