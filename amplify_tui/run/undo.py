@@ -338,6 +338,13 @@ def mitigation_items(state: State) -> list[ItemState]:
     return [item_state(state, item, mitigation_label(state)) for item in state.mitigation_plan]
 
 
+def plan_under_way(state: State) -> tuple[tuple[UndoItem, ...], str]:
+    """What is being taken back now, of the rollback or of a mitigation, and what its effects carry as their step."""
+    if state.phase == "rolling_back":
+        return state.rollback_plan, ROLLBACK
+    return (state.mitigation_plan if state.mitigation == "running" else ()), mitigation_label(state)
+
+
 def items_under_way(state: State) -> list[ItemState]:
     """The items that are being taken back now: of the rollback, or of a mitigation."""
     if state.phase == "rolling_back":

@@ -5,13 +5,12 @@ from __future__ import annotations
 from amplify_tui.run.shapes import CODE_BAND, EXPOSURE_BAND, VERIFY_BAND, WORDS_BAND
 from amplify_tui.run.state import State
 from amplify_tui.run.undo import (
-    ROLLBACK,
     SETTLED_ITEM,
     ItemState,
     held_up_by,
     item_state,
     items_under_way,
-    mitigation_label,
+    plan_under_way,
     unfinished_band,
 )
 
@@ -49,11 +48,7 @@ def is_turn_of(state: State, name: str, now: float) -> bool:
     Of exposure and its verification only the item and what it needs are looked at: no band comes before theirs, and a
     release of a hundred flags asks this for each of them while users still get what burns.
     """
-    plan, label = (
-        (state.rollback_plan, ROLLBACK)
-        if state.phase == "rolling_back"
-        else (state.mitigation_plan if state.mitigation == "running" else (), mitigation_label(state))
-    )
+    plan, label = plan_under_way(state)
     item = next((item for item in plan if item.id == name), None)
     if item is None:
         return False

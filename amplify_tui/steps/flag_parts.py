@@ -156,7 +156,7 @@ async def kill_now(source: str, flag: str, ctx: Context) -> Outcome:
     try:
         now = await state_of(ctx.world.flags(source), flag)
     except AdapterError as silent:
-        return Unknown(cause=f"it is gone, it was said, and cannot be read: {silent}")
+        return Unknown(cause=f"{flag} is said to be gone, and cannot be read: {silent}")
     return outcome if now.exists else Done(observed=now.raw)
 
 

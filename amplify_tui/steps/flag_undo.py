@@ -118,7 +118,7 @@ def _kill(item: UndoItem, data: dict[str, Any], says: str, ctx: Context) -> Draf
 
 
 def _first_look(item: UndoItem, data: dict[str, Any], ctx: Context) -> Draft:
-    """The intent of the first verification: what it verifies was read back just now, so nothing is read before it."""
+    """The intent of the first verification: what it verifies ended just now, and its own look comes a second later."""
     known = ctx.state.exposure.get(item.target.id, 0.0)
     return Draft(
         target=item.target,

@@ -51,7 +51,8 @@ async def test_each_is_told_how_its_own_came_out(flags: UnleashProvider, key: st
 async def test_one_that_comes_while_another_is_on_its_way_does_not_wait_for_it(key: str) -> None:
     asked: asyncio.Queue[str] = asyncio.Queue()
     async with raw_server(asked.put_nowait) as deaf:
-        kills = Kills(UnleashProvider(deaf.url, "some-token", environment="development"))
+        flags = UnleashProvider(deaf.url, "some-token", environment="development")
+        kills = Kills(flags)
         first = asyncio.create_task(kills.kill(key))
         await asked.get()
         second = asyncio.create_task(kills.kill(f"{key}-2"))
@@ -60,6 +61,7 @@ async def test_one_that_comes_while_another_is_on_its_way_does_not_wait_for_it(k
         for task in (first, second):
             task.cancel()
         await kills.aclose()
+        await flags.aclose()
 
 
 async def test_who_gives_up_takes_nobody_elses_kill_with_him(
