@@ -22,6 +22,12 @@ DEPLOYS: Final = {
     "it dies by a signal": "kill -9 $$",
     "what it started ends well after its timeout": 'setsid sh -c \'sleep 14; "$@"\' sh "$@" & sleep 600',
 }
+LANDS_UNDER_ITS_REVERT: Final = """
+case " $* " in
+*" checkout-1 "*) echo "$AMPLIFY_IDEM" >> "$place/$name.did"; "$@"; echo 3.0.0 > "$place/at-1"; exit 0 ;;
+*) printf %s "$odd" > "$place/odd-$name" ;;
+esac
+"""
 
 
 def requests(model: Result, row: str) -> Iterator[Fault]:
@@ -58,3 +64,9 @@ def deploys() -> Iterator[Fault]:
             trial.struck.set()
 
         yield Fault(row=DEPLOY, name=name, work=work)
+
+    async def lands(trial: Trial) -> None:
+        trial.place.odd("revert", LANDS_UNDER_ITS_REVERT)
+        trial.struck.set()
+
+    yield Fault(row=DEPLOY, name="what it started ends as its instance goes back", work=lands)

@@ -190,9 +190,7 @@ class Trial:
     def result(self, name: str, *, model: Result | None, met: int) -> Result:
         """What became of it, against *model*: the run without a fault."""
         acts = Counter(self.place.acts())
-        # An undo has to be idempotent: where nobody knows how far it came it runs again, under the very same key.
-        undone = Counter({act: n - 1 for act, n in acts.items() if act.startswith("undo_") or act.endswith("/off")})
-        undone = +undone
+        undone = self._undone_again(acts)
         acts -= undone
         keys = self.place.target.keys.items()
         sent = Counter({write: len(seen) - len(set(seen)) for write, seen in keys if len(seen) > len(set(seen))})
@@ -211,6 +209,18 @@ class Trial:
             points=tuple(trace.read_text(encoding="utf-8").splitlines()) if trace.exists() else (),
             writes=tuple(self.place.target.carried_out),
         )
+
+    def _undone_again(self, acts: Counter[str]) -> Counter[str]:
+        """What of *acts* is an undo that ran once more under the very same key, as an undo may: it is idempotent.
+
+        Where nobody can ask how far it came that is always so. An instance can be asked: its revert runs again only
+        where the run had read back that the try before did not hold.
+        """
+        blind = {act: n - 1 for act, n in acts.items() if act.startswith("undo_") or act.endswith("/off")}
+        not_held = Counter(
+            f"revert {e.idem.partition('/')[2]}" for e in self.state.effects.values() if e.status == "absent"
+        )
+        return +Counter(blind) + (Counter({act: n - 1 for act, n in acts.items()}) & not_held)
 
     def _told_as_lost(self) -> Counter[str]:
         """Messages of which the run itself says that perhaps they did not arrive: they hold up nobody."""
