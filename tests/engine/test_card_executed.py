@@ -148,11 +148,14 @@ async def test_a_card_that_cannot_be_written_stops_nothing_and_is_told(world: Wo
     steps = [step("work", "command", bench.command("work"))]
     folder = runs.create(checked(playbook(world.facts(), steps), bench.folder / "playbook.yaml"))
     folder.card.mkdir()  # nothing can be put in its place
+    bench.block("work", "after")
     await runs.conduct(folder)
     async with Watched(folder) as watched:
         await watched.start()
-        assert await watched.closed() == "completed"
+        await watched.until(lambda _: "problem" in watched.board, "the problem is told")
         assert "cannot be written" in watched.board["problem"]["what"]
+        bench.let_go("work", "after")
+        assert await watched.closed() == "completed"
     assert "undo_work" in card_text(replayed(folder))
 
 
