@@ -91,11 +91,13 @@ class Done(Struct, frozen=True, kw_only=True, tag="done"):
 
 
 class Absent(Struct, frozen=True, kw_only=True, tag="absent"):
-    """Proven not applied. `retryable`: the target was down or busy, trying again may help."""
+    """Proven not applied. `retryable`: the target was down or busy, trying again may help. `observed`: what was there
+    instead, where another part of the run has to know it."""
 
     reason: str
     retryable: bool = False
     error: str = ""
+    observed: Any = None
 
 
 class Accepted(Struct, frozen=True, kw_only=True, tag="accepted"):

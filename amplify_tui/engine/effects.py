@@ -109,9 +109,16 @@ class Effects:
         match outcome:
             case Done(receipt=receipt, observed=observed):
                 order = self.order(c.Outcome, effect=effect.id, result="done", receipt=receipt, observed=observed)
-            case Absent(reason=reason, retryable=retryable, error=error):
+            case Absent(reason=reason, observed=observed):
+                again, error = outcome.retryable, outcome.error
                 order = self.order(
-                    c.Outcome, effect=effect.id, result="absent", reason=reason, retryable=retryable, error=error
+                    c.Outcome,
+                    effect=effect.id,
+                    result="absent",
+                    reason=reason,
+                    retryable=again,
+                    error=error,
+                    observed=observed,
                 )
             case Accepted(handle=handle, waits_for=waits_for, url=url):
                 order = self.order(

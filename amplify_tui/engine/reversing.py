@@ -31,7 +31,7 @@ from amplify_tui.run.decide import decide
 from amplify_tui.run.events import RunCreated
 from amplify_tui.run.reversal import left_of
 from amplify_tui.run.select.words import clock
-from amplify_tui.run.shapes import VERIFY_BAND, WORDS_BAND, Refusal, UndoItem
+from amplify_tui.run.shapes import WORDS_BAND, Refusal, UndoItem
 from amplify_tui.run.state import EffectState, State
 
 _log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def free_locks(home: Path, run: str) -> None:
 
 def touched_later(home: Path, closed: State, plan: Sequence[UndoItem]) -> dict[str, str]:
     """By item, a sentence about the newest effect of another run on the same target, made after those of the item."""
-    plan = [item for item in plan if item.band != VERIFY_BAND]  # it follows what is decided about its flag
+    plan = [item for item in plan if not item.only_looks]  # it follows what is decided about what it reads back
     since = {item.id: max((closed.effects[name].at for name in item.effects), default=0.0) for item in plan}
     first = min(since.values(), default=0.0)
     found: dict[str, tuple[float, str]] = {}

@@ -35,7 +35,7 @@ _PROOFS: Final = {
 def card_text(state: State) -> str:
     """What is not back yet, band by band: a line each that takes it back, and one that proves it."""
     planned = rollback_items(state)
-    entries = [e for e in planned if e.status not in SETTLED_ITEM and e.item.band != VERIFY_BAND]
+    entries = [e for e in planned if e.status not in SETTLED_ITEM and not e.item.only_looks]
     unread = {e.item.target for e in planned if e.item.band == VERIFY_BAND and e.status not in SETTLED_ITEM}
     left = {entry.item.id for entry in entries}
     proved = [e for e in planned if e.item.id in left or (e.item.band == EXPOSURE_BAND and e.item.target in unread)]

@@ -206,6 +206,7 @@ class EffectFailed(Data, frozen=True):
     error: str = ""
     retryable: bool = False
     not_before: float | None = None
+    observed: Any = None
 
 
 class EffectUnknown(Data, frozen=True):

@@ -91,6 +91,7 @@ def _failed(state: State, data: ev.EffectFailed, env: Envelope) -> State:
     absent = replace(
         effect,
         status="absent",
+        observed=data.observed,
         reason=data.reason,
         error=data.error,
         retryable=data.retryable,

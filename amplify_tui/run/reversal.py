@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from amplify_tui.run.shapes import VERIFY_BAND, WORDS_BAND, ServiceFacts, StepRef, Subject, UndoItem, ref_of
+from amplify_tui.run.shapes import WORDS_BAND, ServiceFacts, StepRef, Subject, UndoItem, ref_of
 from amplify_tui.run.state import OVER, EffectState, State, StepState
 from amplify_tui.run.undo import SETTLED_ITEM, is_late, rollback_items, undo_plan
+from amplify_tui.run.undo_fleet import FLEET, with_fleets
 
 
 class Reversal(Struct, frozen=True, kw_only=True):
@@ -50,8 +51,9 @@ def left_of(closed: State) -> tuple[UndoItem, ...]:
         return undo_plan(closed)
     entries = rollback_items(closed)
     open_ = {e.item.id for e in entries if e.status not in SETTLED_ITEM or e.status == "waived"}
-    read = {e.item.id for e in entries if e.item.band == VERIFY_BAND and set(e.item.needs) & open_}
-    return tuple(e.item for e in entries if e.item.id in open_ | read or (open_ and e.status == "kept"))
+    read = {e.item.id for e in entries if e.item.only_looks and set(e.item.needs) & open_}
+    left = [e.item for e in entries if e.item.id in open_ | read or (open_ and e.status == "kept")]
+    return tuple(with_fleets([item for item in left if item.target.kind != FLEET]))
 
 
 def is_undoable(plan: tuple[UndoItem, ...]) -> bool:

@@ -332,6 +332,11 @@ class UndoItem(Value, frozen=True):
     after: Any = None
     needs: tuple[str, ...] = ()
 
+    @property
+    def only_looks(self) -> bool:
+        """Whether it takes nothing back itself, and reads back what the items did that it needs."""
+        return bool(self.spec.get("verify"))
+
 
 class Refusal(Struct, frozen=True):
     """Why a command was not taken: what was asked, why not, and what would make it possible."""

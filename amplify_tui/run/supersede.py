@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from amplify_tui.run.reversal import left_of
-from amplify_tui.run.shapes import VERIFY_BAND, Exposure, Target, Undo, UndoItem
+from amplify_tui.run.shapes import Exposure, Target, Undo, UndoItem
 from amplify_tui.run.state import EffectState, State
 from amplify_tui.run.undo import is_late, item_id
 from amplify_tui.run.undo_asks import service_of
@@ -38,7 +38,7 @@ class Inheritance(Struct, frozen=True, kw_only=True):
 
 def inheritance_of(earlier: State) -> Inheritance:
     """What *earlier*, on which nothing is under way, leaves to the run that supersedes it."""
-    items = [item for item in left_of(earlier) if item.band != VERIFY_BAND]
+    items = [item for item in left_of(earlier) if not item.only_looks]
     names = {item.id: item_id(_target(earlier, item), item.band) for item in items}
     services = {service_of(item) for item in items} - {""}
     return Inheritance(

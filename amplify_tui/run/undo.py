@@ -22,6 +22,7 @@ from amplify_tui.run.shapes import (
 )
 from amplify_tui.run.state import IN_FLIGHT, Decision, EffectState, State
 from amplify_tui.run.undo_asks import asks_first, ran_half, service_of, to_judge
+from amplify_tui.run.undo_fleet import all_waived, fleet_item, redeployed_at, with_fleets
 from amplify_tui.run.undo_order import with_edges
 
 ItemStatus = Literal["planned", "running", "waiting", "blocked", "done", "waived", "kept", "manual"]
@@ -36,6 +37,7 @@ BAND_NAMES: Final = {
 ROLLBACK: Final = "rollback"
 LANDS_WITHIN: Final = 30.0  # seconds after its deadline in which a write without an answer may land (unleash.md 1.6)
 PROBES_LIKELY: Final = 7  # 0, 1, 2, 4 ... 30 s: about two minutes of looking
+LOOKS: Final = (f"u{VERIFY_BAND}:", fleet_item(""))  # what the ids of items begin with that only look
 SETTLED_ITEM: Final[frozenset[ItemStatus]] = frozenset({"done", "waived", "kept"})
 
 
@@ -86,7 +88,7 @@ def item_id(target: Target, band: int) -> str:
 
 def is_verification(effect: EffectState) -> bool:
     """Whether *effect* is only a look at what another took back: no state of the target proves that it was taken."""
-    return effect.undoes.startswith(f"u{VERIFY_BAND}:")
+    return effect.undoes.startswith(LOOKS)
 
 
 def undo_plan(state: State) -> tuple[UndoItem, ...]:
@@ -118,7 +120,7 @@ def undo_plan(state: State) -> tuple[UndoItem, ...]:
         else:
             items[name] = replace(first, effects=(*first.effects, effect.id), after=effect.after)
     _fold_mitigation(state, items)
-    return tuple(_verification(with_edges(state, _in_order(items))))
+    return tuple(_verification(with_fleets(with_edges(state, _in_order(items)))))
 
 
 def _number(effect: str) -> int:
@@ -191,6 +193,8 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
     match last.status:
         case "done" if _came_back(state, item) > last.seq:
             return ItemState(item, "planned", "it came on again: taken back once more", 0.0, last, tries, choice)
+        case "done" if redeployed_at(state, item) > last.seq:
+            return ItemState(item, "planned", "it is on the new version again: once more", 0.0, last, tries, choice)
         case "done" if left := _still_met(state, item, last):
             return ItemState(item, "waiting", left, effect=last, tries=tries, decision=choice)
         case "done":
@@ -259,7 +263,8 @@ def _came_back(state: State, item: UndoItem) -> int:
 
 def _waiver(state: State, item: UndoItem) -> Decision | None:
     """The decision that waives *item*. What nobody takes back is not read back either, so a verification follows."""
-    names = (item.id, *item.needs) if item.band == VERIFY_BAND else (item.id,)
+    follows = item.band == VERIFY_BAND or (item.only_looks and all_waived(state, item.needs))
+    names = (item.id, *item.needs) if follows else (item.id,)
     decisions = [state.decisions[name] for name in names if name in state.decisions]
     return next((decision for decision in decisions if decision.choice == "waive"), None)
 

@@ -26,7 +26,7 @@ def asks_first(state: State, item: UndoItem) -> str:
         return ""
     if item.band == DATA_BAND and item.spec.get("data"):
         return f"it takes back a {item.spec['data']}: it runs only when a person says so"
-    if item.band != CODE_BAND:
+    if item.band != CODE_BAND or item.only_looks:
         return ""
     said = state.backwards.get(service_of(item))
     if said is not None and said.verdict == "fail":

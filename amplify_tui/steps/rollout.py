@@ -9,7 +9,9 @@ from amplify_tui.adapters.ports import Outcome, Probe
 from amplify_tui.playbook.registry import CheckContext
 from amplify_tui.run.shapes import UndoItem
 from amplify_tui.run.state import EffectState, StepState
-from amplify_tui.steps import flag_undo, rollout_flag, rollout_service
+from amplify_tui.run.undo_asks import INSTANCE
+from amplify_tui.run.undo_fleet import FLEET
+from amplify_tui.steps import flag_undo, rollout_flag, rollout_fleet, rollout_service
 from amplify_tui.steps.commands import stop
 from amplify_tui.steps.flag_parts import look, write_now
 from amplify_tui.steps.proofs import warn_of_proofs
@@ -37,21 +39,26 @@ class Rollout:
         if "do" in task.data:
             return await flag_undo.intend(task, ctx)
         if "item" in task.data:
-            return await rollout_service.undoing(task.data["item"], ctx)
+            item: UndoItem = task.data["item"]
+            return rollout_fleet.intend(item) if item.only_looks else await rollout_service.undoing(item, ctx)
         if task.data["fields"].flag:
             return await rollout_flag.intend(task, ctx)
         return await rollout_service.intend(task, ctx)
 
     async def act(self, draft: Draft, ctx: Context) -> Outcome:
+        if draft.target.kind == FLEET:
+            return await rollout_fleet.act(draft, ctx)
         if draft.target.kind != "flag":
             return await rollout_service.act(draft, ctx)
         return await (flag_undo.act(draft, ctx) if "do" in draft.data else write_now(draft, ctx))
 
     async def probe(self, effect: EffectState, ctx: Context) -> Probe:
+        if effect.target.kind == FLEET:
+            return rollout_fleet.probe()
         return await (look(effect, ctx) if effect.target.kind == "flag" else rollout_service.probe(effect, ctx))
 
     async def stop(self, effect: EffectState, ctx: Context) -> bool:
-        return effect.target.kind != "flag" and await stop(ctx, rollout_service.slot_of(effect))
+        return effect.target.kind == INSTANCE and await stop(ctx, rollout_service.slot_of(effect))
 
     async def finish(self, fields: RolloutFields, ctx: Context) -> Finished:
         """The conductor ends a rollout by its gate, with `watched`."""

@@ -22,9 +22,9 @@ DEPLOYS: Final = {
     "it dies by a signal": "kill -9 $$",
     "what it started ends well after its timeout": 'setsid sh -c \'sleep 14; "$@"\' sh "$@" & sleep 600',
 }
-LANDS_UNDER_ITS_REVERT: Final = """
+LANDS_AT_THE_LAST_REVERT: Final = """
 case " $* " in
-*" checkout-1 "*) echo "$AMPLIFY_IDEM" >> "$place/$name.did"; "$@"; echo 3.0.0 > "$place/at-1"; exit 0 ;;
+*" checkout-1 "*) echo "$AMPLIFY_IDEM" >> "$place/$name.did"; "$@"; echo 3.0.0 > "$place/at-UNIT"; exit 0 ;;
 *) printf %s "$odd" > "$place/odd-$name" ;;
 esac
 """
@@ -65,8 +65,10 @@ def deploys() -> Iterator[Fault]:
 
         yield Fault(row=DEPLOY, name=name, work=work)
 
-    async def lands(trial: Trial) -> None:
-        trial.place.odd("revert", LANDS_UNDER_ITS_REVERT)
-        trial.struck.set()
+    for name, unit in (("as its instance goes back", 1), ("once its instance is back", 2)):
 
-    yield Fault(row=DEPLOY, name="what it started ends as its instance goes back", work=lands)
+        async def lands(trial: Trial, unit: int = unit) -> None:
+            trial.place.odd("revert", LANDS_AT_THE_LAST_REVERT.replace("UNIT", str(unit)))
+            trial.struck.set()
+
+        yield Fault(row=DEPLOY, name=f"what it started ends {name}", work=lands)

@@ -20,6 +20,7 @@ from amplify_tui.engine.sqlite_journal import SqliteReader
 from amplify_tui.engine.wire import WireError
 from amplify_tui.run.state import EffectState, State
 from amplify_tui.run.undo import rollback_items
+from amplify_tui.run.undo_fleet import came_back
 from tests.engine.crash_world import Watched, kill_commands
 from tests.reliability.nurse import Life, Nurse
 from tests.reliability.nursery import Order
@@ -214,13 +215,17 @@ class Trial:
         """What of *acts* is an undo that ran once more under the very same key, as an undo may: it is idempotent.
 
         Where nobody can ask how far it came that is always so. An instance can be asked: its revert runs again only
-        where the run had read back that the try before did not hold.
+        where the run had read back that the try before did not hold, or that it is on the new version once more.
         """
-        blind = {act: n - 1 for act, n in acts.items() if act.startswith("undo_") or act.endswith("/off")}
-        not_held = Counter(
-            f"revert {e.idem.partition('/')[2]}" for e in self.state.effects.values() if e.status == "absent"
-        )
-        return +Counter(blind) + (Counter({act: n - 1 for act, n in acts.items()}) & not_held)
+        more = Counter({act: n - 1 for act, n in acts.items() if act.startswith("undo_") or act.endswith("/off")})
+        effects = self.state.effects.values()
+        not_held = Counter(f"revert {e.idem.partition('/')[2]}" for e in effects if e.status == "absent")
+        more += Counter({act: n - 1 for act, n in acts.items()}) & not_held
+        for look in effects:
+            for unit in came_back(look):
+                redone = (act for act in acts if act.startswith("revert ") and f"/{unit}#" in act)
+                more += Counter(act for act in redone if not act.endswith("#0"))
+        return more
 
     def _told_as_lost(self) -> Counter[str]:
         """Messages of which the run itself says that perhaps they did not arrive: they hold up nobody."""

@@ -136,6 +136,8 @@ def test_the_undo_of_a_migration_runs_only_when_a_person_says_so_and_after_the_c
     run = judged(released(undoable=True), "pass")
     assert item(run.state, "migrate").status == "planned"
     run.undo(item(run.state, UNIT.id).item.id)
+    assert ready(run) == ["checkout"], "the whole service is read back first"
+    run.undo(item(run.state, "checkout").item.id)
     assert (item(run.state, "migrate").status, ready(run)) == ("blocked", [])
     run.refused(c.Rollback)  # trying all again is no word about this one
     assert ready(run) == []

@@ -225,15 +225,19 @@ class Bench:
             undoes=undoes,
             exposure=draft.exposure,
         )
-        self.state = replace(self.state, effects=self.state.effects | {effect.id: effect}, next_effect=number + 1)
+        tries = self.state.tries
+        if undoes:
+            tries = tries | {undoes: (*tries.get(undoes, ()), effect.id)}
+        effects = self.state.effects | {effect.id: effect}
+        self.state = replace(self.state, effects=effects, tries=tries, next_effect=number + 1)
         return effect
 
     def settle(self, effect: EffectState, outcome: Outcome) -> EffectState:
         match outcome:
             case Done(receipt=receipt, observed=observed):
                 effect = replace(effect, status="done", receipt=receipt, observed=observed, ended_at=time.time())
-            case Absent(reason=reason, retryable=retryable):
-                effect = replace(effect, status="absent", reason=reason, retryable=retryable)
+            case Absent(reason=reason, retryable=retryable, observed=observed):
+                effect = replace(effect, status="absent", reason=reason, retryable=retryable, observed=observed)
             case Unknown(cause=cause):
                 effect = replace(effect, status="unknown", reason=cause)
         self.state = replace(self.state, effects=self.state.effects | {effect.id: effect})
@@ -254,5 +258,5 @@ class Bench:
         return await self.perform(await self.verb.undo(item, self.ctx()), undoes=item.id)
 
     async def take_all_back(self) -> list[Made]:
-        self.state = replace(self.state, phase="rolling_back")
+        self.state = replace(self.state, phase="rolling_back", rollback_plan=tuple(self.plan()))
         return [await self.take_back(item) for item in self.plan() if item.cls != "none"]

@@ -92,10 +92,10 @@ async def test_a_wave_is_deployed_and_taken_back_by_what_the_instances_report(sa
         assert [type(one.outcome) for one in made] == [Done] * (phase + 1), made
     assert await versions(sandbox_world) == [VERSION] * 3
     items = bench.plan()
-    assert [item.target.id for item in items] == ["checkout/checkout-3", "checkout/checkout-2", "checkout/checkout-1"]
+    assert [str(item.target.id) for item in items] == [*(f"checkout/checkout-{n}" for n in (3, 2, 1)), "checkout"]
     assert items[0].spec["argv"] == ["ops/deploy", "--host", "checkout-3", "--version", "2.9.4"]
     made = await bench.take_all_back()
-    assert [type(one.outcome) for one in made] == [Done] * 3
+    assert [type(one.outcome) for one in made] == [Done] * 4
     assert await versions(sandbox_world) == ["2.9.4"] * 3
 
 
@@ -168,16 +168,75 @@ async def test_an_instance_that_somebody_else_deployed_is_not_reverted(
     bench = Bench(sandbox_world, "rollout")
     await bench.drive(waved())
     door(sandbox, "POST", "/deploy", {"instance": "checkout-1", "version": "3.1.0"})
-    [made] = await bench.take_all_back()
+    made, look = await bench.take_all_back()
     assert isinstance(made.outcome, Absent)
     assert not made.outcome.retryable
+    assert isinstance(look.outcome, Absent), "a fleet with a third version is not what it was"
     assert (await versions(sandbox_world))[0] == "3.1.0"
     for choice, left in (("retry", "3.1.0"), ("restore", "2.9.4")):  # another try is no leave to overwrite
-        [item] = bench.plan()
+        item, _ = bench.plan()
         decided = Decision(choice=choice, reason="looked", actor="sre")
         bench.state = replace(bench.state, decisions={item.id: decided})
         await bench.take_back(item)
         assert (await versions(sandbox_world))[0] == left, choice
+
+
+async def looked_at(bench: Bench) -> Outcome:
+    """What the last item of the way back finds: the look at the whole fleet."""
+    made = await bench.take_back(bench.state.rollback_plan[-1])
+    assert made.outcome is not None
+    return made.outcome
+
+
+async def test_an_instance_that_came_back_to_the_new_version_is_found_and_after_three_times_a_person_is_asked(
+    sandbox: World, sandbox_world: RealWorld
+) -> None:
+    bench = Bench(sandbox_world, "rollout")
+    await bench.drive(waved())
+    await bench.drive(waved(), 1)
+    assert isinstance((await bench.take_all_back())[-1].outcome, Done)
+    door(sandbox, "POST", "/deploy", {"instance": "checkout-2", "version": VERSION})
+    for again in (True, True, False):
+        found = await looked_at(bench)
+        assert isinstance(found, Absent)
+        assert (found.retryable, found.observed) == (again, {"checkout-2": VERSION})
+    bench.state = replace(
+        bench.state, decisions={"u3:fleet:checkout": Decision(choice="retry", reason="x", actor="sre", seq=1000)}
+    )
+    found = await looked_at(bench)
+    assert isinstance(found, Absent)
+    assert found.retryable, "who asked for another try has ended what kept deploying it"
+
+
+async def test_no_instance_of_a_service_is_left_on_the_new_version_also_where_this_run_did_not_deploy_it(
+    sandbox: World, sandbox_world: RealWorld
+) -> None:
+    bench = Bench(sandbox_world, "rollout")
+    await bench.drive(waved(waves=(1,), partial=True))
+    door(sandbox, "POST", "/deploy", {"instance": "checkout-3", "version": VERSION})
+    _, look = await bench.take_all_back()
+    assert isinstance(look.outcome, Absent)
+    assert look.outcome.retryable
+    assert look.outcome.observed == {"checkout-3": VERSION}
+    assert (await versions(sandbox_world))[2] == VERSION, "it is not ours to revert"
+    door(sandbox, "POST", "/deploy", {"instance": "checkout-3", "version": "2.9.4"})
+    assert isinstance(await looked_at(bench), Done)
+
+
+async def test_a_silent_instance_is_not_counted_as_back_and_a_waived_one_may_stay_as_it_is(
+    sandbox: World, sandbox_world: RealWorld
+) -> None:
+    bench = Bench(sandbox_world, "rollout")
+    await bench.drive(waved())
+    await bench.take_all_back()
+    door(sandbox, "POST", "/faults", {"kind": "hang", "instance": "checkout-1"})
+    found = await looked_at(bench)
+    assert isinstance(found, Absent)
+    assert (found.retryable, found.error, found.observed) == (True, "Unreachable", {})
+    unit = bench.state.rollback_plan[0]
+    decisions = {unit.id: Decision(choice="waive", reason="it is being repaired", actor="sre")}
+    bench.state = replace(bench.state, decisions=decisions)
+    assert isinstance(await looked_at(bench), Done)
 
 
 # --- dependencies ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.events import EventData
-from amplify_tui.run.shapes import VERIFY_BAND, Refusal, ref_of
+from amplify_tui.run.shapes import Refusal, ref_of
 from amplify_tui.run.state import RUN_SCOPE, EffectState, Request, State, StepState
 from amplify_tui.run.trials import is_everybody_in
 from amplify_tui.verdict.model import Expected
@@ -79,7 +79,7 @@ def moot(state: State, undo: EffectState) -> tuple[ev.EffectProbed, ...]:
     item = next((i for i in items if i.id == undo.undoes), None)
     if item is None:
         return ()
-    tries = (item.id, *item.needs) if item.band == VERIFY_BAND else (item.id,)
+    tries = (item.id, *item.needs) if item.only_looks else (item.id,)
     seen = [e for e in state.effects.values() if e.id in item.effects or (e.undoes in tries and e.id != undo.id)]
     return tuple(
         ev.EffectProbed(effect=e.id, result="absent", detail=f"taken back by {undo.id}")

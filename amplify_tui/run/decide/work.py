@@ -244,6 +244,7 @@ def outcome(state: State, order: c.Outcome, now: float) -> Result:
                     error=order.error,
                     retryable=order.retryable,
                     not_before=_backoff(state, effect, now) if order.retryable else None,
+                    observed=order.observed,
                 ),
             )
         case "unknown":

@@ -43,6 +43,8 @@ def _ends(state: State, left: Mapping[str, ItemState], name: str) -> float:
     """When an item would be done, counted from the begin of its band. Needs never go round in a circle."""
     item = left[name].item
     before = [_ends(state, left, need) for need in item.needs if need in left and left[need].item.band == item.band]
+    if item.only_looks:
+        return max(before, default=0.0) + READ_BACK_S
     effects = (state.effects[one] for one in item.effects)
     took = [e.ended_at - e.at for e in effects if e.ended_at is not None and e.status == "done"]
     return max(before, default=0.0) + max(took, default=UNTIMED_S)

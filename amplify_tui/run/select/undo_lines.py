@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from amplify_tui.run.select.words import Sign, age, percent, safe, short
-from amplify_tui.run.shapes import EXPOSURE_BAND, VERIFY_BAND, UndoItem
+from amplify_tui.run.shapes import EXPOSURE_BAND, UndoItem
 from amplify_tui.run.state import State
 from amplify_tui.run.undo import (
     BAND_NAMES,
@@ -142,7 +142,7 @@ def standing(entry: ItemState) -> tuple[Sign, str]:
         return UNSENT[sent(entry)]
     if _stayed(entry).startswith("kept"):
         return "kept", "kept"
-    if entry.status == "done" and entry.item.band == VERIFY_BAND:
+    if entry.status == "done" and entry.item.only_looks:
         return "done", "verified"
     return ITEM_SIGNS[entry.status], ITEM_WORDS.get(entry.status, entry.status)
 
@@ -172,7 +172,7 @@ def asked(entry: ItemState, now: float) -> str:
     because = f": {reason}" if reason and not reason.startswith("no answer") else ""
     if effect.status == "done":
         return entry.detail
-    if entry.item.band == VERIFY_BAND and effect.status == "intended":
+    if entry.item.only_looks and effect.status == "intended":
         return f"reading it back for {waited}, try {entry.tries}"
     match effect.status:
         case "intended" if effect.deadline > now:
@@ -261,7 +261,7 @@ def touches(state: State, items: list[ItemState] | None = None) -> Touches:
     items = rollback_items(state) if items is None else items
     kinds: dict[str, int] = {}
     for entry in items:
-        if entry.item.band != VERIFY_BAND and entry.status != "kept":
+        if not entry.item.only_looks and entry.status != "kept":
             kind = _kind(entry.item)
             kinds[kind] = kinds.get(kind, 0) + 1
     summary = ", ".join(plural(n, safe(kind, 24)) for kind, n in kinds.items())
