@@ -147,6 +147,20 @@ def read_value(spec: Input, text: str) -> Any:
             return text
 
 
+def written(spec: Input, value: Any) -> str:
+    """What somebody would type for *value*: `read_value` of it is *value* again. "" of None."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)):
+        item = Input(type=spec.of or "string")
+        return ", ".join(written(item, part) for part in value)
+    if spec.type == "duration" and not isinstance(value, str):
+        from amplify_tui.playbook.values import format_duration
+
+        return format_duration(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _number(kind: Callable[[str], Any], text: str, wanted: str) -> Any:
     try:
         return kind(text)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from amplify_tui.playbook.context import secret_marker
 from amplify_tui.playbook.model import Input
-from amplify_tui.run.inputs import complaint, read_value
+from amplify_tui.run.inputs import complaint, read_value, written
 
 MARK = secret_marker("UNLEASH_TOKEN")
 
@@ -22,6 +25,22 @@ def test_a_duration_is_read_as_a_playbook_writes_it(text: str, seconds: float) -
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="like 90s"):
         read_value(Input(type="duration"), text)
+
+
+VALUES = (
+    st.tuples(st.just(Input(type="duration")), st.integers(0, 10_000_000).map(lambda ms: ms / 1000))
+    | st.tuples(st.just(Input(type="int")), st.integers(-(10**9), 10**9))
+    | st.tuples(st.just(Input(type="number")), st.floats(-1e9, 1e9))
+    | st.tuples(st.just(Input(type="bool")), st.booleans())
+    | st.tuples(st.just(Input(type="list", of="duration")), st.lists(st.integers(0, 10**6).map(float), max_size=4))
+    | st.tuples(st.just(Input(type="list", of="string")), st.lists(st.from_regex(r"[a-z/:.-]{1,9}", fullmatch=True)))
+)
+
+
+@given(VALUES)
+def test_a_value_is_shown_in_a_form_as_it_has_to_be_typed(of: tuple[Input, Any]) -> None:
+    spec, value = of
+    assert read_value(spec, written(spec, value)) == pytest.approx(value)
 
 
 @pytest.mark.parametrize("value", [5, 0.5, "5s"])

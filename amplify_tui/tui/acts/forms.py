@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amplify_tui.playbook.model import Input
 from amplify_tui.run import commands as c
-from amplify_tui.run.inputs import complaint, read_value
+from amplify_tui.run.inputs import complaint, read_value, written
 from amplify_tui.run.select.possible import refusal_beforehand
 from amplify_tui.run.select.words import short
 from amplify_tui.run.state import State
@@ -54,9 +54,8 @@ def of_input(name: str, spec: Input, given: Any) -> Field:
         return complaint(spec, value)
 
     value = spec.default if given is None else given
-    shown = ", ".join(str(v) for v in value) if isinstance(value, list | tuple) else "" if value is None else str(value)
     kind = " | ".join(spec.choices) if spec.choices else spec.type
-    return Field(name, name, shown, f"({kind}) {spec.help}".strip(), check)
+    return Field(name, name, written(spec, value), f"({kind}) {spec.help}".strip(), check)
 
 
 def typed_values(specs: dict[str, Input], typed: dict[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from amplify_tui.run import commands as c
-from amplify_tui.run.inputs import missing
+from amplify_tui.run.inputs import missing, written
 from amplify_tui.run.select.blast import about, pace, radius
 from amplify_tui.run.select.undo_lines import mitigation_preview, touches
 from amplify_tui.run.select.words import percent
@@ -51,8 +51,8 @@ def inputs(app: Cockpit) -> None:
 
 
 def start(app: Cockpit) -> None:
-    state = app.state
-    given = tuple(f"{name} = {value}" for name, value in state.inputs.items())
+    state, specs = app.state, app.state.plan.inputs
+    given = tuple(f"{name} = {written(specs[name], v)}" for name, v in state.inputs.items() if name in specs)
     where = "in a sandbox" if state.sandbox else f"mode {state.mode}"
     steps = f"{plural(len(state.steps), 'step')} in {plural(len(state.plan.stages), 'stage')}, {where}"
     choices = (Choice("start", "Start"), Choice("inputs", "Change inputs", "default"))
