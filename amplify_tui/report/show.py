@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from amplify_tui.run.forecast import Forecast, forecast, forecast_words
-from amplify_tui.run.state import State, StepState
+from amplify_tui.run.select.headline import headline
+from amplify_tui.run.select.stages import undo_ready
+from amplify_tui.run.state import State, StepState, TriggerState
 from amplify_tui.run.undo import SETTLED_ITEM, rollback_items
 from amplify_tui.run.watching import condition_words, outputs_of
 from amplify_tui.verdict.words import duration
@@ -14,7 +16,7 @@ from amplify_tui.verdict.words import duration
 def run_json(state: State, conductor: dict[str, object], head: str, now: float | None = None) -> dict[str, Any]:
     """The stable shape: additive changes only. *now*: what a forecast counts from; by default the last event."""
     now = state.last_at if now is None else now
-    items = rollback_items(state)
+    items, ready = rollback_items(state), undo_ready(state)
     return {
         "run": state.run,
         "mode": state.mode,
@@ -36,8 +38,8 @@ def run_json(state: State, conductor: dict[str, object], head: str, now: float |
             for stage in state.plan.stages
         ],
         "undo": {
-            "ready": sum(entry.item.cls != "none" for entry in items),
-            "total": sum(entry.item.cls != "none" for entry in items),
+            "ready": ready.ready,
+            "total": ready.total,
             "items": [
                 {
                     "effect": entry.item.effects[0],
@@ -54,8 +56,28 @@ def run_json(state: State, conductor: dict[str, object], head: str, now: float |
         "supersedes": state.supersedes or None,
         "superseded_by": state.superseded_by or None,
         "exposure": state.exposure,
+        "says": _says(state, conductor, now),
+        "triggers": [_trigger(trigger, now) for trigger in state.triggers.values()],
         "seq": state.seq,
         "head": head,
+    }
+
+
+def _says(state: State, conductor: dict[str, object], now: float) -> dict[str, str]:
+    """Line 2 of the cockpit: how it stands in a word, why, and what happens next."""
+    said = headline(state, now, "its conductor is gone" if conductor.get("state") == "lost" else "")
+    return {"word": said.word, "because": said.because, "next": said.next}
+
+
+def _trigger(trigger: TriggerState, now: float) -> dict[str, Any]:
+    """open: it has fired, and nobody answered. disarmed_until: Unix seconds; None where it guards."""
+    return {
+        "id": trigger.spec.id,
+        "fired": trigger.fired,
+        "open": trigger.is_open,
+        "evidence": trigger.evidence,
+        "blind": trigger.blind,
+        "disarmed_until": trigger.disarmed_until if now < trigger.disarmed_until else None,
     }
 
 
@@ -172,6 +194,10 @@ def run_text(shown: dict[str, Any]) -> str:
             f"{release['version']} {release['environment']}  conductor {shown['conductor']['state']}"
         )
     ]
+    says = shown["says"]
+    lines.append(f"  {says['word'].upper()}: {says['because']}")
+    if says["next"] and shown["phase"] != "closed":
+        lines.append(f"  next: {says['next']}")
     if shown["supersedes"]:
         lines.append(f"  supersedes run {shown['supersedes']}: an undo goes back to the state before that one")
     if shown["superseded_by"]:

@@ -37,6 +37,39 @@ def test_a_rollback_is_measured_against_what_the_playbook_hoped_for(seconds: flo
     assert (": LATE" in report_text(run.state)) is not is_in_time
 
 
+def test_a_run_says_first_how_it_stands_and_what_happens_next() -> None:
+    run = going_back()
+    says = run_json(run.state, {"state": "live"}, "")["says"]
+    assert says["word"] == "undoing"
+    first, second, third, *_ = report_text(run.state).splitlines()
+    assert first.startswith("run r1")
+    assert says["because"] in second
+    assert says["next"] in third
+
+
+def test_a_run_without_a_conductor_says_so_before_all_else() -> None:
+    shown = run_json(going_back().state, {"state": "lost"}, "")
+    assert shown["says"]["word"] == "no conductor"
+    assert "amplify resume r1" in shown["says"]["next"]
+
+
+def test_a_trigger_that_is_disarmed_or_asks_is_told_of() -> None:
+    run = Run().at_full()
+    (shown,) = run_json(run.state, {"state": "live"}, "")["triggers"]
+    assert (shown["id"], shown["open"], shown["disarmed_until"]) == ("errors", False, None)
+    for actor in ("ana", "bo"):
+        run.ok(c.Disarm, trigger="errors", until=run.now + 300.0, reason="prometheus is being moved", actor=actor)
+    state = run_json(run.state, {"state": "live"}, "", run.now)
+    assert state["triggers"][0]["disarmed_until"] == run.now + 300.0
+    assert "DISARMED" in state["says"]["because"]
+
+
+def test_what_is_ready_to_be_taken_back_is_counted_as_on_the_screen() -> None:
+    run = going_back()
+    undo = run_json(run.state, {"state": "live"}, "")["undo"]
+    assert (undo["ready"], undo["total"]) == (1, 1)
+
+
 def test_a_run_that_goes_forward_has_no_rollback_to_measure() -> None:
     assert run_json(Run().deployed().state, {"state": "live"}, "")["rollback"] is None
 
