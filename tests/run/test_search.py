@@ -23,6 +23,7 @@ from amplify_tui.run.shapes import CODE_BAND, EXPOSURE_BAND, VERIFY_BAND, Refusa
 from amplify_tui.run.state import OPEN_EFFECT, EffectState, Reread, State, StepState
 from amplify_tui.run.undo import ROLLBACK, items_under_way, mitigation_label, rollback_items
 from amplify_tui.run.undo_turns import is_turn_of, ready_items
+from tests.run.test_run_fleet import rolling_back
 from tests.run.watch_world import BEHIND, seen_now
 from tests.run.world import CONFIRM, SHA, WATCH, Run, changed, mend, readings
 
@@ -35,6 +36,7 @@ OUTCOMES: tuple[dict[str, Any], ...] = (
     {"result": "absent", "retryable": False},
     {"result": "unknown"},
 )
+REDEPLOYED: dict[str, Any] = {"result": "absent", "retryable": True, "observed": {"checkout-2": "3.0.0"}}
 Key = tuple[Any, ...]
 
 
@@ -174,7 +176,8 @@ def world(run: Run) -> Iterator[c.Command]:
     for effect in run.state.effects.values():
         if effect.status == "intended":
             receipt = {"exposed": 0.0} if effect.undoes.startswith("u2:") else {}
-            yield from (run.make(c.Outcome, effect=effect.id, receipt=receipt, **how) for how in OUTCOMES)
+            outcomes = (*OUTCOMES, REDEPLOYED) if effect.target.kind == "fleet" else OUTCOMES
+            yield from (run.make(c.Outcome, effect=effect.id, receipt=receipt, **how) for how in outcomes)
 
 
 def somebody_else(run: Run) -> Iterator[c.Command]:
@@ -361,8 +364,10 @@ def successors(run: Run) -> Iterator[Run]:
 
 
 @pytest.mark.timeout(900)  # minutes of computing on a busy machine: it guards against a hang alone
-def test_no_state_is_a_dead_end_and_the_way_back_is_always_open() -> None:
-    start = Run()
+@pytest.mark.parametrize(
+    ("start", "at_least"), [(Run(), 1000), (rolling_back(), 100)], ids=["a release", "instances that go back"]
+)
+def test_no_state_is_a_dead_end_and_the_way_back_is_always_open(start: Run, at_least: int) -> None:
     numbers: dict[Key, int] = {key_of(start.state): 0}
     states = [start.state]
     comes_from: list[list[int]] = [[]]
@@ -386,7 +391,7 @@ def test_no_state_is_a_dead_end_and_the_way_back_is_always_open() -> None:
         assert len(states) < 100_000, "the states do not come to an end: something grows"
     lost = set(range(len(states))) - _reaching([i for i, s in enumerate(states) if s.phase == "closed"], comes_from)
     assert not lost, [key_of(states[i]) for i in sorted(lost)[:3]]
-    assert len(states) > 1000, "the search saw too little to say anything"
+    assert len(states) > at_least, "the search saw too little to say anything"
 
 
 def _reaching(goals: list[int], comes_from: list[list[int]]) -> set[int]:
