@@ -10,7 +10,8 @@ Every adapter maps its library's errors to this tree at one place; nothing above
     ├── Conflict        the target is not what the caller saw
     ├── RateLimited     429: later; a rate limit makes a reading stale, not broken
     ├── Invalid         the other side refused the shape of it, or answered nonsense (HTML where JSON should be)
-    └── NotFound
+    ├── NotFound
+    └── NoSecret        a secret that is needed has no value here; nothing was sent
 
 A *write* that may or may not have happened never raises: it answers `Unknown`.
 """
@@ -23,6 +24,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkabl
 
 from msgspec import Struct
 
+from amplify_tui.run.secret_words import not_set
 from amplify_tui.verdict.flag_words import sentence
 from amplify_tui.verdict.flags import FlagRule
 from amplify_tui.verdict.model import Cohort, FlagUse, Reading
@@ -81,6 +83,23 @@ class Invalid(AdapterError):
 
 class NotFound(AdapterError):
     pass
+
+
+class NoSecret(AdapterError):
+    """It may have a value where the next conductor runs, so what needs it is tried again.
+
+    run: whose conductor lacks it; "" for a command that asks by itself.
+    """
+
+    retryable = True
+
+    def __init__(self, name: str, run: str = "") -> None:
+        if run:
+            super().__init__(
+                f"{not_set(name)} where the conductor runs", fix=f"type `amplify resume {run}` where it is"
+            )
+        else:
+            super().__init__(f"{not_set(name)} here", fix=f"set it, or: keyring set amplify {name}")
 
 
 class Done(Struct, frozen=True, kw_only=True, tag="done"):

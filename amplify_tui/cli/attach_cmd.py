@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
-from amplify_tui.cli.common import ensure_conductor, find_run, has_terminal, replay
+from amplify_tui.cli.common import find_run, give_conductor, has_terminal, replay
 
 
 @click.command("attach")
@@ -19,7 +17,7 @@ def command(run: str | None, headless: bool, as_json: bool) -> None:
 
     folder = find_run(run)
     if replay(folder).phase != "closed":
-        asyncio.run(ensure_conductor(folder))
+        give_conductor(folder)
     if headless or as_json or not has_terminal():
         from amplify_tui.cli.headless import follow_headless
 

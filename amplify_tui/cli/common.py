@@ -133,8 +133,13 @@ def input_values(document: Document, pairs: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
-async def ensure_conductor(folder: RunDir) -> None:
-    """Give the run a conductor if none answers. A closed run needs none."""
+async def ensure_conductor(folder: RunDir, *, with_ours: bool = True) -> str:
+    """Give the run a conductor if none answers. A closed run needs none.
+
+    with_ours: also in the place of one that lives and lacks a secret which has a value here. What is to be said of
+    that, "" for nothing.
+    """
+    from amplify_tui.cli.handover import with_secrets
     from amplify_tui.engine.client import UnreachableError
     from amplify_tui.engine.create import start_conductor
     from amplify_tui.engine.spawn import wait_ready
@@ -144,8 +149,16 @@ async def ensure_conductor(folder: RunDir) -> None:
         await client.connect()
     except UnreachableError:
         await wait_ready(folder.path, start_conductor(folder), within=20.0)
+        return ""
     finally:
         await client.close()
+    return await with_secrets(folder) if with_ours else ""
+
+
+def give_conductor(folder: RunDir) -> None:
+    """`ensure_conductor` for a command of its own; what is to be said goes to stderr."""
+    if words := asyncio.run(ensure_conductor(folder)):
+        click.echo(words, err=True)
 
 
 async def send(folder: RunDir, command: dict[str, Any]) -> Answer | Queued:

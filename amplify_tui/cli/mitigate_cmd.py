@@ -26,7 +26,7 @@ def command(run: str | None, reason: str) -> None:
     state = replay(folder)
     if state.phase == "closed":
         raise SystemExit(_of_closed(state, reason))
-    asyncio.run(ensure_conductor(folder))
+    asyncio.run(ensure_conductor(folder, with_ours=False))  # one that lives is told at once, whatever it lacks
     body: dict[str, Any] = {
         "command": "Mitigate",
         "id": secrets.token_hex(8),

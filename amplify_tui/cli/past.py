@@ -12,8 +12,8 @@ from amplify_tui.adapters.metrics.port import MetricOpening
 from amplify_tui.adapters.ports import AdapterError, Invalid
 from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.gates import Gate, names_of
-from amplify_tui.engine.facts import Secrets
 from amplify_tui.engine.queries import queries_of
+from amplify_tui.engine.secret_values import Secrets
 from amplify_tui.playbook.context import reveal
 from amplify_tui.playbook.document import Document
 from amplify_tui.playbook.model import Signal, Source

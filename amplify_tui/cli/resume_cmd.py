@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
-from amplify_tui.cli.common import ensure_conductor, find_run, replay
+from amplify_tui.cli.common import find_run, give_conductor, replay
 
 
 @click.command("resume")
@@ -20,7 +18,7 @@ def command(run: str | None, until_idle: bool, as_json: bool) -> None:
     if state.phase == "closed":
         click.echo(f"run {folder.run} is closed: {state.outcome}")
         return
-    asyncio.run(ensure_conductor(folder))
+    give_conductor(folder)
     click.echo(f"run {folder.run} has a conductor", err=as_json)
     if until_idle:
         from amplify_tui.cli.headless import follow_headless

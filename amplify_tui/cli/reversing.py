@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
-from amplify_tui.cli.common import ensure_conductor
+from amplify_tui.cli.common import give_conductor
 from amplify_tui.cli.errors import Failure
 from amplify_tui.engine.rundir import RunDir, home
 from amplify_tui.run.shapes import WORDS_BAND, Refusal
@@ -23,5 +21,5 @@ def reverse(closed: State, *, reason: str, until_band: int = WORDS_BAND) -> RunD
         raise Failure(found.what, why=found.why, next_=found.next)
     what = f"reverses run {closed.run}" if closed.run else "takes back what was derived"
     click.echo(f"run {found.run} {what}", err=True)
-    asyncio.run(ensure_conductor(found))
+    give_conductor(found)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from amplify_tui.cli.common import ensure_conductor, find_run, order, replay
+from amplify_tui.cli.common import find_run, give_conductor, order, replay
 from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.takeback import watch_until
 from amplify_tui.engine.create import default_actor
@@ -47,7 +46,7 @@ def command(run: str | None, reason: str, yes: bool, force_order: bool, **more: 
     if not items:
         click.echo(" nothing was changed yet: there is nothing to take back")
     _ask(yes=yes)
-    asyncio.run(ensure_conductor(folder))
+    give_conductor(folder)
     order(
         folder,
         {

@@ -95,4 +95,5 @@ def _conductor(folder: RunDir, state: State) -> dict[str, object]:
         "host": state.conductor.host,
         "pid": state.conductor.pid,
         "epoch": state.conductor.epoch,
+        "lacks": list(said.lacks) if alive and said is not None else [],
     }

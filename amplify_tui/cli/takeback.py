@@ -9,14 +9,17 @@ from collections.abc import Callable
 import click
 
 from amplify_tui.cli.common import EXIT
+from amplify_tui.cli.handover import with_secrets
 from amplify_tui.cli.headless import Follower, nobody
 from amplify_tui.engine.rundir import RunDir
+from amplify_tui.run.lacking import waiting_for_secrets
 from amplify_tui.run.state import State
 from amplify_tui.run.undo import SETTLED_ITEM, mitigation_items, rollback_items, undrained
 from amplify_tui.verdict.drained import UNSEEN_S
 
 INCOMPLETE = 5
 PATIENCE_S = 60.0
+AGAIN_S = 2.0  # between two looks whether this shell has what the conductor lacks
 
 
 def watch_until(folder: RunDir, done: Callable[[State], bool], code: int | None = None) -> int:
@@ -44,21 +47,36 @@ class _Until(Follower):
     def __init__(self, folder: RunDir, done: Callable[[State], bool]) -> None:
         super().__init__(folder.path, nobody)
         self._done = done
+        self._run_dir = folder
         self._moved = (0, time.monotonic())
+        self._asked_at = 0.0
+        self._told = ""
 
     async def _watch(self, *, wait: bool) -> str:
         while True:
             await asyncio.sleep(0.2)
             if self.state.phase == "closed" or self._done(self.state):
                 return ""
+            lacking = waiting_for_secrets(self.state)
+            if lacking and time.monotonic() - self._asked_at > AGAIN_S:
+                await self._take_over()
             settled = sum(entry.status in SETTLED_ITEM for entry in _items(self.state))
             if settled != self._moved[0]:
                 self._moved = (settled, time.monotonic())
             elif time.monotonic() - self._moved[1] > PATIENCE_S + _drains(self.state):
-                return next((f"{e.item.target.id}: {e.detail}" for e in undrained(_items(self.state))), "")
+                late = (*lacking, *undrained(_items(self.state)))
+                return next((f"{e.item.target.id}: {e.detail}" for e in late), "")
             blocked = [entry for entry in _items(self.state) if entry.status == "blocked"]
             if blocked:
                 return f"{blocked[0].item.target.id}: {blocked[0].detail}"
+
+    async def _take_over(self) -> None:
+        """Put a conductor with what this shell has in the place of one that lacks it; else say why not, once."""
+        words = await with_secrets(self._run_dir)
+        self._asked_at = time.monotonic()
+        if words and words != self._told:
+            click.echo(words, err=True)
+            self._told = words
 
 
 def _drains(state: State) -> float:

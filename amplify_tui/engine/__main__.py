@@ -48,6 +48,9 @@ async def _lease(folder: RunDir, journal: SqliteJournal) -> Keeper:
     try:
         return acquire(journal, lock)
     except LeaseHeld:
+        from amplify_tui.engine.succession import succeed
+
+        await succeed(folder)
         return await take_over(journal, lock)
 
 

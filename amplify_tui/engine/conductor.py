@@ -21,20 +21,19 @@ from amplify_tui.engine.board import Board
 from amplify_tui.engine.card_file import CardFile
 from amplify_tui.engine.clock import ClockWatch
 from amplify_tui.engine.desk import Desk
-from amplify_tui.engine.effects import Effects
+from amplify_tui.engine.effects import GRACE_S, Effects
 from amplify_tui.engine.errands import Hands, run_errand
 from amplify_tui.engine.facts import Facts, document_of, explain, input_values, look
-from amplify_tui.engine.herald import Herald
+from amplify_tui.engine.herald import SEND_S, Herald
 from amplify_tui.engine.inbox import Inbox
 from amplify_tui.engine.journal import Fenced, JournalError, tail_problem
 from amplify_tui.engine.lease import Keeper
 from amplify_tui.engine.locks import Registrar
-from amplify_tui.engine.proc import this_process
+from amplify_tui.engine.own_secrets import OwnSecrets, secrets_of
 from amplify_tui.engine.proposal import sha_of
 from amplify_tui.engine.readings import Readings, last_kept
-from amplify_tui.engine.recovery import probes_now, retriable_now
+from amplify_tui.engine.recovery import is_back, probes_now, retriable_now
 from amplify_tui.engine.replay import load
-from amplify_tui.engine.rundir import Conductor as Whereabouts
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.scribe import Scribe, new_id
 from amplify_tui.engine.server import Server
@@ -58,9 +57,11 @@ REFUSED_S: Final = 1.0
 POLL_S: Final = 5.0
 BUG_S: Final = 30.0
 LINGER_S: Final = 5.0
+LEAVE_S: Final = 1.0  # what a message that is on its way may hold up a successor
 INBOX_S: Final = 1.0
 UPKEEP_S: Final = 5.0
 OUTPUT_LINES: Final = 200
+ANOTHER: Final = "the conductor before lacked a secret"
 UNASKED: Final = "this playbook is not trusted: nothing is asked of its services before the start"
 
 _log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Conductor:
         self.ticks = Ticks(self.scribe, self.board)
         self.desk = Desk(self, journal)
         self.registrar = Registrar(folder, journal)
+        self.secrets = OwnSecrets(folder)
         self._card = CardFile(folder, lambda what: self.board.post("problem", {"what": what, "at": self.scribe.now()}))
         self._journal = journal
         self.facts: Facts | None = None
@@ -121,7 +123,7 @@ class Conductor:
                     for chore in chores:
                         chore.cancel()
                     if self._herald is not None:
-                        await self._herald.close()
+                        await self._herald.close(LEAVE_S if self._is_leaving else SEND_S)
                     if self.watchers is not None:
                         await self.watchers.stop()
             finally:
@@ -145,14 +147,14 @@ class Conductor:
             _log.error("%s", lost)
             self.scribe.submit(c.TailLost(id=new_id(), actor="conductor", via="engine", detail=lost))
         self._card.write(self.state)
-        here = self.folder.own_socket()
-        self.folder.write_conductor(Whereabouts(mark=this_process(), socket=str(here)))
+        self.secrets.attach()
 
     def _let_go(self) -> None:
         self._readings.close()
         self._card.write()
         with contextlib.suppress(JournalError):
-            self.scribe.submit(c.LetGo(id=new_id(), actor="conductor", via="engine", reason="ended"))
+            if not self._is_leaving:
+                self.scribe.submit(c.LetGo(id=new_id(), actor="conductor", via="engine", reason="ended"))
         with contextlib.suppress(JournalError):
             self.scribe.keeper.release()
 
@@ -180,12 +182,31 @@ class Conductor:
                 quiet_since = quiet_since or time.monotonic()
                 if not self._followed() and time.monotonic() - quiet_since > LINGER_S:
                     return
+            elif self._is_leaving:
+                await self._make_way()
+                return
             else:
                 self._spawn_due(group, now)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self._wake.wait()
             self._wake.clear()
+
+    @property
+    def _is_leaving(self) -> bool:
+        """Whether it made way for another conductor; it begins nothing any more."""
+        return self.state.phase != "closed" and not self.state.conductor.attached
+
+    async def _make_way(self) -> None:
+        """Wait for what is on its way, for a moment. A command that takes longer outlives us, as after a kill -9."""
+        try:
+            async with asyncio.timeout(GRACE_S):
+                while self._busy:
+                    self._wake.clear()
+                    await self._wake.wait()
+        except TimeoutError:
+            _log.warning("left to the next conductor: %s", ", ".join(sorted(self._busy)))
+            os._exit(0)  # cancelled, a command would be ended, and a migration is never
 
     def _notice(self) -> None:
         """What happened to us or to a target since the last pass, and is an order: the clock jumped, one is back."""
@@ -197,7 +218,7 @@ class Conductor:
             if delta := self._clock.jumped():
                 self.scribe.submit(c.Jump(id=new_id(), actor="conductor", via="engine", delta=delta))
             for entry in retriable_now(self.state, self.board):
-                why = f"{entry.item.target.id} answers again"
+                why = f"{entry.item.target.id} answers again" if is_back(entry, self.board) else ANOTHER
                 again = c.Retry(id=new_id(), actor="conductor", via="engine", step=entry.item.id, reason=why)
                 self.scribe.submit(again)
         except Fenced:
@@ -294,7 +315,7 @@ class Conductor:
     async def _use(self, facts: Facts) -> None:
         if self.watchers is not None:
             await self.watchers.stop()
-        world = LiveWorld(facts, self.folder.evidence, self.board)
+        world = LiveWorld(facts, self.folder.evidence, self.board, self.state.run)
         self.facts = facts
         effects = Effects(self.scribe, Setting(self.scribe, facts, world, self._say), self._say)
         self._hands = Hands(effects, facts, world, self.board.evidence)
@@ -307,6 +328,9 @@ class Conductor:
         is_vouched_for = self.state.sandbox or (self.trust is not None and self.trust.is_vouched_for)
         if is_vouched_for or self.state.phase != "draft":
             self.watchers.start()  # of a draft that nobody vouches for nothing is asked: it gets no token of ours
+        self.secrets.uses = secrets_of(facts.document.raw, self.state)
+        if self._group is not None:  # a keyring may take its time, and a flag waits for no keyring
+            self._group.create_task(self.secrets.look(), name="secrets")
 
     def _say(self, ref: str, line: str) -> None:
         """One line of a step's output, for the cockpit's panel."""
@@ -357,6 +381,7 @@ class Conductor:
             await _compare_file(self.state.playbook, self.board)
             await asyncio.sleep(UPKEEP_S)
             try:
+                await self.secrets.look()
                 if self._server is not None and await self._server.ensure_reachable():
                     _log.warning("the socket's file was gone; it is back")
                 self._journal.refill()

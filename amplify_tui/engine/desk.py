@@ -77,6 +77,9 @@ class Desk:
                 return await self._start_facts(order)
             case c.Migrate():
                 return await self._migration(order)
+            case c.HandOver():
+                mine = self._run.secrets
+                return msgspec.structs.replace(order, uses=mine.uses, lacks=mine.lacks)
             case _:
                 return order
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from amplify_tui.adapters.ports import Absent, Accepted, AdapterError, Done, Outcome, Unknown
+from amplify_tui.adapters.ports import Absent, Accepted, AdapterError, Done, NoSecret, Outcome, Unknown
 from amplify_tui.engine.journal import Fenced, JournalError
 from amplify_tui.engine.scribe import Scribe, new_id
 from amplify_tui.engine.setting import Setting
@@ -89,6 +89,8 @@ class Effects:
                 return await word.act(draft, ctx)
         except TimeoutError:
             return Unknown(cause=f"no answer within {draft.timeout:g} s")
+        except NoSecret as lacking:  # a write that may have happened never raises, so nothing was sent
+            return Absent(reason=str(lacking), retryable=lacking.retryable, error=type(lacking).__name__)
         except AdapterError as error:
             return Unknown(cause=str(error))
         except Exception as error:  # noqa: BLE001  # whatever a verb did before its bug, nobody knows how far it came

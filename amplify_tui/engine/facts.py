@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -221,33 +220,6 @@ def lasting(playbook: Playbook, names: Mapping[str, Any]) -> dict[str, float]:
         except (Unresolved, BadValue, KeyError):
             continue
     return found
-
-
-class Secrets:
-    """Values of `secrets.N`: the environment, then the system's keyring. Asked at each use, never kept."""
-
-    def __call__(self, name: str) -> str:
-        """The value. Raises NotFound with where it was looked for."""
-        value = os.environ.get(name)
-        if value is not None:
-            return value
-        found = self._keyring(name)
-        if found is None:
-            raise NotFound(
-                f"the secret {name} has no value",
-                where="the environment and the keyring of the conductor",
-                fix=f"set {name} in the environment of `amplify run`, or: keyring set amplify {name}",
-            )
-        return found
-
-    def _keyring(self, name: str) -> str | None:
-        import keyring
-        from keyring.errors import KeyringError
-
-        try:
-            return keyring.get_password("amplify", name)
-        except KeyringError:
-            return None
 
 
 def explain(error: AdapterError | Unresolved) -> str:

@@ -115,9 +115,9 @@ class Herald:
         if not isinstance(outcome, Done):
             _log.warning("%s was not told of %s: %s", name, about, outcome)
 
-    async def close(self) -> None:
-        """Give what is on its way a moment, then let it go."""
+    async def close(self, within: float = SEND_S) -> None:
+        """Give what is on its way so many seconds, then let it go."""
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=SEND_S)
+            _, late = await asyncio.wait(self._tasks, timeout=within)
             for task in late:
                 task.cancel()

@@ -57,7 +57,7 @@ def _reach(
         commands=_unique(shown(one) for one in _commands(document.raw)),
         hosts=_unique(sorted(shown(one) for one in hosts)),
         flags=_unique(shown(one) for step in steps for one in _flags(step, context)),
-        secrets=_unique(sorted(shown(one) for one in _secrets(document.raw))),
+        secrets=_unique(sorted(shown(one) for one in secrets_named(document.raw))),
     )
 
 
@@ -154,11 +154,12 @@ def _flags(step: Mapping[str, Any], context: Context) -> Iterator[str]:
             yield _resolved(fields[key], context) + (f" of {source}" if source else "")
 
 
-def _secrets(tree: Any) -> Iterator[str]:
+def secrets_named(tree: Any) -> Iterator[str]:
+    """The name of each secret in the expressions of a playbook as it is written, as often as it stands there."""
     if isinstance(tree, Mapping):
         tree = list(tree.values())
     if isinstance(tree, list):
         for one in tree:
-            yield from _secrets(one)
+            yield from secrets_named(one)
     elif isinstance(tree, str):
         yield from (plain or quoted for plain, quoted in _SECRET.findall(tree))

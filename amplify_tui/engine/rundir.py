@@ -5,7 +5,7 @@
       runs/<run id>/
         journal.db inbox.db       sqlite_journal.py, inbox.py
         head                      the last (seq, sha256), kept outside the journal's file
-        conductor.json            the process that conducts, and its socket
+        conductor.json            the process that conducts, its socket, and which secrets it lacks
         lock                      its flock is held by the conductor: free means dead
         log  evidence/
         readings.jsonl              readings.py: what the signals said, for `backtest`
@@ -66,10 +66,15 @@ class NotPrivate(PlaceError):
 
 
 class Conductor(Struct, frozen=True):
-    """What conductor.json says: who conducts, and where it listens."""
+    """What conductor.json says: who conducts, and where it listens.
+
+    uses: the names of the secrets that the run uses, as far as they are known. lacks: those without a value there.
+    """
 
     mark: Mark
     socket: str
+    uses: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 class HeadFile:

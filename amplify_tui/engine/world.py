@@ -14,7 +14,8 @@ from amplify_tui.adapters.flags.kills import Kills
 from amplify_tui.adapters.git.repo import GitRepo
 from amplify_tui.adapters.ports import FlagProvider, Invalid, MetricSource, Notifier, Outcome
 from amplify_tui.engine.board import Board
-from amplify_tui.engine.facts import Facts, Secrets
+from amplify_tui.engine.facts import Facts
+from amplify_tui.engine.secret_values import Secrets
 from amplify_tui.playbook.context import reveal
 from amplify_tui.playbook.model import Source
 from amplify_tui.verdict.model import Evidence
@@ -27,9 +28,9 @@ DEFAULT_TIMEOUT_S = 3.0
 
 
 class LiveWorld:
-    """Implements `steps.verb.World` on the real adapters."""
+    """Implements `steps.verb.World` on the real adapters. run: the run whose conductor this is; "" for none."""
 
-    def __init__(self, facts: Facts, run_dir: Path, board: Board) -> None:
+    def __init__(self, facts: Facts, run_dir: Path, board: Board, run: str = "") -> None:
         self.playbook = facts.playbook
         self.run_dir = run_dir
         self.repo_path = facts.root
@@ -37,7 +38,7 @@ class LiveWorld:
         self.names = facts.names
         self._repo = facts.repo
         self._board = board
-        self._secrets = Secrets()
+        self._secrets = Secrets(run)
         self._flags: dict[str, FlagProvider] = {}
         self._kills: dict[str, Kills] = {}
         self._metrics: dict[str, MetricSource] = {}
@@ -53,7 +54,7 @@ class LiveWorld:
         return reveal(text, self._secrets)
 
     def flags(self, source: str) -> FlagProvider:
-        """The provider of a source's flags. Raises Invalid for a name that is none, NotFound for a missing secret."""
+        """The provider of a source's flags. Raises Invalid for a name that is none, NoSecret: one has no value."""
         if source not in self._flags:
             from amplify_tui.adapters.flags.port import Opening
 
@@ -85,7 +86,7 @@ class LiveWorld:
         return self.flag_kind(source).watch(self.flags(source), source, flags)
 
     def metrics(self, source: str) -> MetricSource:
-        """The metric source of that name. Raises Invalid where it gives no numbers, NotFound for a missing secret."""
+        """The metric source of that name. Raises Invalid where it gives no numbers, NoSecret: one has no value."""
         if source not in self._metrics:
             self._metrics[source] = self._open_metrics(source, self._source(source))
         return self._metrics[source]

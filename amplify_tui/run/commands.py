@@ -11,6 +11,9 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from amplify_tui.run.commands_back import (
+    HandOver as HandOver,
+)
+from amplify_tui.run.commands_back import (
     Order as Order,
 )
 from amplify_tui.run.commands_back import (
@@ -348,6 +351,7 @@ class Close(Order, frozen=True, tag=True):
 Person: TypeAlias = (
     Start | Answer | Approve | Reject | Skip | Retry | Settle | PlaceHold | Release | Advance | Override | Retreat
     | Mitigate | Rollback | DecideUndo | Disarm | Arm | Abort | Supersede | Migrate | AnswerTrigger | Note | TakeRole
+    | HandOver
 )  # fmt: skip
 Engine: TypeAlias = (
     TakeLease | LetGo | Begin | Intend | Outcome | Probed | Reread | Finish | Enter | Observe | Sense | Drifted
@@ -358,6 +362,7 @@ Command: TypeAlias = Person | Engine
 PERSON_COMMANDS: Final = (
     Start, Answer, Approve, Reject, Skip, Retry, Settle, PlaceHold, Release, Advance, Override, Retreat,
     Mitigate, Rollback, DecideUndo, Disarm, Arm, Abort, Supersede, Migrate, AnswerTrigger, Note, TakeRole,
+    HandOver,
 )  # fmt: skip
 
 _person_decoder = msgspec.json.Decoder(Person)

@@ -1,4 +1,4 @@
-"""The base of all commands, and those that pass from one run to another. Read commands.py first."""
+"""The base of all commands, and those that pass a run on: to another, or its conductor. Read commands.py first."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ class Reverse(Order, frozen=True, tag=True):
     problems: tuple[str, ...] = ()
     advice: str = ""
     engine: str = ""
+
+
+class HandOver(Order, frozen=True, tag=True):
+    """Make way for another conductor of this run, on *host*, that *has* a value for these secrets.
+
+    The conductor adds by name which secrets the run *uses* and which of them it *lacks*.
+    """
+
+    host: str
+    has: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 class Supersede(Order, frozen=True, tag=True):

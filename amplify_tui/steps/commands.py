@@ -26,7 +26,7 @@ from msgspec import Meta, Struct, field
 from amplify_tui.adapters import pidfile, process
 from amplify_tui.adapters.clean import clean
 from amplify_tui.adapters.jsontext import parse as parse_json
-from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, NotFound, Outcome, Probe, Unknown
+from amplify_tui.adapters.ports import Absent, AdapterError, Done, Invalid, NoSecret, Outcome, Probe, Unknown
 from amplify_tui.playbook.context import Context as Names
 from amplify_tui.playbook.context import defuse, secret_marker, secret_names
 from amplify_tui.playbook.model import Base, Dur
@@ -237,7 +237,7 @@ def _redacted(names: Iterable[str], world: World) -> Callable[[str], str]:
     known: list[tuple[str, str]] = []
     for name in names:
         marker = secret_marker(name)
-        with contextlib.suppress(NotFound):
+        with contextlib.suppress(NoSecret):
             known += [(form, marker) for form in _forms(world.reveal(marker))]
     known.sort(key=lambda pair: -len(pair[0]))
 

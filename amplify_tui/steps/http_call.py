@@ -76,7 +76,7 @@ async def send(call: Call, world: World, headers: dict[str, str]) -> Reply | Abs
         url = world.reveal(call.url)
         bind(call, url)
     except AdapterError as error:  # a secret without a value, or one that would go astray
-        return Absent(reason=str(error), error=type(error).__name__)
+        return Absent(reason=str(error), retryable=error.retryable, error=type(error).__name__)
     body = None if call.body is None else call.body.encode()
     try:
         async with (

@@ -129,6 +129,7 @@ def any_command(run: Run) -> list[c.Command]:
         run.make(c.Disarm, trigger="errors", until=run.now),
         run.make(c.Arm, trigger="errors"),
         run.make(c.Supersede, by="r2"),
+        run.make(c.HandOver, host="box", has=("TOKEN",), uses=("TOKEN",), lacks=("TOKEN",)),
         run.make(c.Migrate, sha256="b"),
         run.make(c.AnswerTrigger, trigger="errors", answer="hold"),
         run.make(c.Note, text="hello"),

@@ -20,7 +20,7 @@ from amplify_tui.adapters.flags.kinds import kind_of
 from amplify_tui.adapters.flags.port import FlagKind
 from amplify_tui.adapters.git import GitRepo
 from amplify_tui.adapters.notify import open_notifier
-from amplify_tui.adapters.ports import Absent, Done, FlagProvider, NotFound, Notifier, Outcome, Probe, Unknown
+from amplify_tui.adapters.ports import Absent, Done, FlagProvider, NoSecret, Notifier, Outcome, Probe, Unknown
 from amplify_tui.adapters.unleash.provider import UnleashProvider
 from amplify_tui.playbook.context import reveal
 from amplify_tui.playbook.model import Instance, Playbook, Release, Service, Source, Stakeholder
@@ -91,7 +91,7 @@ class RealWorld:
 
     def _secret(self, name: str) -> str:
         if name not in self.secrets:
-            raise NotFound(f"the secret {name} has no value")
+            raise NoSecret(name)
         return self.secrets[name]
 
     async def refresh(self) -> None:

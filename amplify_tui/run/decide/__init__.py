@@ -11,6 +11,7 @@ heard in which phase; then one function per command.
 | arming.py    | two people, on a trigger: Disarm; one: Arm                     |
 | reverse.py   | Reverse: a run that takes a closed one back                    |
 | supersede.py | Supersede: a run that another one takes over               |
+| handover.py  | HandOver: a conductor makes way for one with what it lacks     |
 | migrate.py   | a person, on the playbook: Migrate                             |
 | takeback.py  | Mitigate, Rollback, DecideUndo and the triggers                |
 | work.py      | the conductor: beginning steps, effects and their outcomes     |
@@ -23,7 +24,19 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amplify_tui.run import commands as c
-from amplify_tui.run.decide import arming, drift, gates, migrate, observe, people, reverse, supersede, takeback, work
+from amplify_tui.run.decide import (
+    arming,
+    drift,
+    gates,
+    handover,
+    migrate,
+    observe,
+    people,
+    reverse,
+    supersede,
+    takeback,
+    work,
+)
 from amplify_tui.run.decide.guards import Result, refuse
 from amplify_tui.run.events import EventData
 from amplify_tui.run.shapes import Refusal
@@ -54,6 +67,7 @@ ACCEPTS: Final[dict[type, frozenset[RunPhase]]] = {
     c.Arm: frozenset({"forward"}),
     c.Abort: frozenset({"draft", "forward"}),
     c.Supersede: frozenset({"forward", "rolling_back", "closed"}),
+    c.HandOver: frozenset({"draft", "forward", "rolling_back"}),
     c.Migrate: frozenset({"draft", "forward"}),
     c.AnswerTrigger: frozenset({"forward"}),
     c.Note: frozenset({"draft", "forward", "rolling_back", "closed"}),
@@ -91,6 +105,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     c.Release: people.release,
     c.Abort: people.abort,
     c.Supersede: supersede.supersede,
+    c.HandOver: handover.hand_over,
     c.Note: people.note,
     c.TakeRole: people.take_role,
     c.Advance: gates.advance,

@@ -1,0 +1,44 @@
+"""A conductor with the secrets of this shell in the place of one that lives and lacks them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from amplify_tui.engine.rundir import RunDir
+from amplify_tui.run.shapes import Refusal
+
+_WITHIN_S: Final = 20.0
+_LOOK_S: Final = 0.05
+
+
+async def with_secrets(folder: RunDir) -> str:
+    """Have this shell's conductor take over where that helps. In words what came of it; "" where nothing is lacking.
+
+    Raises JournalError.
+    """
+    said = folder.conductor()
+    if said is None or not said.lacks:
+        return ""
+    from amplify_tui.cli.common import replay
+    from amplify_tui.engine.create import start_conductor
+    from amplify_tui.engine.succession import claim
+    from amplify_tui.run.decide import decide
+    from amplify_tui.run.select.words import refused
+
+    order = await asyncio.to_thread(claim, said)
+    result = decide(replay(folder), order, time.time())  # the one that is to leave decides once more
+    if isinstance(result, Refusal):
+        return refused(result.what, result.why, result.next)
+    child = start_conductor(folder)
+    until = time.monotonic() + _WITHIN_S
+    while time.monotonic() < until:
+        is_over = child.ended() is not None
+        now = folder.conductor()
+        if now is not None and now.mark != said.mark:  # ours, or that of another shell which was faster
+            return "a conductor with the secrets of this shell has taken over" if now.mark.pid == child.pid else ""
+        if is_over:
+            break
+        await asyncio.sleep(_LOOK_S)
+    return f"the conductor stays; {folder.log} says why"

@@ -1,0 +1,62 @@
+"""What a conductor says of secrets in the run's folder: which the run uses, and which have no value where it runs.
+
+Names only. Who comes by can tell from it whether a conductor of their own could do more (succession.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from amplify_tui.engine.proc import this_process
+from amplify_tui.engine.reach import secrets_named
+from amplify_tui.engine.rundir import Conductor, RunDir
+from amplify_tui.engine.secret_values import Secrets
+from amplify_tui.playbook.context import secret_names
+from amplify_tui.run.state import State
+
+_log = logging.getLogger(__name__)
+
+
+def secrets_of(raw: Mapping[str, Any], state: State) -> tuple[str, ...]:
+    """The secrets that the run's playbook, its inputs and its undo data name, by name.
+
+    raw: the playbook as it is written. What was done by an earlier text of it is undone as that one said.
+    """
+    undo = [effect.undo.spec for effect in state.effects.values() if effect.undo is not None]
+    kept = msgspec.json.encode([state.inputs, undo]).decode()
+    return tuple(sorted({*secrets_named(raw), *secret_names(kept)}))
+
+
+class OwnSecrets:
+    """Writes conductor.json, and keeps what it says of secrets true."""
+
+    def __init__(self, folder: RunDir) -> None:
+        self._folder = folder
+        self._said: Conductor | None = None
+        self.uses: tuple[str, ...] = ()
+        self.lacks: tuple[str, ...] = ()
+
+    def attach(self) -> None:
+        """Say who conducts; of secrets nothing is known yet. Raises OSError."""
+        self._say()
+
+    async def look(self) -> None:
+        """Look again which of those that the run uses have a value: a keyring may have been given one meanwhile."""
+        held = await asyncio.to_thread(Secrets().held, self.uses)
+        self.lacks = tuple(name for name in self.uses if name not in held)
+        try:
+            if self._said is not None:
+                self._say()
+        except OSError as full:
+            _log.warning("which secrets are missing is not written down: %s", full)
+
+    def _say(self) -> None:
+        said = Conductor(this_process(), str(self._folder.own_socket()), self.uses, self.lacks)
+        if said != self._said:
+            self._folder.write_conductor(said)
+            self._said = said
