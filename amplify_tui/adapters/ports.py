@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkabl
 
 from msgspec import Struct
 
-from amplify_tui.run.secret_words import not_set
+from amplify_tui.run.secret_words import not_set, where_set
 from amplify_tui.verdict.flag_words import sentence
 from amplify_tui.verdict.flags import FlagRule
 from amplify_tui.verdict.model import Cohort, FlagUse, Reading
@@ -96,7 +96,7 @@ class NoSecret(AdapterError):
     def __init__(self, name: str, run: str = "") -> None:
         if run:
             super().__init__(
-                f"{not_set(name)} where the conductor runs", fix=f"type `amplify resume {run}` where it is"
+                f"{not_set(name)} where the conductor runs", fix=f"type `amplify resume {run}` {where_set(name)}"
             )
         else:
             super().__init__(f"{not_set(name)} here", fix=f"set it, or: keyring set amplify {name}")

@@ -41,4 +41,4 @@ async def with_secrets(folder: RunDir) -> str:
         if is_over:
             break
         await asyncio.sleep(_LOOK_S)
-    return f"the conductor stays; {folder.log} says why"
+    return f"the conductor is not replaced: {folder.log} says why"

@@ -21,7 +21,7 @@ from amplify_tui.engine.board import Board
 from amplify_tui.engine.card_file import CardFile
 from amplify_tui.engine.clock import ClockWatch
 from amplify_tui.engine.desk import Desk
-from amplify_tui.engine.effects import GRACE_S, Effects
+from amplify_tui.engine.effects import Effects
 from amplify_tui.engine.errands import Hands, run_errand
 from amplify_tui.engine.facts import Facts, document_of, explain, input_values, look
 from amplify_tui.engine.herald import SEND_S, Herald
@@ -39,6 +39,7 @@ from amplify_tui.engine.scribe import Scribe, new_id
 from amplify_tui.engine.server import Server
 from amplify_tui.engine.setting import Setting
 from amplify_tui.engine.sqlite_journal import SqliteJournal
+from amplify_tui.engine.succession import make_way
 from amplify_tui.engine.ticks import Ticks
 from amplify_tui.engine.trust import examine
 from amplify_tui.engine.watchers import Watchers
@@ -48,6 +49,7 @@ from amplify_tui.run import commands as c
 from amplify_tui.run.agenda import Todo, agenda
 from amplify_tui.run.events import EventData
 from amplify_tui.run.inputs import missing
+from amplify_tui.run.lacking import is_leaving
 from amplify_tui.run.shapes import Trust
 from amplify_tui.run.state import State
 
@@ -116,6 +118,7 @@ class Conductor:
                         group.create_task(self.scribe.keeper.beat_until_lost(), name="lease"),
                         group.create_task(self._read_inbox(), name="inbox"),
                         group.create_task(self._upkeep(), name="upkeep"),
+                        group.create_task(self.secrets.keep_true(), name="secrets"),
                     ]
                     if ready is not None:
                         ready.set()
@@ -123,7 +126,7 @@ class Conductor:
                     for chore in chores:
                         chore.cancel()
                     if self._herald is not None:
-                        await self._herald.close(LEAVE_S if self._is_leaving else SEND_S)
+                        await self._herald.close(LEAVE_S if is_leaving(self.state) else SEND_S)
                     if self.watchers is not None:
                         await self.watchers.stop()
             finally:
@@ -153,7 +156,7 @@ class Conductor:
         self._readings.close()
         self._card.write()
         with contextlib.suppress(JournalError):
-            if not self._is_leaving:
+            if not is_leaving(self.state):
                 self.scribe.submit(c.LetGo(id=new_id(), actor="conductor", via="engine", reason="ended"))
         with contextlib.suppress(JournalError):
             self.scribe.keeper.release()
@@ -182,8 +185,8 @@ class Conductor:
                 quiet_since = quiet_since or time.monotonic()
                 if not self._followed() and time.monotonic() - quiet_since > LINGER_S:
                     return
-            elif self._is_leaving:
-                await self._make_way()
+            elif is_leaving(self.state):
+                await make_way(self._busy, self._wake)
                 return
             else:
                 self._spawn_due(group, now)
@@ -191,22 +194,6 @@ class Conductor:
                 async with asyncio.timeout(TICK_S):
                     await self._wake.wait()
             self._wake.clear()
-
-    @property
-    def _is_leaving(self) -> bool:
-        """Whether it made way for another conductor; it begins nothing any more."""
-        return self.state.phase != "closed" and not self.state.conductor.attached
-
-    async def _make_way(self) -> None:
-        """Wait for what is on its way, for a moment. A command that takes longer outlives us, as after a kill -9."""
-        try:
-            async with asyncio.timeout(GRACE_S):
-                while self._busy:
-                    self._wake.clear()
-                    await self._wake.wait()
-        except TimeoutError:
-            _log.warning("left to the next conductor: %s", ", ".join(sorted(self._busy)))
-            os._exit(0)  # cancelled, a command would be ended, and a migration is never
 
     def _notice(self) -> None:
         """What happened to us or to a target since the last pass, and is an order: the clock jumped, one is back."""
@@ -328,9 +315,7 @@ class Conductor:
         is_vouched_for = self.state.sandbox or (self.trust is not None and self.trust.is_vouched_for)
         if is_vouched_for or self.state.phase != "draft":
             self.watchers.start()  # of a draft that nobody vouches for nothing is asked: it gets no token of ours
-        self.secrets.uses = secrets_of(facts.document.raw, self.state)
-        if self._group is not None:  # a keyring may take its time, and a flag waits for no keyring
-            self._group.create_task(self.secrets.look(), name="secrets")
+        self.secrets.of(secrets_of(facts.document.raw, self.state))
 
     def _say(self, ref: str, line: str) -> None:
         """One line of a step's output, for the cockpit's panel."""
@@ -381,7 +366,6 @@ class Conductor:
             await _compare_file(self.state.playbook, self.board)
             await asyncio.sleep(UPKEEP_S)
             try:
-                await self.secrets.look()
                 if self._server is not None and await self._server.ensure_reachable():
                     _log.warning("the socket's file was gone; it is back")
                 self._journal.refill()

@@ -6,9 +6,10 @@ Names only. Who comes by can tell from it whether a conductor of their own could
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +19,8 @@ from amplify_tui.engine.rundir import Conductor, RunDir
 from amplify_tui.engine.secret_values import Secrets
 from amplify_tui.playbook.context import secret_names
 from amplify_tui.run.state import State
+
+LOOK_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class OwnSecrets:
     def __init__(self, folder: RunDir) -> None:
         self._folder = folder
         self._said: Conductor | None = None
+        self._asked = asyncio.Event()
         self.uses: tuple[str, ...] = ()
         self.lacks: tuple[str, ...] = ()
 
@@ -45,8 +49,22 @@ class OwnSecrets:
         """Say who conducts; of secrets nothing is known yet. Raises OSError."""
         self._say()
 
-    async def look(self) -> None:
-        """Look again which of those that the run uses have a value: a keyring may have been given one meanwhile."""
+    def of(self, uses: tuple[str, ...]) -> None:
+        """Which secrets the run uses from now on."""
+        self.uses = uses
+        self._asked.set()
+
+    async def keep_true(self) -> None:
+        """Look which of them have a value, and again every few seconds: a keyring may be given one meanwhile."""
+        while True:
+            await self._look()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._asked.wait()
+            self._asked.clear()
+
+    async def _look(self) -> None:
+        # In a thread, for a keyring may take its time, and a flag waits for no keyring.
         held = await asyncio.to_thread(Secrets().held, self.uses)
         self.lacks = tuple(name for name in self.uses if name not in held)
         try:

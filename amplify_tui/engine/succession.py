@@ -7,6 +7,8 @@ takes longer it leaves to its successor as a killed one would.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import socket
 from typing import Final
 
@@ -24,6 +26,23 @@ from amplify_tui.engine.wire import WireError
 from amplify_tui.run.commands import HandOver, encode_command
 
 _LOOK_S: Final = 0.02
+
+_log = logging.getLogger(__name__)
+
+
+async def make_way(busy: set[str], wake: asyncio.Event) -> None:
+    """Wait for what the one that leaves is still at, for a moment. busy: by name, kept up; wake: set at each change.
+
+    What takes longer is left as after a kill -9: cancelled, a command would be ended, and a migration never is.
+    """
+    try:
+        async with asyncio.timeout(GRACE_S):
+            while busy:
+                wake.clear()
+                await wake.wait()
+    except TimeoutError:
+        _log.warning("left to the next conductor: %s", ", ".join(sorted(busy)))
+        os._exit(0)
 
 
 def claim(said: Conductor) -> HandOver:

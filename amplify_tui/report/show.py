@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amplify_tui.run.forecast import Forecast, forecast, forecast_words
-from amplify_tui.run.secret_words import not_set
+from amplify_tui.run.secret_words import not_set, where_set
 from amplify_tui.run.select.headline import headline
 from amplify_tui.run.select.stages import undo_ready
 from amplify_tui.run.state import State, StepState, TriggerState
@@ -200,8 +200,8 @@ def run_text(shown: dict[str, Any]) -> str:
     if says["next"] and shown["phase"] != "closed":
         lines.append(f"  next: {says['next']}")
     if lacks := shown["conductor"].get("lacks"):
-        lines.append(f"  {not_set(*lacks)} where the conductor runs")
-        lines.append(f"  type `amplify resume {shown['run']}` where it is, and it is taken over")
+        lines.append(f"  {not_set(*lacks)} where the conductor runs:")
+        lines.append(f"  type `amplify resume {shown['run']}` {where_set(*lacks)}")
     if shown["supersedes"]:
         lines.append(f"  supersedes run {shown['supersedes']}: an undo goes back to the state before that one")
     if shown["superseded_by"]:

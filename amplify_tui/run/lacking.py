@@ -1,4 +1,4 @@
-"""What is to be taken back and waits for a secret that has no value where the conductor runs. Pure."""
+"""What waits for a secret that has no value where the conductor runs; a conductor that leaves for want of it. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from amplify_tui.run.state import State
 from amplify_tui.run.undo import ItemState, items_under_way
 
 NO_SECRET: Final = "NoSecret"  # noqa: S105  # no password: the error of an effect that was not begun for want of one
+
+
+def is_leaving(state: State) -> bool:
+    """Whether its conductor has made way for another one, and begins nothing any more."""
+    return state.phase != "closed" and not state.conductor.attached
 
 
 def waiting_for_secrets(state: State) -> list[ItemState]:

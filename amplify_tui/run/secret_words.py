@@ -14,3 +14,8 @@ def named(secrets: Sequence[str]) -> str:
 def not_set(*secrets: str) -> str:
     """The beginning of every sentence about them; `lacking.waits_for` finds a secret by it."""
     return f"{named(secrets)} {'is' if len(secrets) == 1 else 'are'} not set"
+
+
+def where_set(*secrets: str) -> str:
+    """The end of the sentence that says where to type something."""
+    return f"where {'it is' if len(secrets) == 1 else 'they are'} set"

@@ -400,6 +400,15 @@ def remote_tags(world: World) -> list[str]:
     return said.stdout.split()
 
 
+def leaks(home: Path, forms: set[str]) -> list[str]:
+    """Files under *home* that hold one of the forms."""
+    found = []
+    for path in (p for p in home.rglob("*") if p.is_file()):
+        raw = path.read_bytes()
+        found += [f"{path.name}: {form}" for form in forms if form.encode() in raw]
+    return found
+
+
 def pid_of(world: World, name: str) -> int:
     return dict(processes(world.folder))[name]
 

@@ -21,6 +21,7 @@ from tests.engine.crash_world import (
     flag_steps,
     kill_commands,
     kill_conductor,
+    leaks,
     playbook,
     step,
 )
@@ -50,15 +51,6 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     made = Runs(tmp_path / "home")
     yield made
     made.sweep()
-
-
-def leaks(home: Path, forms: set[str]) -> list[str]:
-    """Files under *home* that hold one of the forms."""
-    found = []
-    for path in (p for p in home.rglob("*") if p.is_file()):
-        raw = path.read_bytes()
-        found += [f"{path.name}: {form}" for form in forms if form.encode() in raw]
-    return found
 
 
 def says(exit_: int, **more: object) -> dict[str, object]:

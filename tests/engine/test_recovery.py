@@ -5,6 +5,7 @@ from __future__ import annotations
 from amplify_tui.engine.board import Board
 from amplify_tui.engine.recovery import probes_now, retriable_now
 from amplify_tui.run import commands as c
+from amplify_tui.run.lacking import NO_SECRET
 from amplify_tui.verdict.model import FlagReading, Status
 from tests.run.world import FLAG, Run
 
@@ -68,3 +69,16 @@ def test_an_unknown_effect_is_looked_at_once_its_target_answers_again() -> None:
     assert [todo.effect.id for todo in probes_now(run.state, board) if todo.effect] == [run.effect().id]
     run.wait(2.0).ok(c.Probed, effect=run.effect().id, result="unreachable")
     assert probes_now(run.state, board) == []
+
+
+def test_an_undo_that_lacked_a_secret_is_tried_at_once_by_the_next_conductor_and_not_again() -> None:
+    run, board = Run().ramping(), Board()
+    run.ok(c.Rollback)
+    run.undo(FLAG_OFF, "absent", reason="$TOKEN is not set", retryable=True, error=NO_SECRET)
+    assert retriable_now(run.state, board) == []
+    run.wait(1.0).lease()
+    assert [entry.item.id for entry in retriable_now(run.state, board)] == [FLAG_OFF]
+    run.wait(1.0).undo(FLAG_OFF, "absent", reason="$TOKEN is not set", retryable=True, error=NO_SECRET)
+    assert retriable_now(run.state, board) == []
+    run.wait(1.0).ok(c.HandOver, host="box", has=("TOKEN",), uses=("TOKEN",), lacks=("TOKEN",))
+    assert retriable_now(run.state, board) == [], "who leaves begins nothing"

@@ -10,12 +10,12 @@ from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.decide.guards import Result, refuse
 from amplify_tui.run.lacking import waits_for
-from amplify_tui.run.secret_words import named, not_set
+from amplify_tui.run.secret_words import named, not_set, where_set
 from amplify_tui.run.state import State
 
 
 def hand_over(state: State, order: c.HandOver, now: float) -> Result:
-    what, resume = "the conductor stays", f"type `amplify resume {state.run}`"
+    what, resume = "the conductor is not replaced", f"type `amplify resume {state.run}`"
     if not state.conductor.attached:
         return refuse("no other conductor is asked for", "this one is leaving already")
     if not order.lacks:
@@ -25,14 +25,10 @@ def hand_over(state: State, order: c.HandOver, now: float) -> Result:
         why = f"{not_set(*order.lacks)} where it runs, and only {state.conductor.host}, its own host, replaces it"
         return refuse(what, why, f"{resume} there, with {named(order.lacks)} set")
     if not gains:
-        return refuse(what, f"{not_set(*order.lacks)} where it runs, nor here", f"{resume} where {_it(order.lacks)}")
+        return refuse(what, f"{not_set(*order.lacks)} where it runs, nor here", f"{resume} {where_set(*order.lacks)}")
     if not any(waits_for(state, name) for name in gains):
         if lost := [name for name in order.uses if name not in (*order.lacks, *order.has)]:
             return refuse(what, f"it has {named(lost)}, which is not set here", f"set that too, and {resume}")
         if busy := next((e for e in state.effects.values() if e.status == "intended"), None):
             return refuse(what, f"{busy.id} is on its way: {busy.says}", f"{resume} once that has ended")
     return (ev.ConductorDetached(reason=f"makes way for one that has {named(gains)}"),)
-
-
-def _it(secrets: tuple[str, ...]) -> str:
-    return "it is" if len(secrets) == 1 else "they are"
