@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from amplify_tui.adapters import pidfile
 from amplify_tui.adapters.ports import Absent, Done, Invalid, Outcome, Unknown
+from amplify_tui.run.lacking import NO_SECRET
 from amplify_tui.run.shapes import CODE_BAND, DATA_BAND
 from amplify_tui.run.state import EffectState
 from amplify_tui.steps.command import CommandFields, ExpectExit
@@ -86,11 +87,14 @@ async def test_a_secret_reaches_the_command_and_nothing_that_is_kept(bare_world:
     assert "token \u27e6secret:TOKEN\u27e7" in kept
 
 
-async def test_a_secret_without_a_value_is_absent_and_says_so(bare_world: RealWorld) -> None:
+async def test_a_command_whose_secret_has_no_value_did_not_run_may_be_tried_again_and_names_it(
+    bare_world: RealWorld,
+) -> None:
     fields = CommandFields(argv=("true",), env={"T": "\u27e6secret:TOKEN\u27e7"}, undo="none")
     [made] = await Bench(bare_world, "command").drive(fields)
     assert isinstance(made.outcome, Absent)
-    assert "TOKEN" in made.outcome.reason
+    assert (made.outcome.error, made.outcome.retryable) == (NO_SECRET, True)
+    assert "$TOKEN" in made.outcome.reason
 
 
 async def begun_and_gone(bench: Bench, effect: EffectState) -> None:

@@ -14,6 +14,7 @@ from amplify_tui.playbook.document import Document, load
 from amplify_tui.playbook.hosts import bound_hosts, is_bound, written_origin
 from amplify_tui.playbook.model import Playbook, Stage, Step
 from amplify_tui.playbook.resolve import resolve, resolve_fields
+from amplify_tui.run.lacking import NO_SECRET
 from amplify_tui.steps.http import HttpFields
 from amplify_tui.steps.http_call import Call, Reply, send
 from amplify_tui.steps.registry import specs
@@ -208,3 +209,15 @@ def test_an_address_is_bound_by_scheme_host_and_port(
     scheme: str, host: str, port: int | None, hosts: tuple[str, ...], answer: bool
 ) -> None:
     assert is_bound(scheme, (host,), port, hosts) is answer
+
+
+async def test_a_request_whose_secret_has_no_value_is_not_sent_may_be_tried_again_and_names_it(
+    bare_world: RealWorld,
+) -> None:
+    async with serving() as server:
+        call = Call(method="POST", url=server.url, headers={"X-Key": secret_marker("GONE")}, timeout=5.0)
+        said = await send(call, bare_world, {})
+        assert isinstance(said, Absent)
+        assert (said.error, said.retryable) == (NO_SECRET, True)
+        assert "$GONE" in said.reason
+        assert not server.seen

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from amplify_tui.adapters.ports import NoSecret
 from amplify_tui.run.select.flags import UNTOLD, flag_rows, flags_panel
 from amplify_tui.run.select.world import Panel
 from amplify_tui.tui.draw import flags as draw
@@ -62,7 +63,7 @@ def empty_world() -> tuple[Story, dict[str, Any]]:
 
 def no_source() -> tuple[Story, dict[str, Any]]:
     story, board = empty_world()
-    note = "the secret UNLEASH_TOKEN has no value; at the environment and the keyring of the conductor"
+    note = str(NoSecret("UNLEASH_TOKEN", "7f3a"))
     board["poll:flags unleash"] = {"status": "error", "note": note, "at": story.at}
     return story, board
 
@@ -88,7 +89,7 @@ def drifted() -> tuple[Story, dict[str, Any]]:
 
 WORLDS = {
     "empty": (empty_world, (), ("no flag has been read yet", "FLAGS none")),
-    "no-source": (no_source, (), ("the flags cannot be read", "source unleash: the secret UNLEASH_TOKEN has no value")),
+    "no-source": (no_source, (), ("the flags cannot be read", "source unleash: $UNLEASH_TOKEN is not set")),
     "lost": (lost, (), ("1 not readable", "lost", "no answer in 8s", "45s")),
     "drifted": (
         drifted,
