@@ -28,7 +28,8 @@ async def with_secrets(folder: RunDir) -> str:
     from amplify_tui.run.select.words import refused
 
     order = await asyncio.to_thread(claim, said)
-    result = decide(replay(folder), order, time.time())  # the one that is to leave decides once more
+    state = await asyncio.to_thread(replay, folder)
+    result = decide(state, order, time.time())  # the one that is to leave decides once more
     if isinstance(result, Refusal):
         return refused(result.what, result.why, result.next)
     child = start_conductor(folder)

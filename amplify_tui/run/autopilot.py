@@ -12,6 +12,7 @@ from typing import Any, Final
 from amplify_tui.run import commands as c
 from amplify_tui.run.agenda import agenda
 from amplify_tui.run.inputs import missing
+from amplify_tui.run.lacking import waiting_for_secrets
 from amplify_tui.run.state import State, StepState
 from amplify_tui.run.undo import rollback_items, waits_after
 
@@ -119,6 +120,8 @@ def waits_for_person(state: State, now: float) -> str:
     if state.phase == "draft":
         lacking = missing(state.plan.inputs, state.inputs)
         return f"values for {', '.join(lacking)}" if lacking else ""
+    if unset := waiting_for_secrets(state):
+        return f"a secret, to take {unset[0].item.target.id} back: {unset[0].detail}"
     if state.phase == "rolling_back":
         blocked = [entry for entry in rollback_items(state) if entry.status == "blocked"]
         if blocked:

@@ -8,6 +8,7 @@ import pytest
 
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
+from amplify_tui.run.autopilot import waits_for_person
 from amplify_tui.run.lacking import NO_SECRET, is_leaving, waiting_for_secrets
 from amplify_tui.run.secret_words import not_set
 from tests.run.world import Run
@@ -85,5 +86,7 @@ def test_an_undo_without_a_secret_waits_and_is_blocked_by_nothing() -> None:
     (entry,) = waiting_for_secrets(run.state)
     assert entry.item.id == FLAG_OFF
     assert run.now < entry.not_before < run.now + 60.0
+    assert "$TOKEN" in waits_for_person(run.state, run.now)
     run.wait(60.0).undo(FLAG_OFF)
     assert waiting_for_secrets(run.state) == []
+    assert "$TOKEN" not in waits_for_person(run.state, run.now)
