@@ -133,8 +133,9 @@ async def test_a_shell_with_a_part_of_it_takes_over_for_exposure_and_for_nothing
     assert proc.lives(was.mark)
 
 
+@pytest.mark.parametrize("ends", ["in time", "later"])
 async def test_a_command_on_its_way_keeps_a_conductor_and_outlives_one_that_leaves_for_exposure(
-    runs: Runs, world: World, bench: Bench
+    runs: Runs, world: World, bench: Bench, ends: str
 ) -> None:
     go, work = step("go", "confirm", {"ask": "Go?"}), step("work", "command", bench.command("work", data="expand"))
     folder = await started(runs, world, bench, go, work, bake="200ms")
@@ -147,14 +148,21 @@ async def test_a_command_on_its_way_keeps_a_conductor_and_outlives_one_that_leav
         stays = amplify("resume", folder.run)
         assert "is on its way" in stays.stderr
         assert proc.lives(was.mark)
-        said = amplify("mitigate", folder.run)
+        mitigating = asyncio.create_task(asyncio.to_thread(amplify, "mitigate", folder.run))
+        left = await watched.seen("ConductorDetached")
+        if ends == "in time":
+            bench.let_go("work", "after")
+        said = await mitigating
         assert said.returncode == 0, said.stdout + said.stderr
         assert flag_now(world)[0] is False
         assert not proc.lives(was.mark)
         (effect,) = (e for e in watched.state.effects.values() if e.step == "work")
-        await watched.until(lambda s: s.effects[effect.id].at_work, "it still runs")
-        bench.let_go("work", "after")
+        if ends == "later":
+            await watched.until(lambda s: s.effects[effect.id].at_work, "it still runs")
+            bench.let_go("work", "after")
         await watched.until(lambda s: s.effects[effect.id].status == "done", "it came to its end")
+        told = [e for e in watched.events if getattr(e.data, "effect", "") == effect.id][-1]
+        assert (told.epoch == left.epoch) == (ends == "in time"), "who saw it end has said so"
     assert len(bench.did("work")) == 1
 
 
