@@ -12,7 +12,7 @@ from amplify_tui.cli.common import find_run, give_conductor, replay
 @click.option("--until-idle", is_flag=True, help="Follow until the run is closed or waits for a person.")
 @click.option("--json", "as_json", is_flag=True, help="With --until-idle: each line is the event's envelope.")
 def command(run: str | None, until_idle: bool, as_json: bool) -> None:
-    """Give RUN a conductor if none drives it."""
+    """Give RUN a conductor if none drives it, or if that lacks a secret which is set here."""
     folder = find_run(run)
     state = replay(folder)
     if state.phase == "closed":

@@ -126,7 +126,7 @@ async def test_a_shell_with_a_part_of_it_takes_over_for_exposure_and_for_nothing
     was = await without(runs, folder, "UNLEASH_TOKEN")
     said = amplify("resume", folder.run, UNLEASH_CLIENT=None)
     assert said.returncode == 0
-    assert "it has $UNLEASH_CLIENT, which is not set here" in said.stderr
+    assert "it has $UNLEASH_CLIENT, which this shell has not" in said.stderr
     assert proc.lives(was.mark)
     empty = amplify("resume", folder.run, UNLEASH_TOKEN="")
     assert "$UNLEASH_TOKEN is not set where it runs, nor here" in empty.stderr

@@ -43,7 +43,7 @@ def test_a_conductor_that_lacks_a_secret_leaves_for_one_that_has_it(where: str) 
         ({"has": ()}, "$TOKEN is not set where it runs, nor here", "`amplify resume r1`"),
         ({"has": (), "lacks": ("A", "B")}, "$A and $B are not set", "where they are"),
         ({"host": "other"}, "only box", "`amplify resume r1` there"),
-        ({"uses": ("TOKEN", "URL")}, "it has $URL, which is not set here", "set that too"),
+        ({"uses": ("TOKEN", "URL")}, "it has $URL, which this shell has not", "set that too"),
     ],
 )
 def test_it_stays_where_the_other_has_no_more_runs_elsewhere_or_would_lose_a_secret(

@@ -28,7 +28,7 @@ def hand_over(state: State, order: c.HandOver, now: float) -> Result:
         return refuse(what, f"{not_set(*order.lacks)} where it runs, nor here", f"{resume} {where_set(*order.lacks)}")
     if not any(waits_for(state, name) for name in gains):
         if lost := [name for name in order.uses if name not in (*order.lacks, *order.has)]:
-            return refuse(what, f"it has {named(lost)}, which is not set here", f"set that too, and {resume}")
+            return refuse(what, f"it has {named(lost)}, which this shell has not", f"set that too, and {resume}")
         if busy := next((e for e in state.effects.values() if e.status == "intended"), None):
             return refuse(what, f"{busy.id} is on its way: {busy.says}", f"{resume} once that has ended")
     return (ev.ConductorDetached(reason=f"makes way for one that has {named(gains)}"),)
