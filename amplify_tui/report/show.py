@@ -195,13 +195,13 @@ def run_text(shown: dict[str, Any]) -> str:
             f"{release['version']} {release['environment']}  conductor {shown['conductor']['state']}"
         )
     ]
+    if lacks := shown["conductor"].get("lacks"):
+        lines.append(f"  {not_set(*lacks)} where the conductor runs:")
+        lines.append(f"  type `amplify resume {shown['run']}` {where_set(*lacks)}")
     says = shown["says"]
     lines.append(f"  {says['word'].upper()}: {says['because']}")
     if says["next"] and shown["phase"] != "closed":
         lines.append(f"  next: {says['next']}")
-    if lacks := shown["conductor"].get("lacks"):
-        lines.append(f"  {not_set(*lacks)} where the conductor runs:")
-        lines.append(f"  type `amplify resume {shown['run']}` {where_set(*lacks)}")
     if shown["supersedes"]:
         lines.append(f"  supersedes run {shown['supersedes']}: an undo goes back to the state before that one")
     if shown["superseded_by"]:
