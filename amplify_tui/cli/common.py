@@ -51,12 +51,12 @@ def find_run(name: str | None) -> RunDir:
         return open_runs[0][0]
     if not open_runs:
         raise Failure("no run is open", next_="name one: `amplify runs` lists them", code=2)
-    names = "; ".join(_told(state) for _, state in sorted(open_runs, key=lambda one: -one[1].exposed_now))
+    names = "; ".join(told(state) for _, state in sorted(open_runs, key=lambda one: -one[1].exposed_now))
     raise Failure("several runs are open", why=names, next_="name one of them", code=2)
 
 
-def _told(state: State) -> str:
-    """`7f3a12cd checkout-v3 3.0.0, at 25 %`: a run, for who has to choose among several in a hurry."""
+def told(state: State) -> str:
+    """`7f3a12cd checkout-v3 3.0.0, at 25 %`: a run, for who is in a hurry."""
     version = f" {state.subject.version}" if state.subject else ""
     return f"{state.run} {state.plan.name}{version}, " + (f"at {state.exposed_now:g} %" if state.exposed_now else "off")
 

@@ -44,17 +44,26 @@ def outcome_code(state: State, *, strict: bool = False) -> int:
 
 
 class Follower:
-    """Folds a run's events as they come, prints them, and gives the orders that *people* would give."""
+    """Folds a run's events as they come, prints them, and gives the orders that *people* would give.
+
+    since: what is known of the run already; only what comes after it is printed.
+    """
 
     def __init__(
-        self, folder: Path, people: People, *, as_json: bool = False, alive: Callable[[], bool] | None = None
+        self,
+        folder: Path,
+        people: People,
+        *,
+        as_json: bool = False,
+        alive: Callable[[], bool] | None = None,
+        since: State | None = None,
     ) -> None:
         self._alive = alive
-        self.state = State()
+        self.state = since or State()
         self._client = RunClient(folder)
         self._people = people
         self._as_json = as_json
-        self._lines = plain.Follower(click.echo, ascii_only=plain.needs_ascii(sys.stdout))
+        self._lines = plain.Follower(click.echo, ascii_only=plain.needs_ascii(sys.stdout), since=since)
         self._given: set[str] = set()
         self._waiting_since: float | None = None
         self._refused = ""
@@ -73,7 +82,7 @@ class Follower:
             await self._client.close()
 
     async def _read(self) -> None:
-        async with contextlib.aclosing(self._client.follow()) as updates:
+        async with contextlib.aclosing(self._client.follow(self.state.seq)) as updates:
             async for update in updates:
                 if not self._as_json:
                     self._lines.take(update, time.time())

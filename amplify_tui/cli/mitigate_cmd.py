@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from amplify_tui.cli.common import ensure_conductor, find_run, order, replay
+from amplify_tui.cli.common import ensure_conductor, find_run, order, replay, told
 from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.takeback import watch_until
 from amplify_tui.engine.create import default_actor
@@ -26,6 +26,7 @@ def command(run: str | None, reason: str) -> None:
     state = replay(folder)
     if state.phase == "closed":
         raise SystemExit(_of_closed(state, reason))
+    click.echo(f"mitigating {told(state)}", err=True)
     asyncio.run(ensure_conductor(folder, with_ours=False))  # one that lives is told at once, whatever it lacks
     body: dict[str, Any] = {
         "command": "Mitigate",
@@ -41,7 +42,10 @@ def command(run: str | None, reason: str) -> None:
             raise
         click.echo(f"{refused.message}: following it", err=True)  # two people typed it: both are told how it ends
     begun = state.mitigations + (state.mitigation != "running")
-    raise SystemExit(watch_until(folder, lambda now: _is_verified(now, begun), 0))
+    code = watch_until(folder, lambda now: _is_verified(now, begun), 0, since=state)
+    if code == 0 and state.phase == "forward":
+        click.echo(f"exposure is off, verified. `amplify rollback {folder.run}` takes the rest back", err=True)
+    raise SystemExit(code)
 
 
 def _is_verified(state: State, begun: int) -> bool:

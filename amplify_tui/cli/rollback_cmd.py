@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from amplify_tui.cli.common import find_run, give_conductor, order, replay
+from amplify_tui.cli.common import find_run, give_conductor, order, replay, told
 from amplify_tui.cli.errors import Failure
 from amplify_tui.cli.takeback import watch_until
 from amplify_tui.engine.create import default_actor
@@ -41,6 +41,7 @@ def command(run: str | None, reason: str, yes: bool, force_order: bool, **more: 
     if state.phase == "closed":
         raise SystemExit(_of_closed(state, reason, yes=yes))
     items = rollback_items(state)
+    click.echo(f"rolling back {told(state)}", err=True)
     _show([entry.item for entry in items])
     _past_return(state)
     if not items:
@@ -58,7 +59,7 @@ def command(run: str | None, reason: str, yes: bool, force_order: bool, **more: 
             "force_order": force_order,
         },
     )
-    raise SystemExit(watch_until(folder, lambda s: s.phase == "closed"))
+    raise SystemExit(watch_until(folder, lambda s: s.phase == "closed", since=state))
 
 
 def _of_closed(state: State, reason: str, *, yes: bool) -> int:

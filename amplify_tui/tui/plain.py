@@ -36,10 +36,12 @@ def needs_ascii(stdout: TextIO | None) -> bool:
 
 
 class Follower:
-    """Turns updates into lines. `state` is the run as of the last one."""
+    """Turns updates into lines. `state` is the run as of the last one; *since*: as of the one before the first."""
 
-    def __init__(self, write: Write, *, tz: tzinfo | None = None, ascii_only: bool = False) -> None:
-        self.state = State()
+    def __init__(
+        self, write: Write, *, tz: tzinfo | None = None, ascii_only: bool = False, since: State | None = None
+    ) -> None:
+        self.state = since or State()
         self._write = write
         self._tz = tz
         self._ascii = ascii_only

@@ -55,6 +55,10 @@ async def test_mitigate_and_then_rollback_of_an_open_run(
     said = amplify("mitigate", folder.run)
     assert said.returncode == 0, said.stderr
     assert (flag_now(world)[0], versions(world)) == (False, ["3.0.0", "3.0.0"])
+    assert "3.0.0, at 25 %" in said.stderr.splitlines()[0], "which run it is, and whom it exposes"
+    assert f"amplify rollback {folder.run}" in said.stderr.splitlines()[-1]
+    before = {f"effect {effect.id} " for effect in replay(folder).effects.values() if not effect.undoes}
+    assert not [line for line in said.stdout.splitlines() if any(one in line for one in before)], "the past is not told"
     now = replay(folder).conductor
     assert (now.pid == was.pid, now.epoch - was.epoch) == ((True, 0) if conductor == "lives" else (False, 1))
     if conductor == "is dead":
