@@ -15,7 +15,6 @@ import msgspec
 
 from amplify_tui.run.select.signals import KEPT, key_of, point_of
 from amplify_tui.run.shapes import GateNow, StepRef
-from amplify_tui.verdict.flags import FlagStory
 from amplify_tui.verdict.model import (
     BudgetReading,
     Evidence,
@@ -80,6 +79,15 @@ class Board:
         """Each look at an instance goes to *listener* too, from now on."""
         self._listeners.append(listener)
 
+    def forget(self) -> None:
+        """Forget every reading, as after a crash: the clock was set back, and none could be told from a fresh one.
+
+        What followers are shown stays until the next reading of the same source.
+        """
+        for series in (self._fleet, self._signals, self._flags, self._exposures, self._budgets, self._pasts):
+            series.clear()
+        self._returns = _Returns()
+
     def instance(self, reading: InstanceReading) -> None:
         """What an instance last answered; earlier answers stay as long as they tell a change."""
         for listener in self._listeners:
@@ -143,10 +151,6 @@ class Board:
     def gate(self, ref: StepRef, gate: GateNow) -> None:
         """What the gate of a step says now."""
         self.post(f"gate:{ref}", msgspec.to_builtins(gate))
-
-    def story(self, story: FlagStory) -> None:
-        """What is known of a flag besides its reading; nobody judges by it."""
-        self.post(f"story:{story.source}/{story.flag}", msgspec.to_builtins(story))
 
     def back_since(self, target: str) -> float:
         """When an instance or a flag answered again after a silence (Unix seconds); 0.0 where it never fell silent.

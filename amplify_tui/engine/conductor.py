@@ -204,6 +204,11 @@ class Conductor:
                 self._hands.effects.pay()
             if delta := self._clock.jumped():
                 self.scribe.submit(c.Jump(id=new_id(), actor="conductor", via="engine", delta=delta))
+                if delta < 0:  # go on as a new conductor would: what is remembered of times lies in the future now
+                    self.board.forget()
+                    self.ticks, self._not_before = Ticks(self.scribe, self.board), {}
+                    if self.watchers is not None:
+                        self.watchers.start_over()
             for entry in retriable_now(self.state, self.board):
                 why = f"{entry.item.target.id} answers again" if is_back(entry, self.board) else ANOTHER
                 again = c.Retry(id=new_id(), actor="conductor", via="engine", step=entry.item.id, reason=why)

@@ -81,7 +81,9 @@ class Herald:
         if state.mode == "dry":
             return
         asked, late = waiting(state), overdue(state)
-        self._told_at = {name: now if followed else self._told_at.get(name, now) for name in (*asked, *late)}
+        # A clock that was set back would keep it from being said until it is where it was.
+        before = {name: min(at, now) for name, at in self._told_at.items()}
+        self._told_at = {name: now if followed else before.get(name, now) for name in (*asked, *late)}
         for about, every, said in (("hold", EVERY_S, asked), ("rollback", ALARM_S, late)):
             for name, words in said.items():
                 if now - self._told_at[name] >= every:

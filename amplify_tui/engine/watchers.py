@@ -55,16 +55,30 @@ class Watchers:
         self._world = world
         self._board = board
         self._flags_seen = flags_seen
+        self._state = state
         self._fleet = Fleet(facts.playbook, board)
-        self._exposures = Exposures(facts.playbook, world, board, state)
-        self._budgets = Budgets(world.metrics, board, state)
-        self._pasts = Pasts(world.metrics, board, state)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin polling; begun already it goes on."""
         if self.is_polling:
             return
+        self._begin()
+        self._world.on_refresh(self._fleet.look)
+        self._commits()
+
+    def start_over(self) -> None:
+        """Begin polling anew, where it has begun: what they remember is of a clock that was set back."""
+        if self.is_polling:
+            for task in self._tasks:
+                task.cancel()
+            self._tasks.clear()
+            self._begin()
+
+    def _begin(self) -> None:
+        exposures = Exposures(self._facts.playbook, self._world, self._board, self._state)
+        budgets = Budgets(self._world.metrics, self._board, self._state)
+        pasts = Pasts(self._world.metrics, self._board, self._state)
         playbook = self._facts.playbook
         chores: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
         for name, signal in playbook.signals.items():
@@ -74,17 +88,15 @@ class Watchers:
             if source in playbook.sources:
                 chores.append((f"flags {source}", self._flags(source, flags), FLAGS_S))
                 chores.append((f"tidy {source}", self._tidy(source), TIDY_S))
-        chores += self._exposures.chores(named)
+        chores += exposures.chores(named)
         if playbook.slos:
-            chores.append(("budgets", self._budgets.read, BUDGETS_S))
+            chores.append(("budgets", budgets.read, BUDGETS_S))
         if playbook.signals:
-            chores.append(("pasts", self._pasts.read, PASTS_S))
+            chores.append(("pasts", pasts.read, PASTS_S))
         chores.append(("git", self._git(), GIT_S))
         for name, chore, every in chores:
             self._tasks.append(asyncio.create_task(self._repeat(name, chore, every), name=name))
         self._tasks.append(asyncio.create_task(self._lasting("fleet", self._fleet.run), name="fleet"))
-        self._world.on_refresh(self._fleet.look)
-        self._commits()
 
     @property
     def is_polling(self) -> bool:
@@ -153,7 +165,7 @@ class Watchers:
         stories = FlagStories(
             source,
             lambda: self._world.flags(source),
-            self._board.story,
+            lambda story: self._board.post(f"story:{story.source}/{story.flag}", msgspec.to_builtins(story)),
             lambda: self._world.flag_kind(source).abilities.history,
         )
         kept = self._lasting(f"stories {source}", stories.run)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from amplify_tui.run import events as ev
+from amplify_tui.run.clock_back import set_back
 from amplify_tui.run.envelope import Envelope
 from amplify_tui.run.state import ConductorState, State, Unwatched
 
@@ -15,7 +16,12 @@ BARELY_S: Final = 5.0  # a shorter time without a conductor is one poll missed
 
 
 def _attached(state: State, data: ev.ConductorAttached, env: Envelope) -> State:
-    """A new conductor knows nothing of what the last one had in flight: every intent is unknown now."""
+    """A new conductor knows nothing of what the last one had in flight: every intent is unknown now.
+
+    Where its clock is behind the last event, it was set back while nobody looked.
+    """
+    if env.at_s < state.last_at:
+        state = set_back(state, env.at_s - state.last_at)
     effects = {
         name: replace(effect, status="unknown", reason="the conductor ended before the outcome", unknown_since=env.at_s)
         if effect.status == "intended"
@@ -50,6 +56,8 @@ def _detached(state: State, data: ev.ConductorDetached, env: Envelope) -> State:
 
 def _clock_jumped(state: State, data: ev.ClockJumped, env: Envelope) -> State:
     """The span that was open when the clock jumped gives no bake credit."""
+    if data.delta < 0:
+        state = set_back(state, data.delta)
     return replace(state, steps={ref: replace(step, accrued_at=env.at_s) for ref, step in state.steps.items()})
 
 

@@ -71,3 +71,11 @@ def test_a_burn_that_asks_for_two_hours_is_judged_by_two_hours() -> None:
         reading = BudgetReading(source="prom", slo="shop", status="ok", data_at=at, received_at=at, windows=windows)
         board.budget(reading, keep=7200.0)
     assert 120 <= len(board.evidence().budgets) <= 122
+
+
+def test_once_the_clock_went_back_nothing_that_was_read_before_is_evidence() -> None:
+    board = Board()
+    watched(board, 60)
+    board.forget()
+    assert (list(board.evidence().signals), board.signal_reading("errors")) == ([], None)
+    assert board.values, "the followers keep what they were shown until it is read again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -191,8 +192,7 @@ def _jump_was_told(trial: Trial) -> list[str]:
 
 def clocks() -> Iterator[Fault]:
     """The wall clock is set, by hand or by NTP."""
-    for number, name in enumerate(WHEN):
-        delta = 3600.0 if number % 2 else -3600.0
+    for name, delta in itertools.product(WHEN, (3600.0, -3600.0)):
 
         async def work(trial: Trial, name: str = name, delta: float = delta) -> None:
             await moment(trial, name)

@@ -1,0 +1,70 @@
+"""A clock that was set back: every moment that the state knows is told on the clock as it is from then on. Pure.
+
+Else all that waits for time (a settle, a bake, an undo that is tried again, a trigger that somebody disarmed) would
+wait until the clock is where it was, and evidence of now would lie before the phase that asks for it. A clock that goes
+ahead needs none of this: what waits is due earlier, and a bake counts no time that nobody watched.
+
+Windows and times that a playbook names by the calendar stay as they are. So does what the data says of itself: it has
+the clock of its own server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from amplify_tui.run.state import EffectState, Request, SignedOffBy, State, StepState, TriggerState
+
+_T = TypeVar("_T", bound=Struct)
+
+_OF_RUN = ("created_at", "started_at", "first_exposure_at", "rollback_at", "last_at")
+_OF_STEP = (
+    "phase_at", "settle_until", "accrued_at", "verdict_at", "judged_at", "not_before", "started_at", "ended_at",
+)  # fmt: skip
+_OF_EFFECT = ("at", "deadline", "not_before", "probed_at", "unknown_since", "ended_at")
+_OF_TRIGGER = ("fired_at", "answer_by", "disarmed_until", "blind_since")
+
+
+def set_back(state: State, delta: float) -> State:
+    """The same state on a clock that went back by -*delta* seconds (so *delta* is negative)."""
+    return replace(
+        _moved(state, _OF_RUN, delta),
+        conductor=_moved(state.conductor, ("at",), delta),
+        unwatched=_moved(state.unwatched, ("since", "until"), delta) if state.unwatched is not None else None,
+        steps=_each(state.steps, _step, delta),
+        effects=_each(state.effects, _effect, delta),
+        triggers=_each(state.triggers, _trigger, delta),
+        holds={name: _moved(hold, ("at",), delta) for name, hold in state.holds.items()},
+        requests=_each(state.requests, _request, delta),
+    )
+
+
+def _each(values: Mapping[Any, Any], move: Any, delta: float) -> dict[Any, Any]:
+    return {name: move(value, delta) for name, value in values.items()}
+
+
+def _step(step: StepState, delta: float) -> StepState:
+    signed: tuple[SignedOffBy, ...] = tuple(_moved(one, ("at",), delta) for one in step.signed)
+    overridden = {name: at + delta if at else at for name, at in step.overridden_at.items()}
+    return replace(_moved(step, _OF_STEP, delta), signed=signed, overridden_at=overridden)
+
+
+def _effect(effect: EffectState, delta: float) -> EffectState:
+    return _moved(effect, _OF_EFFECT, delta)
+
+
+def _trigger(trigger: TriggerState, delta: float) -> TriggerState:
+    return _moved(trigger, _OF_TRIGGER, delta)
+
+
+def _request(request: Request, delta: float) -> Request:
+    return _moved(request, ("until",), delta)
+
+
+def _moved(value: _T, names: tuple[str, ...], delta: float) -> _T:
+    """*value* with these moments moved; one that is 0 or None was never set, and none becomes that."""
+    moments = ((name, getattr(value, name)) for name in names)
+    return replace(value, **{name: max(at + delta, 1.0) for name, at in moments if at})
