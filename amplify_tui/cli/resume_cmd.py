@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from amplify_tui.cli.common import find_run, give_conductor, replay
+from amplify_tui.engine.locks import free_locks
+from amplify_tui.run.select.headline import closed_words
 
 
 @click.command("resume")
@@ -16,7 +18,8 @@ def command(run: str | None, until_idle: bool, as_json: bool) -> None:
     folder = find_run(run)
     state = replay(folder)
     if state.phase == "closed":
-        click.echo(f"run {folder.run} is closed: {state.outcome}")
+        free_locks(folder, state)
+        click.echo(f"run {folder.run} is closed: {closed_words(state)}")
         return
     give_conductor(folder)
     click.echo(f"run {folder.run} has a conductor", err=as_json)

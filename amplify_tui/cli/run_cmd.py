@@ -78,7 +78,7 @@ def command(playbook: str, pairs: tuple[str, ...], **options: Any) -> None:
 def _earlier(name: str, *, is_dry: bool) -> str:
     """The run to supersede. Raises Failure where it may not be as it is now; the start of the new one decides."""
     from amplify_tui.engine.rundir import home
-    from amplify_tui.engine.superseding import earlier_of
+    from amplify_tui.engine.takers import earlier_of
     from amplify_tui.run.decide import decide
     from amplify_tui.run.shapes import Refusal
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from amplify_tui.engine.locks import REVERSES, SUPERSEDED_BY, SUPERSEDES, list_runs
+from amplify_tui.engine.locks import REVERSED_BY, REVERSES, SUPERSEDED_BY, SUPERSEDES, list_runs
 from amplify_tui.engine.rundir import home
 
 
@@ -31,6 +31,7 @@ def command(as_json: bool) -> None:
                 "actor": r.actor,
                 "playbook": r.playbook,
                 "reverses": _after(REVERSES, r.note),
+                "reversed_by": _after(REVERSED_BY, r.note),
                 "supersedes": _after(SUPERSEDES, r.note),
                 "superseded_by": _after(SUPERSEDED_BY, r.note),
             }

@@ -15,6 +15,7 @@ from amplify_tui.engine.locks import open_index
 from amplify_tui.engine.readings import kept
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteReader
+from amplify_tui.engine.takers import standing
 from amplify_tui.report.show import run_json, run_text
 from amplify_tui.run.state import State
 
@@ -36,6 +37,8 @@ def command(run: str, verify: bool, at: int | None, readings: bool, as_json: boo
         _verify(folder, as_json=as_json)
         return
     state = replay(folder, at)
+    if at is None:
+        state = standing(folder.home, state)
     head = _head(folder)
     shown = run_json(state, _conductor(folder, state), head, None if at is not None else time.time())
     if folder.card.exists():

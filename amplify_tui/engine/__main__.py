@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amplify_tui.engine.journal import Fenced, JournalError, LeaseHeld
-from amplify_tui.engine.lease import Keeper, acquire, take_over
+from amplify_tui.engine.lease import Keeper, acquire, hold
 from amplify_tui.engine.proc import FileLock
 from amplify_tui.engine.rundir import PlaceError, RunDir, private_umask
 from amplify_tui.engine.server import SocketTakenError
@@ -51,7 +51,7 @@ async def _lease(folder: RunDir, journal: SqliteJournal) -> Keeper:
         from amplify_tui.engine.succession import succeed
 
         await succeed(folder)
-        return await take_over(journal, lock)
+        return await hold(journal, lock)
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

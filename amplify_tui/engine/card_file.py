@@ -53,7 +53,7 @@ def write_card(folder: RunDir, state: State) -> None:
 
 
 def _is_urgent(data: EventData) -> bool:
-    return isinstance(data, (ev.RunClosed, ev.Superseded)) or (
+    return isinstance(data, (ev.RunClosed, ev.Superseded, ev.Reversed)) or (
         isinstance(data, ev.EffectIntended) and data.undo is not None
     )
 

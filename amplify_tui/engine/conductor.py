@@ -133,6 +133,7 @@ class Conductor:
                 self._let_go()
 
     def _attach(self) -> None:
+        self.registrar.put_right(self.state)
         if self.state.phase == "closed":
             return
         order = c.TakeLease(

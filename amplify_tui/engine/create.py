@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,13 +60,21 @@ def create_run(
     return folder
 
 
-def write_first(folder: RunDir, created: RunCreated, *, actor: str, via: Via) -> None:
-    """The journal of a run whose folder was just made, with its first event. Raises JournalError."""
+def write_first(
+    folder: RunDir, created: RunCreated, *, actor: str, via: Via, ready: Callable[[], None] = lambda: None
+) -> None:
+    """The journal of a run whose folder was just made, with its first event. Raises JournalError.
+
+    ready: called when nothing is left to do but write that event; where it raises there is none.
+    """
     journal = SqliteJournal.create(folder.journal, folder.run, folder.head.write)
     try:
         keeper = acquire(journal, FileLock(folder.lock))
-        journal.append(keeper.lease, [_first(created, keeper.lease, actor, via)])
-        keeper.release()
+        try:
+            ready()
+            journal.append(keeper.lease, [_first(created, keeper.lease, actor, via)])
+        finally:
+            keeper.release()
     finally:
         journal.close()
         folder.head.close()

@@ -7,13 +7,14 @@ playbook's file says now to a Migrate.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from amplify_tui.adapters.ports import Invalid
-from amplify_tui.engine import superseding
+from amplify_tui.engine import superseding, takers
 from amplify_tui.engine.facts import (
     Facts,
     checks_of,
@@ -31,6 +32,7 @@ from amplify_tui.run import commands as c
 from amplify_tui.run.decide import decide
 from amplify_tui.run.events import EventData, RunStarted
 from amplify_tui.run.shapes import Refusal as Said
+from amplify_tui.run.state import State
 from amplify_tui.steps.terms import triggers_of
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Desk:
     def __init__(self, run: Conductor, journal: Journal) -> None:
         self._run = run
         self._journal = journal
+        self._starting = asyncio.Lock()  # from the locks to the start: who gives the draft up waits for that
 
     async def do(self, command: dict[str, Any]) -> Answer:
         """Carry out a person's command, or say why not."""
@@ -60,7 +63,8 @@ class Desk:
         if known is not None:
             return known
         try:
-            return self._run.scribe.answer(await self._completed(order))
+            async with contextlib.AsyncExitStack() as held:
+                return self._run.scribe.answer(await self._completed(order, held))
         except Fenced:
             raise
         except JournalError as error:
@@ -68,13 +72,19 @@ class Desk:
                 ok=False, seq=self._run.state.seq, refusal=Refusal("nothing was done", error.what, error.next)
             )
 
-    async def _completed(self, order: c.Person) -> c.Person:
-        """What only the conductor can add: the evidence of this moment, the facts of a start, the playbook's file."""
+    async def _completed(self, order: c.Person, held: contextlib.AsyncExitStack) -> c.Person:
+        """What only the conductor can add: the evidence of this moment, the facts of a start, the playbook's file.
+
+        held: what is kept until the order is answered.
+        """
         match order:
             case c.Advance() | c.Override():
                 return msgspec.structs.replace(order, evidence=self._run.board.evidence())
             case c.Start() if self._run.state.phase == "draft":
-                return await self._start_facts(order)
+                return await self._start_facts(order, held)
+            case c.Abort():
+                await held.enter_async_context(self._starting)
+                return order
             case c.Migrate():
                 return await self._migration(order)
             case c.HandOver():
@@ -83,7 +93,7 @@ class Desk:
             case _:
                 return order
 
-    async def _start_facts(self, order: c.Start) -> c.Start:
+    async def _start_facts(self, order: c.Start, held: contextlib.AsyncExitStack) -> c.Start:
         await self._run.look(again=True)
         if self._run.facts is None or self._run.problem:
             return msgspec.structs.replace(order, problems=(self._run.problem or "the playbook is not resolved yet",))
@@ -99,20 +109,28 @@ class Desk:
             return msgspec.structs.replace(order, problems=(str(error),))
         self._run.watchers.start()
         await self._run.watchers.fleet_seen()
+        await held.enter_async_context(self._starting)
+        if self._run.state.phase != "draft":
+            return order
+        held.callback(self._unless_started)
         # Every sandbox is a world of its own: two demos share names, and nothing else.
         locks = () if self._run.state.sandbox else locks_of(facts.playbook, facts.names)
         if order.earlier is not None:
             return await self._taken_over(order, facts, locks, decided, problems)
-        problems += self._run.registrar.take(self._run.state.run, locks)
+        problems = problems or self._run.registrar.take(self._run.state.run, locks)
         if problems:
             return msgspec.structs.replace(order, problems=tuple(problems))
         return self._with(order, facts, locks)
+
+    def _unless_started(self) -> None:
+        if self._run.state.phase == "draft":
+            self._run.registrar.put_right(self._run.state)
 
     async def _earlier(self, order: c.Start) -> c.Start:
         """The order with the run that is to be superseded, whatever its sender said of one."""
         earlier = None
         if name := self._run.state.supersedes:
-            earlier = await asyncio.to_thread(superseding.earlier_of, self._run.folder.home, name)
+            earlier = await asyncio.to_thread(takers.earlier_of, self._run.folder.home, name)
         return msgspec.structs.replace(order, earlier=earlier)
 
     async def _taken_over(
@@ -125,10 +143,10 @@ class Desk:
                 problems = problems + superseding.lacks(facts.playbook, event.inherited)
         if problems:
             return msgspec.structs.replace(order, problems=tuple(problems))
-        both = tuple(dict.fromkeys((*locks, *order.earlier.locks)))
         home, registrar = self._run.folder.home, self._run.registrar
+        both = _both(locks, order.earlier)
         order = await superseding.take_over(home, registrar, order, self._run.state, both)
-        return order if order.problems else self._with(order, facts, both)
+        return order if order.problems else self._with(order, facts, _both(locks, order.earlier))
 
     def _with(self, order: c.Start, facts: Facts, locks: tuple[str, ...]) -> c.Start:
         """The order with what the conductor knows, and nothing that its sender may have put there."""
@@ -177,3 +195,8 @@ class Desk:
 
     def board(self) -> dict[str, Any]:
         return self._run.board.values
+
+
+def _both(locks: tuple[str, ...], earlier: State | None) -> tuple[str, ...]:
+    """Those of the new run and of the earlier one."""
+    return tuple(dict.fromkeys((*locks, *(earlier.locks if earlier is not None else ()))))

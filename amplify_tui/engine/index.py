@@ -50,7 +50,8 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     head_seq: int = 0
     head_sha: str = GENESIS
     note: str = ""
-    locks: tuple[str, ...] = ()  # held by the run; only `rebuild` reads them
+    locks: tuple[str, ...] = ()  # held by the run, or by its heir; only `rebuild` reads these two
+    heir: str = ""  # the run that supersedes it, to which its locks go until that one has started
 
 
 class Holding(Struct, frozen=True):
@@ -64,7 +65,7 @@ class Holding(Struct, frozen=True):
 
 
 ReadSummary = Callable[[Path], RunSummary]
-_COLUMNS: Final = tuple(name for name in RunSummary.__struct_fields__ if name != "locks")
+_COLUMNS: Final = tuple(name for name in RunSummary.__struct_fields__ if name not in ("locks", "heir"))
 _PUT: Final = f"insert or replace into run({', '.join(_COLUMNS)}) values({', '.join(':' + name for name in _COLUMNS)})"
 
 
@@ -137,10 +138,15 @@ class Index:
             self._db.execute("delete from lock")
             for summary in found:
                 self._put(summary)
+            drafts = {summary.id for summary in found if summary.phase == "draft"}
+            for summary in found:
+                owner = summary.heir or summary.id
+                if summary.heir and owner not in drafts:
+                    continue  # it holds its own by now, or none any more
                 for name in summary.locks:
                     was = known.get(name)
-                    same = was if was is not None and was.run == summary.id else None
-                    self._hold(same or Holding(name, summary.id, "", 0, summary.started_at or 0.0))
+                    same = was if was is not None and was.run == owner else None
+                    self._hold(same or Holding(name, owner, "", 0, summary.started_at or 0.0))
 
     def put(self, summary: RunSummary) -> None:
         """Write the line of one run, replacing the one that is there. Its locks are not touched."""
@@ -166,27 +172,26 @@ class Index:
         return self._rows("order by started_at is not null, started_at desc, id desc limit ?", limit)
 
     def take(
-        self, names: Sequence[str], *, run: str, host: str, pid: int, now: float, instead_of: str | None = None
+        self, names: Sequence[str], *, run: str, host: str, pid: int, now: float, beside: str | None = None
     ) -> list[Holding]:
         """Take all locks or none; the answer is what is in the way, so an empty list means they are ours.
 
-        A lock that `run` holds already, or that `instead_of` (the run it supersedes) holds, is taken over.
+        One that `run` holds already is ours; one that `beside` holds (the run that is to be superseded) stays with it.
         """
-        ours = {run, instead_of}
         with mapped(self.path), immediate(self._db):
-            blocking = [each for each in self._holdings() if each.name in names and each.run not in ours]
+            held = [each for each in self._holdings() if each.name in names]
+            blocking = [each for each in held if each.run not in {run, beside}]
             if not blocking:
+                theirs = {each.name for each in held if each.run == beside}
                 for name in names:
-                    self._hold(Holding(name, run, host, pid, now))
+                    if name not in theirs:
+                        self._hold(Holding(name, run, host, pid, now))
             return blocking
 
-    def hand_back(self, run: str, *, to: str, names: Sequence[str]) -> None:
-        """Give the locks of *run* back to the run from which it took them over: those *names*. The others are free."""
+    def hand_over(self, run: str, *, to: str) -> None:
+        """Every lock of *run* is the other one's from now on: nobody gets in between."""
         with mapped(self.path), immediate(self._db):
-            for each in self._holdings():
-                if each.run == run and each.name in names:
-                    self._hold(Holding(each.name, to, each.host, each.pid, each.since))
-            self._db.execute("delete from lock where run = ?", (run,))
+            self._db.execute("update lock set run = ? where run = ?", (to, run))
 
     def release(self, run: str) -> None:
         """Free every lock of a run. A run that holds none is fine."""
@@ -205,7 +210,7 @@ class Index:
 
     def _put(self, summary: RunSummary) -> None:
         values = msgspec.structs.asdict(summary)
-        values.pop("locks")
+        del values["locks"], values["heir"]
         self._db.execute(_PUT, values)
 
     def _hold(self, lock: Holding) -> None:

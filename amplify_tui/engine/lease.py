@@ -130,6 +130,14 @@ def acquire(store: LeaseStore, lock: FileLock) -> Keeper:
     raise _held(store.run, holder_mark(sight))
 
 
+async def hold(store: LeaseStore, lock: FileLock) -> Keeper:
+    """Take the lease, by takeover where its holder is dead. Raises LeaseHeld as `take_over` does."""
+    try:
+        return acquire(store, lock)
+    except LeaseHeld:
+        return await take_over(store, lock)
+
+
 async def take_over(
     store: LeaseStore,
     lock: FileLock,

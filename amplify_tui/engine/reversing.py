@@ -5,27 +5,27 @@ What is looked at here goes into one order, `Reverse`, and `decide` alone says w
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-import os
 import secrets
 import shutil
-import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from amplify_tui.engine.card_file import write_card
 from amplify_tui.engine.create import write_first
 from amplify_tui.engine.journal import JournalError
-from amplify_tui.engine.locks import REVERSES, list_runs, open_index, read_summary
+from amplify_tui.engine.locks import guard_of, list_runs, open_index, read_summary, take
 from amplify_tui.engine.proc import FileLock
 from amplify_tui.engine.replay import READ_BATCH, load, state_of
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteReader
-from amplify_tui.engine.superseding import superseded_by
+from amplify_tui.engine.takers import standing, tell, void_taker
 from amplify_tui.run import commands as c
 from amplify_tui.run.decide import decide
 from amplify_tui.run.events import RunCreated
@@ -34,6 +34,7 @@ from amplify_tui.run.select.words import clock
 from amplify_tui.run.shapes import WORDS_BAND, Refusal, UndoItem
 from amplify_tui.run.state import EffectState, State
 
+GUARD_WITHIN: Final = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -41,14 +42,19 @@ def reverse_run(
     home: Path, closed: State, *, actor: str, reason: str, until_band: int = WORDS_BAND, engine: str = ""
 ) -> RunDir | Refusal:
     """A run that takes back what *closed* left, up to *until_band*, with its locks taken and its card written; it
-    waits for a conductor. Or why there is none. Raises JournalError, PlaceError and OSError."""
-    guard = FileLock(home / "reverse.lock")
-    if not guard.take():
+    waits for a conductor. Or why there is none. Not for a running loop.
+
+    Raises JournalError, PlaceError and OSError; WireError and UnreachableError where *closed* has a conductor that
+    does not answer.
+    """
+    guard = guard_of(home)
+    if not _taken(guard):
         return Refusal("nothing is taken back yet", "somebody begins a rollback of a closed run now", "try it again")
     try:
+        if closed.run:  # it may be another one's since the caller looked
+            closed = standing(home, state_of(RunDir(home / "runs" / closed.run)), guarded=True)
         name = secrets.token_hex(4)
-        by, taken_over = reversed_by(home, closed.run), superseded_by(home, closed)
-        problems = [] if by or taken_over else take_locks(home, name, closed.locks)
+        is_free = not closed.superseded_by and not closed.reversed_by
         order = c.Reverse(
             id=secrets.token_hex(8),
             actor=actor,
@@ -57,15 +63,31 @@ def reverse_run(
             closed=closed,
             until_band=until_band,
             touched=touched_later(home, closed, left_of(closed)),
-            reversed_by=by,
-            superseded_by=taken_over,
-            problems=tuple(problems),
+            problems=tuple(take_locks(home, name, closed.locks) if is_free else ()),
             advice="take that run back first, or wait until it is closed",
             engine=engine,
         )
         return _made(home, name, order)
     finally:
         guard.release()
+
+
+def _taken(guard: FileLock) -> bool:
+    """Whether it is ours: who makes another run has it for a moment, and whoever waits is told which run that is."""
+    until = time.monotonic() + GUARD_WITHIN
+    while not guard.take():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class _RefusedError(Exception):
+    """The closed run leaves its undo to somebody else."""
+
+    def __init__(self, said: Refusal) -> None:
+        super().__init__(said.why)
+        self.said = said
 
 
 def _made(home: Path, name: str, order: c.Reverse) -> RunDir | Refusal:
@@ -78,14 +100,28 @@ def _made(home: Path, name: str, order: c.Reverse) -> RunDir | Refusal:
         (created,) = decided
         assert isinstance(created, RunCreated)
         folder = RunDir.create(home, name)
-        write_first(folder, created, actor=order.actor, via=order.via)
-    except BaseException:
+        write_first(folder, created, actor=order.actor, via=order.via, ready=lambda: _leave_undo(home, name, order))
+    except BaseException as error:
         free_locks(home, name)
         if folder is not None:
             shutil.rmtree(folder.path, ignore_errors=True)
+        if isinstance(error, _RefusedError):
+            return error.said
         raise
     _told(home, folder)
     return folder
+
+
+def _leave_undo(home: Path, name: str, order: c.Reverse) -> None:
+    """Let the closed run name the one that reverses it: the one place where two that want to are kept apart."""
+    if not order.closed.run:
+        return
+    closed = RunDir(home / "runs" / order.closed.run)
+    instead_of = void_taker(home, state_of(closed), guarded=True)
+    told = c.LeaveUndo(id=secrets.token_hex(8), actor=order.actor, via=order.via, by=name, instead_of=instead_of)
+    refusal = asyncio.run(tell(closed, told, is_open=False)).refusal
+    if refusal is not None:
+        raise _RefusedError(Refusal(refusal.what, refusal.why, refusal.next))
 
 
 def _told(home: Path, folder: RunDir) -> None:
@@ -100,25 +136,16 @@ def _told(home: Path, folder: RunDir) -> None:
         write_card(folder, state_of(folder))
 
 
-def reversed_by(home: Path, run: str) -> str:
-    """The newest run that reverses *run*; "" where none does."""
-    return next((line.id for line in list_runs(home) if run and line.note == f"{REVERSES}{run}"), "")
-
-
 def take_locks(home: Path, run: str, names: Sequence[str]) -> list[str]:
     """Take the locks for *run*: a sentence for each that another run holds. A list that cannot be used stops nothing:
-    who takes back in an emergency does not wait for it. What was locked by a run that is not there is free."""
+    who takes back in an emergency does not wait for it. The caller holds the guard under which reversals are made."""
     try:
         index = open_index(home)
     except (JournalError, OSError) as error:
         _log.warning("the locks cannot be taken: %s", error)
         return []
     try:
-        for held in index.holders(names):
-            if not (home / "runs" / held.run).is_dir():
-                index.release(held.run)
-        taken = index.take(names, run=run, host=socket.gethostname(), pid=os.getpid(), now=time.time())
-        return [f"{lock.name} is locked by run {lock.run} on {lock.host}" for lock in taken]
+        return take(index, home, run, names, guarded=True)
     except JournalError as error:
         _log.warning("the locks cannot be taken: %s", error)
         return []

@@ -55,6 +55,9 @@ def card_text(state: State) -> str:
         lines[4:] = [
             f"SUPERSEDED by run {by}, which has taken all of this over: go by the card of that run, where it is."
         ]
+    if state.reversed_by:
+        by = safe(state.reversed_by)
+        lines[4:] = [f"REVERSED by run {by}, which takes all of this back: go by the card of that run, where it is."]
     if not proved:
         lines += ["", "Nothing is left to take back."]
     lines += _needed(proved)

@@ -56,6 +56,8 @@ def run_json(state: State, conductor: dict[str, object], head: str, now: float |
         "rollback": _rollback(state),
         "supersedes": state.supersedes or None,
         "superseded_by": state.superseded_by or None,
+        "reverses": state.reverses or None,
+        "reversed_by": state.reversed_by or None,
         "exposure": state.exposure,
         "says": _says(state, conductor, now),
         "triggers": [_trigger(trigger, now) for trigger in state.triggers.values()],
@@ -206,6 +208,10 @@ def run_text(shown: dict[str, Any]) -> str:
         lines.append(f"  supersedes run {shown['supersedes']}: an undo goes back to the state before that one")
     if shown["superseded_by"]:
         lines.append(f"  superseded by run {shown['superseded_by']}, which has taken its undo over")
+    if shown["reverses"]:
+        lines.append(f"  reverses run {shown['reverses']}")
+    if shown["reversed_by"]:
+        lines.append(f"  reversed by run {shown['reversed_by']}, which takes back what this one left")
     if release["trusted_ref"]:
         lines.append(f"  its playbook has to be on {release['trusted_ref']}")
     if release["untrusted"]:

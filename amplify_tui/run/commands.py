@@ -12,6 +12,7 @@ import msgspec
 
 from amplify_tui.run.commands_back import (
     HandOver as HandOver,
+    LeaveUndo as LeaveUndo,
 )
 from amplify_tui.run.commands_back import (
     Order as Order,
@@ -350,8 +351,8 @@ class Close(Order, frozen=True, tag=True):
 
 Person: TypeAlias = (
     Start | Answer | Approve | Reject | Skip | Retry | Settle | PlaceHold | Release | Advance | Override | Retreat
-    | Mitigate | Rollback | DecideUndo | Disarm | Arm | Abort | Supersede | Migrate | AnswerTrigger | Note | TakeRole
-    | HandOver
+    | Mitigate | Rollback | DecideUndo | Disarm | Arm | Abort | Supersede | LeaveUndo | Migrate | AnswerTrigger | Note
+    | TakeRole | HandOver
 )  # fmt: skip
 Engine: TypeAlias = (
     TakeLease | LetGo | Begin | Intend | Outcome | Probed | Reread | Finish | Enter | Observe | Sense | Drifted
@@ -361,8 +362,8 @@ Command: TypeAlias = Person | Engine
 
 PERSON_COMMANDS: Final = (
     Start, Answer, Approve, Reject, Skip, Retry, Settle, PlaceHold, Release, Advance, Override, Retreat,
-    Mitigate, Rollback, DecideUndo, Disarm, Arm, Abort, Supersede, Migrate, AnswerTrigger, Note, TakeRole,
-    HandOver,
+    Mitigate, Rollback, DecideUndo, Disarm, Arm, Abort, Supersede, LeaveUndo, Migrate, AnswerTrigger, Note,
+    TakeRole, HandOver,
 )  # fmt: skip
 
 _person_decoder = msgspec.json.Decoder(Person)

@@ -21,15 +21,13 @@ class Order(Struct, frozen=True, kw_only=True, tag_field="command"):
 class Reverse(Order, frozen=True, tag=True):
     """Begin a run that takes back what *closed*, the state of another one, did. Given before there is a run.
 
-    reversed_by: the run that does so already. touched: by undo item, who changed its target later. problems, advice:
-    what keeps it from beginning, such as a lock, and what to do then. superseded_by: who has taken its undo over.
+    touched: by undo item, who changed its target later. problems, advice: what keeps it from beginning, such as a lock,
+    and what to do then.
     """
 
     closed: State
     until_band: int = WORDS_BAND
     touched: dict[str, str] = {}
-    reversed_by: str = ""
-    superseded_by: str = ""
     problems: tuple[str, ...] = ()
     advice: str = ""
     engine: str = ""
@@ -48,7 +46,14 @@ class HandOver(Order, frozen=True, tag=True):
 
 
 class Supersede(Order, frozen=True, tag=True):
-    """*by* takes all over that there is to take back, and this run ends. instead_of: another that never started."""
+    """*by* takes all over that there is to take back, and this run ends. instead_of: another that can never begin."""
+
+    by: str
+    instead_of: str = ""
+
+
+class LeaveUndo(Order, frozen=True, tag=True):
+    """*by* takes back what this closed run left, and nobody else does. instead_of: another that can never begin."""
 
     by: str
     instead_of: str = ""

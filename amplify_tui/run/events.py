@@ -23,6 +23,9 @@ from amplify_tui.run.events_back import (
     MitigationStarted as MitigationStarted,
 )
 from amplify_tui.run.events_back import (
+    Reversed as Reversed,
+)
+from amplify_tui.run.events_back import (
     RollbackStarted as RollbackStarted,
 )
 from amplify_tui.run.events_back import (
@@ -390,7 +393,7 @@ EventData: TypeAlias = (
     | HoldReleased | DriftAnswered | Overridden | TriggerFired | TriggerAnswered | TriggerDisarmed | TriggerArmed
     | TriggerSight
     | RollbackStarted | UndoDecided | ExposureReread | MitigationStarted | MitigationDone | IntegrityJudged
-    | Superseded | PlaybookMigrated | NoteAdded | RoleTaken | Requested | RunClosed
+    | Superseded | Reversed | PlaybookMigrated | NoteAdded | RoleTaken | Requested | RunClosed
 )  # fmt: skip
 
 TYPES: Final[dict[str, type[Data]]] = {cls.__name__: cls for cls in Data.__subclasses__()}

@@ -29,6 +29,12 @@ class Superseded(Data, frozen=True):
     by: str
 
 
+class Reversed(Data, frozen=True):
+    """The run *by* takes back all that this closed one left."""
+
+    by: str
+
+
 class UndoDecided(Data, frozen=True):
     effect: str
     choice: Literal["restore", "ours", "kill", "waive", "retry"]

@@ -271,7 +271,11 @@ def _closed(state: State, data: ev.RunClosed, env: Envelope) -> State:
 
 
 def _superseded(state: State, data: ev.Superseded, env: Envelope) -> State:
-    return replace(state, superseded_by=data.by)
+    return replace(state, superseded_by=data.by, reversed_by="")
+
+
+def _reversed(state: State, data: ev.Reversed, env: Envelope) -> State:
+    return replace(state, reversed_by=data.by, superseded_by="")
 
 
 def _undo_decided(state: State, data: ev.UndoDecided, env: Envelope) -> State:
@@ -309,6 +313,7 @@ FOLDS: Final[dict[type, Fold]] = {
     ev.RollbackStarted: _rollback_started,
     ev.UndoDecided: _undo_decided,
     ev.Superseded: _superseded,
+    ev.Reversed: _reversed,
     ev.ExposureReread: _reread,
     ev.MitigationStarted: _mitigation_started,
     ev.MitigationDone: _mitigation_done,

@@ -289,6 +289,7 @@ class State(Struct, frozen=True, kw_only=True):
     is_derived: bool = False  # its plan was derived from a playbook and the world: nothing of it was recorded
     supersedes: str = ""  # the earlier run whose locks and before-images this one takes over
     superseded_by: str = ""
+    reversed_by: str = ""  # the run that takes back what this closed one left
     inherited_needs: dict[str, tuple[str, ...]] = {}
     until_band: int = WORDS_BAND  # the last band that may be taken back before a person says more
     touched: dict[str, str] = {}  # undo items whose target another run changed later: a person decides

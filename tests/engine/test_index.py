@@ -10,10 +10,8 @@ import pytest
 
 from amplify_tui.engine.index import BROKEN, Index, RunSummary
 from amplify_tui.engine.journal import Corrupt, Head, JournalError, Locked, NewerSchema
-from amplify_tui.engine.locks import let_go
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.engine.sqlite_journal import SqliteJournal, SqliteReader
-from amplify_tui.run.state import State
 from tests.engine.engine_helpers import event
 from tests.engine.journal_contract import lease_of
 
@@ -78,33 +76,38 @@ def test_locks_are_taken_all_or_none_and_name_who_is_in_the_way(index: Index) ->
     assert index.take(["web", "prod"], run="b", host="h", pid=2, now=8.0) == []
 
 
-def test_a_run_that_supersedes_another_takes_its_locks_over_and_nobody_elses(index: Index) -> None:
+def test_a_run_that_is_to_supersede_another_takes_what_that_one_lacks_and_leaves_it_its_own(index: Index) -> None:
     index.take(["prod"], run="a", host="h", pid=1, now=5.0)
     index.take(["web"], run="b", host="h", pid=1, now=5.0)
-    assert [lock.name for lock in index.take(["prod", "web"], run="c", host="h", pid=2, now=6.0, instead_of="a")] == [
-        "web"
-    ]
-    assert index.take(["prod"], run="c", host="h", pid=2, now=6.0, instead_of="a") == []
-    assert [lock.run for lock in index.holders(["prod"])] == ["c"]
+    in_the_way = index.take(["prod", "web", "api"], run="c", host="h", pid=2, now=6.0, beside="a")
+    assert [lock.name for lock in in_the_way] == ["web"]
+    assert {lock.name: lock.run for lock in index.holders()} == {"prod": "a", "web": "b"}, "all or none"
+    assert index.take(["prod", "api"], run="c", host="h", pid=2, now=6.0, beside="a") == []
+    assert {lock.name: lock.run for lock in index.holders()} == {"prod": "a", "web": "b", "api": "c"}
 
 
-def test_locks_taken_over_go_back_to_the_run_that_was_not_superseded_after_all(index: Index) -> None:
-    assert index.take(["a", "b"], run="old", host="box", pid=1, now=1.0) == []
-    assert index.take(["a", "b", "c"], run="new", host="box", pid=2, now=2.0, instead_of="old") == []
-    assert {held.name: held.run for held in index.holders()} == {"a": "new", "b": "new", "c": "new"}
-    index.hand_back("new", to="old", names=["a", "b"])
-    assert {held.name: held.run for held in index.holders()} == {"a": "old", "b": "old"}
+def test_locks_are_handed_over_whole(index: Index) -> None:
+    index.take(["prod", "web"], run="a", host="h", pid=1, now=5.0)
+    index.take(["api"], run="c", host="h", pid=1, now=5.0)
+    index.hand_over("a", to="c")
+    assert {lock.name: lock.run for lock in index.holders()} == {"prod": "c", "web": "c", "api": "c"}
+    index.hand_over("a", to="d")
+    assert {lock.run for lock in index.holders()} == {"c"}, "from who holds none, none"
 
 
-@pytest.mark.parametrize(("phase", "holder"), [("held", {"old"}), ("closed", set())])
-def test_a_hotfix_that_is_given_up_before_its_start_leaves_the_locks_to_the_run_that_is_open(
-    index: Index, phase: str, holder: set[str]
+@pytest.mark.parametrize(("phase", "holder"), [("draft", {"new"}), ("forward", set()), ("closed", set())])
+def test_an_index_made_again_gives_the_locks_of_a_run_to_the_draft_for_which_it_has_ended(
+    tmp_path: Path, phase: str, holder: set[str]
 ) -> None:
-    index.put(RunSummary(id="old", phase=phase))
-    assert index.take(["a"], run="old", host="box", pid=1, now=1.0) == []
-    assert index.take(["a"], run="new", host="box", pid=2, now=2.0, instead_of="old") == []
-    let_go(index, State(run="new", phase="closed", supersedes="old"))
-    assert {held.run for held in index.holders()} == holder
+    for run in ("old", "new"):
+        make_run(tmp_path, run)
+    found = {
+        "old": RunSummary(id="old", phase="closed", locks=("prod",), heir="new"),
+        "new": RunSummary(id="new", phase=phase),
+    }
+    index = Index.open(tmp_path, lambda path: found[path.name])
+    assert {lock.run for lock in index.holders(["prod"])} == holder
+    index.close()
 
 
 def test_two_processes_cannot_hold_one_lock(index: Index, tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 _real_time, _real_time_ns = time.time, time.time_ns
 _clock: mmap.mmap | None = None
@@ -38,8 +38,13 @@ time.time_ns = lambda: _real_time_ns() + int(_moved() * 1e9)
 import msgspec  # noqa: E402
 
 from amplify_tui.engine import __main__ as door  # noqa: E402
+from amplify_tui.engine import create, locks, takers  # noqa: E402
+from amplify_tui.engine.index import Holding, Index  # noqa: E402
 from amplify_tui.engine.journal import Appended, Build, Head, Lease  # noqa: E402
 from amplify_tui.engine.proc import FileLock  # noqa: E402
+from amplify_tui.engine.replay import state_of  # noqa: E402
+from amplify_tui.engine.reversing import reverse_run  # noqa: E402
+from amplify_tui.engine.rundir import RunDir  # noqa: E402
 from amplify_tui.engine.sqlite_journal import SqliteJournal  # noqa: E402
 from amplify_tui.steps.registry import specs  # noqa: E402
 
@@ -52,7 +57,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     moment: inside the transaction; committed, and the head not yet written; or after both. with_: the signal it sends
     itself. trace: a file for the names of all appends. clock: a file with a double, the seconds that its wall clock is
     ahead. host: another name for its host, so that nobody takes it for a process of this one. alias: a name of this run's
-    own, which appends are named without.
+    own, which appends are named without. locks: each step of a lock is a place too, before and after it. reverse: it is
+    no conductor, but who makes the run that takes this closed one back.
     """
 
     number: int
@@ -65,6 +71,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     clock: str = ""
     host: str = ""
     alias: str = ""
+    locks: bool = False
+    reverse: bool = False
 
 
 LATE = ("anyio._backends._asyncio", "anyio.lowlevel", "git", "h2", "httpcore", "yggdrasil_engine.engine")
@@ -113,9 +121,10 @@ class Doomed(SqliteJournal):
         if witness is not None:
             witness(head)
 
-    def _meet(self, name: str, moment: Moment) -> None:
-        if name and (name, moment) == (self.order.at, self.order.moment):
-            os.kill(os.getpid(), self.order.with_)
+    @classmethod
+    def _meet(cls, name: str, moment: Moment) -> None:
+        if name and (name, moment) == (cls.order.at, cls.order.moment):
+            os.kill(os.getpid(), cls.order.with_)
 
     def _named(self, bodies: Sequence[bytes]) -> str:
         """`EffectIntended tag v3.0.0`, or `... #2` where it is told a second time."""
@@ -129,15 +138,44 @@ class Doomed(SqliteJournal):
         about = self.targets.get(first.get("effect", ""), "") or first.get("step", "") or first.get("check", "")
         about = about.replace(self.order.alias, "FLAG") if self.order.alias else about
         name = f"{'+'.join(one['type'] for one in told)} {about}".strip()
-        self.met[name] += 1
-        if self.met[name] > 1:
-            if CHATTY.issuperset(one["type"] for one in told):
+        return self._counted(name, is_chatty=CHATTY.issuperset(one["type"] for one in told))
+
+    @classmethod
+    def _counted(cls, name: str, *, is_chatty: bool = False) -> str:
+        cls.met[name] += 1
+        if cls.met[name] > 1:
+            if is_chatty:
                 return ""
-            name = f"{name} #{self.met[name]}"
-        if self.order.trace:
-            with Path(self.order.trace).open("a", encoding="utf-8") as file:
+            name = f"{name} #{cls.met[name]}"
+        if cls.order.trace:
+            with Path(cls.order.trace).open("a", encoding="utf-8") as file:
                 file.write(f"{name}\n")
         return name
+
+    @classmethod
+    @contextlib.contextmanager
+    def step(cls, name: str) -> Iterator[None]:
+        """What is done within is a place as well."""
+        name = cls._counted(name)
+        cls._meet(name, "before")
+        yield
+        cls._meet(name, "after")
+
+
+class DoomedIndex(Index):
+    """The shared index, at whose locks this process can end itself."""
+
+    def take(self, names: Sequence[str], **more: Any) -> list[Holding]:
+        with Doomed.step("lock take"):
+            return super().take(names, **more)
+
+    def hand_over(self, run: str, *, to: str) -> None:
+        with Doomed.step("lock hand_over"):
+            super().hand_over(run, to=to)
+
+    def release(self, run: str) -> None:
+        with Doomed.step("lock release"):
+            super().release(run)
 
 
 def _conduct(order: Order, lifeline: int) -> int:
@@ -162,7 +200,13 @@ def _conduct(order: Order, lifeline: int) -> int:
         # An flock is not seen from another host.
         door.FileLock = lambda path: FileLock(path.with_name(f"{path.name}-{order.host}"))  # type: ignore[misc,assignment]
     Doomed.order = order
-    door.SqliteJournal = Doomed  # type: ignore[misc]  # the same journal, that can end its process
+    for module in (door, takers, create):
+        module.SqliteJournal = Doomed  # type: ignore[attr-defined]  # the same journal, that can end its process
+    if order.locks:
+        locks.Index = DoomedIndex  # type: ignore[misc]
+    if order.reverse:
+        reverse_run(folder.parent.parent, state_of(RunDir(folder)), actor="captain", reason="a rehearsal")
+        return 0
     sys.argv = ["conductor", order.folder, str(lifeline)]
     return door.main()
 

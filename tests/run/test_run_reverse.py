@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from amplify_tui.report.card import card_text
 from amplify_tui.run import commands as c
 from amplify_tui.run import events as ev
 from amplify_tui.run.agenda import agenda
@@ -11,6 +12,7 @@ from amplify_tui.run.autopilot import waits_for_person
 from amplify_tui.run.decide import decide
 from amplify_tui.run.envelope import decode
 from amplify_tui.run.evolve import fold
+from amplify_tui.run.select.headline import headline
 from amplify_tui.run.select.log_lines import log_line
 from amplify_tui.run.shapes import VERIFY_BAND, Refusal
 from amplify_tui.run.state import State
@@ -86,10 +88,41 @@ def test_what_was_read_back_is_looked_at_again_as_in_any_rollback() -> None:
 def test_only_a_closed_run_that_left_something_is_reversed_and_only_once() -> None:
     assert "not closed" in refused(Run().at_full().state).why
     assert "nothing" in refused(_aborted_draft().state).why
-    twice = refused(released().state, reversed_by="r2")
+    closed = released()
+    closed.ok(c.LeaveUndo, by="r2")
+    twice = refused(closed.state)
     assert "run r2 reverses it already" in twice.why
     assert "amplify rollback r2" in twice.next
     assert "locked by r9" in refused(released().state, problems=("x is locked by r9",)).why
+
+
+def test_a_closed_run_leaves_its_undo_to_one_run_and_says_to_which() -> None:
+    closed = released()
+    closed.ok(c.LeaveUndo, by="r2")
+    assert closed.ok(c.LeaveUndo, by="r2") == (), "who lost the answer asks again"
+    assert "run r2 reverses it already" in closed.refused(c.LeaveUndo, by="r3").why
+    said = closed.refused(c.Supersede, by="r3")
+    assert "run r2 reverses it already" in said.why
+    assert "--supersedes r2" in said.next
+    assert closed.state.outcome == "completed"
+    assert "reversed by run r2" in headline(closed.state, closed.now).because
+    assert "REVERSED by run r2" in card_text(closed.state)
+    assert "run r2 takes back" in log_line(State(), decode(closed.journal[-1])).text
+
+
+def test_in_place_of_a_run_that_can_never_begin_another_one_is_named() -> None:
+    closed = released()
+    closed.ok(c.LeaveUndo, by="r2")
+    closed.ok(c.Supersede, by="r3", instead_of="r2")
+    assert (closed.state.superseded_by, closed.state.reversed_by) == ("r3", "")
+    assert "run r3 supersedes it" in closed.refused(c.LeaveUndo, by="r4", instead_of="r2").why
+    closed.ok(c.LeaveUndo, by="r4", instead_of="r3")
+    assert (closed.state.superseded_by, closed.state.reversed_by) == ("", "r4")
+
+
+def test_what_is_not_closed_leaves_its_undo_to_nobody() -> None:
+    assert "under way" in Run().at_full().refused(c.LeaveUndo, by="r2").why
+    assert "changed nothing" in _aborted_draft().refused(c.LeaveUndo, by="r2").why
 
 
 def _aborted_draft() -> Run:

@@ -204,7 +204,7 @@ def test_a_closed_run_is_superseded_too_and_then_reversed_no_more() -> None:
     run.ok(c.Close)
     superseded(run)
     assert (run.state.outcome, run.state.superseded_by) == ("completed", "r2")
-    order = c.Reverse(id="r", actor="captain", via="cli", closed=run.state, superseded_by="r2")
+    order = c.Reverse(id="r", actor="captain", via="cli", closed=run.state)
     said = decide(State(), order, run.now)
     assert isinstance(said, Refusal)
     assert "run r2 supersedes it" in said.why

@@ -9,8 +9,8 @@ heard in which phase; then one function per command.
 | people.py    | a person, on the run and its steps                             |
 | gates.py     | a person, on a phase: Advance, Override, Retreat               |
 | arming.py    | two people, on a trigger: Disarm; one: Arm                     |
-| reverse.py   | Reverse: a run that takes a closed one back                    |
-| supersede.py | Supersede: a run that another one takes over               |
+| reverse.py   | Reverse: a run that takes a closed one back; LeaveUndo to it   |
+| supersede.py | Supersede: a run that another one takes over                   |
 | handover.py  | HandOver: a conductor makes way for one with what it lacks     |
 | migrate.py   | a person, on the playbook: Migrate                             |
 | takeback.py  | Mitigate, Rollback, DecideUndo and the triggers                |
@@ -68,6 +68,7 @@ ACCEPTS: Final[dict[type, frozenset[RunPhase]]] = {
     c.Abort: frozenset({"draft", "forward"}),
     c.Supersede: frozenset({"forward", "rolling_back", "closed"}),
     c.HandOver: frozenset({"draft", "forward", "rolling_back"}),
+    c.LeaveUndo: frozenset({"closed"}),
     c.Migrate: frozenset({"draft", "forward"}),
     c.AnswerTrigger: frozenset({"forward"}),
     c.Note: frozenset({"draft", "forward", "rolling_back", "closed"}),
@@ -106,6 +107,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     c.Abort: people.abort,
     c.Supersede: supersede.supersede,
     c.HandOver: handover.hand_over,
+    c.LeaveUndo: reverse.leave_undo,
     c.Note: people.note,
     c.TakeRole: people.take_role,
     c.Advance: gates.advance,

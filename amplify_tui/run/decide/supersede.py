@@ -7,7 +7,8 @@
 | rolling back | where nothing of that goes on by itself: it waits for a person |
 | closed | where it left something to take back |
 
-It ends with that. What it may not be is reversed later, or superseded twice: its undo is another run's by then.
+It ends with that. What it may not be is reversed later, or superseded twice: its undo is another run's by then. Its own
+journal decides between two that want it: who is named there first has it, and nobody else begins.
 """
 
 from __future__ import annotations
@@ -38,15 +39,27 @@ def supersede(state: State, order: c.Supersede, now: float) -> Result:
     return (told, ev.RunClosed(outcome=outcome, reason=reason, exceptions=state.exceptions))  # type: ignore[arg-type]
 
 
+def give_up(draft: str) -> str:
+    """How a run that was to take another one over, and never started, leaves it to the next."""
+    return f"`amplify resume {draft}` and `amplify do {draft} abort` give it up, then try again"
+
+
 def _what(state: State) -> str:
     return f"run {state.run} is not superseded"
 
 
 def _refusal(state: State, instead_of: str, now: float) -> Refusal | None:
     what = _what(state)
-    if state.superseded_by not in ("", instead_of):
-        by = state.superseded_by
-        return refuse(what, f"run {by} supersedes it already", f"`--supersedes {by}` takes both over")
+    if (by := state.superseded_by) not in ("", instead_of):
+        return refuse(
+            what, f"run {by} supersedes it already", f"`--supersedes {by}` takes both over; a draft: {give_up(by)}"
+        )
+    if (by := state.reversed_by) not in ("", instead_of):
+        return refuse(
+            what,
+            f"run {by} reverses it already",
+            f"`--supersedes {by}` takes over what that one leaves; where it leaves nothing, start without --supersedes",
+        )
     if state.mode == "dry":
         return refuse(what, "it was a dry run, and changed nothing", "start yours without --supersedes")
     if late := late_writes(state, now):

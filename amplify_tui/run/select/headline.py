@@ -89,15 +89,21 @@ def _run(state: State, now: float) -> Headline:
         case "rolling_back":
             return _undoing(state, rollback_items(state), "rolling back", now)
         case "closed":
-            word = OUTCOME_WORDS[state.outcome] if state.outcome else "closed"
+            word = closed_words(state)
             good = state.outcome in ("completed", "completed_with_exceptions")
             left = "; ".join(state.follow_ups[:2])
-            if state.superseded_by:
-                word = f"superseded by run {state.superseded_by}, which has taken its undo over"
             because = f"{word}; {safe(left)}" if left else word
             return Headline("done" if good else "over", "done" if good else "undone", because, "v report")
         case "forward":
             return _forward(state, now)
+
+
+def closed_words(state: State) -> str:
+    """How a closed run ended, and which run has what it left."""
+    word = OUTCOME_WORDS[state.outcome] if state.outcome else "closed"
+    if state.superseded_by:
+        return f"superseded by run {state.superseded_by}, which has taken its undo over"
+    return f"{word}; reversed by run {state.reversed_by}" if state.reversed_by else word
 
 
 def _draft(state: State) -> Headline:

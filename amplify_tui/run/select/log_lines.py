@@ -299,6 +299,7 @@ SAYERS: Final[dict[type, Sayer]] = {
     ),
     ev.UndoDecided: _says("undone", lambda _s, d, e: f"undo of {d.effect}: {d.choice}{_by(e)}{_because(d.reason)}"),
     ev.Superseded: _says("undone", lambda _s, d, _e: f"superseded by run {d.by}: what there is to take back is its"),
+    ev.Reversed: _says("undone", lambda _s, d, _e: f"run {d.by} takes back what this one left"),
     ev.ExposureReread: _reread,
     ev.MitigationStarted: _says(
         "undone", lambda _s, d, e: f"MITIGATE by {e.actor} via {e.via}, {_items(d)}{_because(d.reason)}"
