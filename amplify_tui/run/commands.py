@@ -12,6 +12,8 @@ import msgspec
 
 from amplify_tui.run.commands_back import (
     HandOver as HandOver,
+)
+from amplify_tui.run.commands_back import (
     LeaveUndo as LeaveUndo,
 )
 from amplify_tui.run.commands_back import (
