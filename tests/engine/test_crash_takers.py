@@ -7,6 +7,7 @@ At no place is a lock of what is still exposed free, and none has two owners.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
@@ -17,7 +18,7 @@ from msgspec import Struct
 
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.run.shapes import Refusal
-from tests.engine.crash_world import PATIENCE
+from tests.engine.crash_world import PATIENCE, eventually
 from tests.engine.takers_world import BOTH, OLD_LOCKS, Takers, reverse, takers
 from tests.reliability.nurse import Life
 from tests.reliability.nursery import Order
@@ -122,21 +123,38 @@ async def reversing(closed: Stage, **more: str) -> Life:
 # --- a run that is held ----------------------------------------------------------------------------------------------
 
 
-def assert_one_owner(crew: Takers, bad: RunDir, new: RunDir, resumed: Iterable[RunDir]) -> None:
-    """All is the draft's, or all is the earlier run's: by the journals, and by what a third run is told."""
+async def assert_one_owner(crew: Takers, bad: RunDir, new: RunDir, resumed: Iterable[RunDir]) -> None:
+    """All is the draft's, or all is the earlier run's: by the journals, and by what a third run is told.
+
+    A conductor that the draft gave to the earlier run before it died may be at it yet; it comes to an end.
+    """
+    found: list[str] = []
+
+    def fits() -> bool:
+        found[:] = strange(crew, bad, new, resumed)
+        return not found
+
+    with contextlib.suppress(AssertionError):
+        await eventually(fits, "all is of one run", within=10.0)
+    assert found == []
+
+
+def strange(crew: Takers, bad: RunDir, new: RunDir, resumed: Iterable[RunDir]) -> list[str]:
+    """What does not fit: empty where one run owns all of it."""
     old, draft, holders = crew.state(bad), crew.state(new), crew.holders()
-    owner = new if old.superseded_by else bad
-    assert {holders.get(name) for name in OLD_LOCKS} == {owner.run}
-    if owner is new:
-        assert (old.phase, old.superseded_by) == ("closed", new.run)
-    else:
-        assert old.phase == "forward"
-        assert old.is_held_by_person
-        assert draft.phase == "draft"
-        assert new not in resumed or new.run not in holders.values()
+    owner, found = new if old.superseded_by else bad, []
+    if {holders.get(name) for name in OLD_LOCKS} != {owner.run}:
+        found.append(f"{owner.run} owns it, and the locks are {holders}")
+    if owner is new and (old.phase, old.superseded_by) != ("closed", new.run):
+        found.append(f"the earlier run is {old.phase}, superseded by {old.superseded_by}")
+    if owner is bad and not (old.phase == "forward" and old.is_held_by_person and draft.phase == "draft"):
+        found.append(f"the earlier run is {old.phase} {old.holds}, the draft {draft.phase}")
+    if owner is bad and new in resumed and new.run in holders.values():
+        found.append(f"the draft has not given back what it took: {holders}")
     said = crew.in_the_way()
-    assert all(owner.run in one for one in said), said
-    assert len(said) >= len(OLD_LOCKS)
+    if len(said) < len(OLD_LOCKS) or not all(owner.run in one for one in said):
+        found.append(f"a third run is told {said}")
+    return found
 
 
 async def to_its_end(crew: Takers, bad: RunDir, new: RunDir) -> None:
@@ -178,9 +196,9 @@ async def test_both_dead_in_the_middle_of_it_the_first_that_is_resumed_finds_one
 
     first, second = (bad, new) if resumed_first == "old" else (new, bad)
     await crew.resume(first)
-    assert_one_owner(crew, bad, new, (first,))
+    await assert_one_owner(crew, bad, new, (first,))
     await crew.resume(second)
-    assert_one_owner(crew, bad, new, (first, second))
+    await assert_one_owner(crew, bad, new, (first, second))
     await to_its_end(crew, bad, new)
 
 
@@ -195,7 +213,7 @@ async def test_the_drafts_conductor_dead_the_earlier_run_that_lives_on_is_whole_
     starting = crew.starting(new)
     await crew.died(life)
     await starting
-    assert_one_owner(crew, bad, new, (bad,))
+    await assert_one_owner(crew, bad, new, (bad,))
     await to_its_end(crew, bad, new)
 
 
@@ -210,7 +228,7 @@ async def test_the_earlier_runs_conductor_dead_the_draft_gives_it_another_one_an
     said = await crew.start(new)
     assert said is not None
     assert said.ok, said.refusal
-    assert_one_owner(crew, bad, new, (new,))
+    await assert_one_owner(crew, bad, new, (new,))
     await to_its_end(crew, bad, new)
 
 
@@ -225,7 +243,7 @@ async def test_an_answer_that_is_lost_is_read_from_the_earlier_journal(held: Sta
     await crew.died(life)
     assert said is not None
     assert said.ok, said.refusal
-    assert_one_owner(crew, bad, new, (new,))
+    await assert_one_owner(crew, bad, new, (new,))
 
 
 # --- a run that is closed --------------------------------------------------------------------------------------------
