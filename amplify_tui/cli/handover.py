@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Final
 
+from amplify_tui.engine.proc import lives
 from amplify_tui.engine.rundir import RunDir
 from amplify_tui.run.shapes import Refusal
 
@@ -21,12 +22,15 @@ async def with_secrets(folder: RunDir) -> str:
     said = folder.conductor()
     if said is None or not said.lacks:
         return ""
-    from amplify_tui.cli.common import replay
+    from amplify_tui.cli.common import ensure_conductor, replay
     from amplify_tui.engine.create import start_conductor
     from amplify_tui.engine.succession import claim
     from amplify_tui.run.decide import decide
     from amplify_tui.run.select.words import refused
 
+    if not lives(said.mark):  # it has left, and whoever was to come has not
+        await ensure_conductor(folder, with_ours=False)
+        return ""
     order = await asyncio.to_thread(claim, said)
     state = await asyncio.to_thread(replay, folder)
     result = decide(state, order, time.time())  # the one that is to leave decides once more
@@ -42,4 +46,7 @@ async def with_secrets(folder: RunDir) -> str:
         if is_over:
             break
         await asyncio.sleep(_LOOK_S)
+    if not lives(said.mark):
+        await ensure_conductor(folder, with_ours=False)
+        return f"the one that was to take over has ended, and another was started: {folder.log} says why"
     return f"the conductor is not replaced: {folder.log} says why"

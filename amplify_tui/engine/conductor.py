@@ -47,7 +47,7 @@ from amplify_tui.engine.world import LiveWorld
 from amplify_tui.playbook.resolve import Unresolved
 from amplify_tui.run import commands as c
 from amplify_tui.run.agenda import Todo, agenda
-from amplify_tui.run.events import EventData
+from amplify_tui.run.events import EventData, RunStarted
 from amplify_tui.run.inputs import missing
 from amplify_tui.run.lacking import is_leaving
 from amplify_tui.run.shapes import Trust
@@ -76,7 +76,7 @@ class Conductor:
         self.folder = folder
         self._readings = Readings(folder.readings)
         self.board = Board(record=self._readings.add)
-        self.scribe = Scribe(journal, keeper, load(journal), told=self._changed)
+        self.scribe = Scribe(journal, keeper, load(journal), watch=ClockWatch(), told=self._changed)
         self.ticks = Ticks(self.scribe, self.board)
         self.desk = Desk(self, journal)
         self.registrar = Registrar(folder, journal)
@@ -93,7 +93,6 @@ class Conductor:
         self._busy: set[str] = set()
         self._not_before: dict[str, float] = {}
         self._bugs: dict[str, int] = {}
-        self._clock = ClockWatch()
         self._wake = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._seen: tuple[str, dict[str, Any]] | None = None  # by which text and inputs was looked last
@@ -167,6 +166,8 @@ class Conductor:
         self.registrar.told(state)
         if self._herald is not None:
             self._herald.told(state, events)
+        if self.facts is not None and any(isinstance(event, RunStarted) for event in events):  # it may have inherited
+            self.secrets.of(secrets_of(self.facts.document.raw, state))
         if self._server is not None:
             self._server.wake(state.seq)
         self._wake.set()
@@ -203,13 +204,12 @@ class Conductor:
         try:
             if self._hands is not None:
                 self._hands.effects.pay()
-            if delta := self._clock.jumped():
-                self.scribe.submit(c.Jump(id=new_id(), actor="conductor", via="engine", delta=delta))
-                if delta < 0:  # go on as a new conductor would: what is remembered of times lies in the future now
-                    self.board.forget()
-                    self.ticks, self._not_before = Ticks(self.scribe, self.board), {}
-                    if self.watchers is not None:
-                        self.watchers.start_over()
+            self.scribe.look_at_clock()
+            if self.scribe.went_back():  # go on as a new conductor would: what is remembered lies in the future now
+                self.board.forget()
+                self.ticks, self._not_before = Ticks(self.scribe, self.board), {}
+                if self.watchers is not None:
+                    self.watchers.start_over()
             for entry in retriable_now(self.state, self.board):
                 why = f"{entry.item.target.id} answers again" if is_back(entry, self.board) else ANOTHER
                 again = c.Retry(id=new_id(), actor="conductor", via="engine", step=entry.item.id, reason=why)
@@ -331,7 +331,7 @@ class Conductor:
 
     def _post_conductor(self, now: float) -> None:
         last = self.board.values.get("conductor")
-        if last is None or now - last["at"] >= 1.0:
+        if last is None or not 0.0 <= now - last["at"] < 1.0:
             self.board.post("conductor", {"at": now, "pid": os.getpid(), "host": socket.gethostname()})
             if self.problem:
                 self.board.post("problem", {"what": self.problem, "at": now})

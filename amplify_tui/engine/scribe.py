@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from amplify_tui.engine.clock import ClockWatch
 from amplify_tui.engine.journal import Head, Journal
 from amplify_tui.engine.lease import Keeper
 from amplify_tui.engine.wire import Answer, decode_answer
 from amplify_tui.engine.wire import Refusal as WireRefusal
 from amplify_tui.engine.wire import encode as encode_answer
-from amplify_tui.run.commands import Command
+from amplify_tui.run.commands import Command, Jump
 from amplify_tui.run.decide import decide
 from amplify_tui.run.envelope import decode, enclose, encode
 from amplify_tui.run.events import EventData
@@ -41,6 +42,7 @@ class Scribe:
         state: State,
         *,
         clock: Callable[[], float] = time.time,
+        watch: ClockWatch | None = None,
         told: Callable[[State, tuple[EventData, ...]], None] | None = None,
     ) -> None:
         self.state = state
@@ -49,9 +51,32 @@ class Scribe:
         self._journal = journal
         self._told = told
         self._refused: dict[str, Answer] = {}
+        self._watch = watch
+        self._jumped = 0.0
+        self._went_back = False
+
+    def look_at_clock(self) -> None:
+        """Journal that the clock jumped, where it did. Raises JournalError: then it is told of at the next look."""
+        self._jumped += self._watch.jumped() if self._watch is not None else 0.0
+        if self._jumped:
+            jump = Jump(id=new_id(), actor="conductor", via="engine", delta=self._jumped)
+            result = decide(self.state, jump, self.now())
+            if not isinstance(result, Refusal):
+                self._append(jump, result)
+            self._went_back |= self._jumped < 0
+            self._jumped = 0.0
+
+    def went_back(self) -> bool:
+        """Whether the clock was set back since this was last asked."""
+        went, self._went_back = self._went_back, False
+        return went
 
     def submit(self, command: Command) -> tuple[EventData, ...] | Refusal:
-        """Decide and journal. Raises JournalError where the journal cannot be written: then nothing happened."""
+        """Decide and journal. Raises JournalError where the journal cannot be written: then nothing happened.
+
+        What the clock did comes first: everything behind it in the journal is told on the clock as it is.
+        """
+        self.look_at_clock()
         result = decide(self.state, command, self.now())
         if isinstance(result, Refusal) or not result:
             return result

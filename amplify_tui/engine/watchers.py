@@ -74,6 +74,7 @@ class Watchers:
                 task.cancel()
             self._tasks.clear()
             self._begin()
+            self._tasks.append(asyncio.create_task(self._world.open_metrics_anew(), name="close what read before"))
 
     def _begin(self) -> None:
         exposures = Exposures(self._facts.playbook, self._world, self._board, self._state)

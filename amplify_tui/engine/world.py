@@ -143,6 +143,12 @@ class LiveWorld:
             raise Invalid(f"there is no source {name}", fix=f"known are {', '.join(self.playbook.sources)}")
         return spec
 
+    async def open_metrics_anew(self) -> None:
+        """Ask each metric source from its beginning: what it keeps was read before the clock was set back."""
+        before, self._metrics = self._metrics, {}
+        for source in before.values():
+            await source.aclose()
+
     async def aclose(self) -> None:
         """Close every connection."""
         async with contextlib.AsyncExitStack() as stack:

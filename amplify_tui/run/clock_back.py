@@ -4,8 +4,8 @@ Else all that waits for time (a settle, a bake, an undo that is tried again, a t
 wait until the clock is where it was, and evidence of now would lie before the phase that asks for it. A clock that goes
 ahead needs none of this: what waits is due earlier, and a bake counts no time that nobody watched.
 
-Windows and times that a playbook names by the calendar stay as they are. So does what the data says of itself: it has
-the clock of its own server.
+Windows and times that a playbook names by the calendar stay as they are. What the data says of itself is moved like the
+rest: data whose clock is far from ours is refused as an error, so what was counted is told on ours.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from amplify_tui.run.state import EffectState, Request, SignedOffBy, State, StepState, TriggerState
+from amplify_tui.verdict.trial import Trial
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -39,6 +40,7 @@ def set_back(state: State, delta: float) -> State:
         triggers=_each(state.triggers, _trigger, delta),
         holds={name: _moved(hold, ("at",), delta) for name, hold in state.holds.items()},
         requests=_each(state.requests, _request, delta),
+        trials=_each(state.trials, _trial, delta),
     )
 
 
@@ -58,6 +60,20 @@ def _effect(effect: EffectState, delta: float) -> EffectState:
 
 def _trigger(trigger: TriggerState, delta: float) -> TriggerState:
     return _moved(trigger, _OF_TRIGGER, delta)
+
+
+def _trial(trial: Trial, delta: float) -> Trial:
+    """Else no block of now would lie behind the last one that was counted, and it would see nothing, in silence."""
+    stretch = ("since", "until")
+    treatment, control = trial.until
+    return replace(
+        _moved(trial, ("fired_at",), delta),
+        until=(max(treatment + delta, 0.0), max(control + delta, 0.0)),
+        calm=_moved(trial.calm, stretch, delta) if trial.calm is not None else None,
+        before=_moved(trial.before, stretch, delta) if trial.before is not None else None,
+        phases={name: _moved(tally, stretch, delta) for name, tally in trial.phases.items()},
+        courses={name: _moved(course, ("since",), delta) for name, course in trial.courses.items()},
+    )
 
 
 def _request(request: Request, delta: float) -> Request:

@@ -106,6 +106,7 @@ class ConductorAttached(Data, frozen=True):
     pid: int
     lease: int
     watched_until: float | None = None  # the last event or reading of the one before it
+    went_back: float = 0.0  # seconds by which its clock is behind the last event
 
 
 class ConductorDetached(Data, frozen=True):

@@ -20,8 +20,8 @@ def _attached(state: State, data: ev.ConductorAttached, env: Envelope) -> State:
 
     Where its clock is behind the last event, it was set back while nobody looked.
     """
-    if env.at_s < state.last_at:
-        state = set_back(state, env.at_s - state.last_at)
+    if data.went_back > 0:
+        state = set_back(state, -data.went_back)
     effects = {
         name: replace(effect, status="unknown", reason="the conductor ended before the outcome", unknown_since=env.at_s)
         if effect.status == "intended"

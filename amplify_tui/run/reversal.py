@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from amplify_tui.run.shapes import WORDS_BAND, ServiceFacts, StepRef, Subject, UndoItem, ref_of
+from amplify_tui.run.shapes import WORDS_BAND, ServiceFacts, StepRef, Subject, Target, UndoItem, ref_of
 from amplify_tui.run.state import OVER, EffectState, State, StepState
-from amplify_tui.run.undo import SETTLED_ITEM, is_late, rollback_items, undo_plan
-from amplify_tui.run.undo_fleet import FLEET, with_fleets
+from amplify_tui.run.undo import SETTLED_ITEM, ItemState, is_late, item_id, rollback_items, undo_plan
+from amplify_tui.run.undo_asks import INSTANCE
+from amplify_tui.run.undo_fleet import FLEET, found_on_new, with_fleets
 
 
 class Reversal(Struct, frozen=True, kw_only=True):
@@ -52,8 +53,20 @@ def left_of(closed: State) -> tuple[UndoItem, ...]:
     entries = rollback_items(closed)
     open_ = {e.item.id for e in entries if e.status not in SETTLED_ITEM or e.status == "waived"}
     read = {e.item.id for e in entries if e.item.only_looks and set(e.item.needs) & open_}
+    open_ |= _left_on_new(closed, entries)
     left = [e.item for e in entries if e.item.id in open_ | read or (open_ and e.status == "kept")]
     return tuple(with_fleets([item for item in left if item.target.kind != FLEET]))
+
+
+def _left_on_new(closed: State, entries: list[ItemState]) -> set[str]:
+    """The instances that the last look at their service found on what had been taken back, where a person waived it."""
+    looks = [e.item for e in entries if e.item.target.kind == FLEET and e.status == "waived"]
+    return {
+        item_id(Target(kind=INSTANCE, id=f"{item.target.id}/{unit}"), item.band)
+        for item in looks
+        for last in closed.tries_of(item.id)[-1:]
+        for unit in found_on_new(last)
+    }
 
 
 def is_undoable(plan: tuple[UndoItem, ...]) -> bool:

@@ -21,7 +21,7 @@ from amplify_tui.run.shapes import (
     UndoItem,
 )
 from amplify_tui.run.state import IN_FLIGHT, Decision, EffectState, State
-from amplify_tui.run.undo_asks import asks_first, ran_half, service_of, to_judge
+from amplify_tui.run.undo_asks import INSTANCE, asks_first, ran_half, service_of, to_judge
 from amplify_tui.run.undo_fleet import all_waived, fleet_item, redeployed_at, with_fleets
 from amplify_tui.run.undo_order import with_edges
 
@@ -56,14 +56,22 @@ class ItemState(Struct, frozen=True):
     decision: str = ""
     looks_again: bool = False
 
+    @property
+    def never_happened(self) -> bool:
+        """Whether there was nothing to take back: it counts as done, and no try was made."""
+        return self.status == "done" and self.effect is None
+
 
 def _touched(effect: EffectState, now: float) -> bool:
     """Done, or perhaps done: both are taken back.
 
-    So is a write of exposure that had no answer, whatever its probe said since, for as long as it may still land.
+    So is a write of exposure that had no answer, whatever its probe said since, for as long as it may still land. A
+    deploy that proved absent is among it, and counts as back at once: it may land late, and then it is reverted.
     """
     if effect.undo is None or effect.undoes:
         return False
+    if effect.target.kind == INSTANCE and effect.undo.band == CODE_BAND:
+        return True
     return effect.status != "absent" or _may_land(effect, now) or ran_half(effect)
 
 
@@ -186,6 +194,8 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
     if item.id in state.touched and not choice and not attempts:
         return ItemState(item, "blocked", state.touched[item.id])
     if not attempts:
+        if redeployed_at(state, item):
+            return ItemState(item, "planned", "its deploy landed late", decision=choice)
         if _never_happened(state, item, label):
             return ItemState(item, "done", "it never happened: nothing to take back", decision=choice)
         return ItemState(item, "planned", held_up_by(state, item), decision=choice)

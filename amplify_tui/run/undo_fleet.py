@@ -59,11 +59,16 @@ def unit_of(target: Target) -> str:
 
 
 def came_back(look: EffectState) -> tuple[str, ...]:
-    """The instances that a look at a fleet found on the version that they had gone back from, to be reverted again.
+    """Those of `found_on_new` that are to be reverted again.
 
     A look that is not tried again by itself asks for nothing: a person has to say what is to be done.
     """
-    if look.status != "absent" or not look.retryable or not isinstance(look.observed, dict):
+    return found_on_new(look) if look.retryable else ()
+
+
+def found_on_new(look: EffectState) -> tuple[str, ...]:
+    """The instances that a look at a fleet found on the version that they had gone back from."""
+    if look.status != "absent" or not isinstance(look.observed, dict):
         return ()
     return tuple(unit for unit, version in look.observed.items() if version == look.before.get(unit, ""))
 

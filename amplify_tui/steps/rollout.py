@@ -40,7 +40,7 @@ class Rollout:
             return await flag_undo.intend(task, ctx)
         if "item" in task.data:
             item: UndoItem = task.data["item"]
-            return rollout_fleet.intend(item) if item.only_looks else await rollout_service.undoing(item, ctx)
+            return rollout_fleet.intend(item, ctx) if item.only_looks else await rollout_service.undoing(item, ctx)
         if task.data["fields"].flag:
             return await rollout_flag.intend(task, ctx)
         return await rollout_service.intend(task, ctx)

@@ -8,11 +8,13 @@
 | a third version, one that this run reverted | absent: somebody else deployed it; looked at again |
 | nothing | absent: looked at again |
 
+A deploy of this run that had no answer may land for as long as a write to a flag may: until then it is looked again.
 Where somebody has to act the run goes on by itself once that is done, or once a person waives the look.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,6 +22,7 @@ from msgspec import Struct
 
 from amplify_tui.adapters.ports import Absent, Done, Outcome, Probe
 from amplify_tui.run.shapes import UndoItem
+from amplify_tui.run.undo import LANDS_WITHIN
 from amplify_tui.run.undo_fleet import came_back, unit_of
 from amplify_tui.steps.instances import Live, seen
 from amplify_tui.steps.verb import Context, Draft
@@ -27,6 +30,7 @@ from amplify_tui.verdict.fleet import same_version
 
 TIMES: Final = 3  # that one instance is found on the new version again until a person is asked
 TIMEOUT: Final = 30.0
+AGAIN: Final = 2.0
 
 
 class Odd(Struct, frozen=True, kw_only=True):
@@ -41,22 +45,31 @@ class Odd(Struct, frozen=True, kw_only=True):
     asks: bool = False
 
 
-def intend(item: UndoItem) -> Draft:
+def intend(item: UndoItem, ctx: Context) -> Draft:
     """The intent of looking: nothing is read before it is written down, for it changes nothing."""
+    late = max(0.0, _lands_until(item, ctx) - ctx.now())
+    also = f"; a deploy had no answer, and may land for {late:.0f} s more" if late else ""
     return Draft(
         target=item.target,
         before=item.after,
         after=item.before,
-        timeout=TIMEOUT,
-        says=f"every instance of {item.target.id} is read back",
-        data={"item": item},
+        timeout=TIMEOUT + late,
+        says=f"every instance of {item.target.id} is read back{also}",
+        data={"item": item, "late": late},
     )
 
 
 async def act(draft: Draft, ctx: Context) -> Outcome:
+    """Looks once, and where a deploy that was given up may yet land, again and again until it cannot any more."""
     item: UndoItem = draft.data["item"]
-    await ctx.world.refresh()
-    odd = list(_odd_ones(item, ctx))
+    clock = asyncio.get_running_loop().time
+    until = clock() + draft.data["late"]
+    while True:
+        await ctx.world.refresh()
+        odd = list(_odd_ones(item, ctx))
+        if any(one.version for one in odd) or clock() >= until:  # who says nothing may only be coming up
+            break
+        await asyncio.sleep(min(AGAIN, until - clock()))
     if not odd:
         versions = {unit: version for unit, version in item.before.items() if unit not in _waived(item, ctx)}
         return Done(observed=versions)
@@ -66,6 +79,12 @@ async def act(draft: Draft, ctx: Context) -> Outcome:
         error=odd[0].error,
         observed={one.unit: one.version for one in odd if one.version},
     )
+
+
+def _lands_until(item: UndoItem, ctx: Context) -> float:
+    """Until when (Unix seconds) a deploy of ours that had no answer may land; 0 where each had one."""
+    deploys = (ctx.state.effects[name] for name in item.effects if name in ctx.state.effects)
+    return max((e.unknown_since + LANDS_WITHIN for e in deploys if e.unknown_since and not e.human), default=0.0)
 
 
 def probe() -> Probe:

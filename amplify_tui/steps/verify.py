@@ -75,11 +75,12 @@ class Verify(Quiet):
 
 async def _asked(fields: VerifyFields, ctx: Context) -> Finished:
     """Asks until everything is as wanted for long enough, or the longest wait is over."""
-    began = ctx.now()
+    clock = asyncio.get_running_loop().time  # no wall clock: one that is set back would make it wait for as long again
+    began = clock()
     good_since: float | None = None
     while True:
         wrong = [*await _http(fields, ctx), *await _versions(fields, ctx)]
-        now = ctx.now()
+        now = clock()
         good_since = None if wrong else now if good_since is None else good_since
         if good_since is not None and now - good_since >= fields.for_:
             return _ended(True, "as expected", [])

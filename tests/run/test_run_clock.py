@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from amplify_tui.run import commands as c
+from amplify_tui.run.shapes import TriggerSpec
 from amplify_tui.run.undo import rollback_items
 from amplify_tui.run.undo_turns import ready_items
+from amplify_tui.verdict.model import Cohort, Evidence, Reading
 from tests.run.world import FLAG, Run, readings
+from tests.verdict.test_verdict_sequential import TERM
 
 HOUR = 3600.0
 FLAG_OFF, FLAG_SEEN = f"u1:flag:{FLAG.id}", f"u2:flag:{FLAG.id}"
@@ -46,6 +49,29 @@ def test_a_trigger_that_is_disarmed_guards_again_when_its_minutes_are_over() -> 
         run.ok(c.Disarm, trigger="errors", until=run.now + 300.0, reason="prometheus is being moved", actor=actor)
     set_back(run).wait(301.0)
     assert "TriggerFired" in [type(event).__name__ for event in run.sense("bad")]
+
+
+def compared(at: float, cohort: Cohort, share: float, total: float) -> Reading:
+    window = {"window_from": at - 30.0, "window_to": at, "data_at": at, "received_at": at}
+    per_second = {"bad": share * total / 30.0, "total": total / 30.0, "value": share, "n": total}
+    return Reading(signal="errors", source="prom", cohort=cohort, status="ok", **window, **per_second)
+
+
+def test_a_trigger_that_compares_with_the_control_goes_on_counting() -> None:
+    run = Run(triggers=(TriggerSpec(id="worse", term=TERM, answer_within=30.0),)).at_full()
+    seen: list[Reading] = []
+
+    def watch(share: float, minutes: int) -> None:
+        for _ in range(2 * minutes):
+            run.wait(30.0)
+            seen.extend([compared(run.now, "treatment", share, 300.0), compared(run.now, "control", 0.01, 900.0)])
+            run.order(c.Sense, evidence=Evidence(signals=tuple(seen[-40:])))
+
+    watch(0.01, 5)
+    set_back(run)
+    seen.clear()
+    watch(1.0, 20)
+    assert run.state.triggers["worse"].fired_at is not None
 
 
 def test_a_bake_goes_on_by_evidence_from_after_the_clock_went_back() -> None:

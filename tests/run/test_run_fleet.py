@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from amplify_tui.run import commands as c
 from amplify_tui.run.reversal import left_of
+from amplify_tui.run.select.undo_lines import touches
 from amplify_tui.run.shapes import CODE_BAND, ServiceFacts, Target, Undo
 from amplify_tui.run.state import State
 from amplify_tui.run.undo import rollback_items, undo_plan
@@ -109,6 +110,43 @@ def test_where_all_instances_stay_by_a_persons_word_nobody_looks_at_their_fleet(
     assert statuses(run.state)[FLEET] == "planned"
     run.ok(c.DecideUndo, effect=item_of(UNITS[1]), choice="waive", reason="it is being repaired")
     assert statuses(run.state)[FLEET] == "waived"
+
+
+def one_given_up() -> Run:
+    """The second deploy had no answer, and its instance still reported the version before: the step failed."""
+    run = Run(plan=PLAN, triggers=())
+    run.state = replace(run.state, services={"checkout": ServiceFacts(instances=UNITS)})
+    run.agreed()
+    data.made(run, "migrate", undo=data.data_undo("expand", undoable=False))
+    run.begin("wave")
+    for unit, result in zip(UNITS, ("done", "absent"), strict=True):
+        back = Undo(band=CODE_BAND, verb="rollout", spec={}, cls="guarded", says=f"{unit} back to 2.9.4")
+        target = Target(kind="instance", id=f"checkout/{unit}")
+        run.intend("wave", target=target, undo=back, before=OLD, after=NEW, ordinal=unit, exposure=None)
+        run.outcome(result, reason="it timed out, and checkout-2 still reports 2.9.4")
+    run.ok(c.Rollback, reason="double charges")
+    return run
+
+
+def test_a_deploy_that_proved_absent_counts_as_back_and_is_reverted_where_it_landed_late() -> None:
+    run = one_given_up()
+    assert statuses(run.state)[item_of("checkout-2")] == "done"
+    assert touches(run.state).summary.startswith("1 instance"), "what never happened is not touched"
+    run.undo(item_of("checkout-1"))
+    assert due(run) == [FLEET]
+    run.undo(FLEET, "absent", retryable=True, reason="it is back", observed={"checkout-2": "3.0.0"})
+    run.wait(60)
+    assert due(run) == [item_of("checkout-2")]
+    run.undo(item_of("checkout-2"))
+    assert due(run) == [FLEET]
+
+
+def test_what_was_found_on_the_new_version_when_its_look_was_waived_can_be_taken_back_later() -> None:
+    run = reverted()
+    run.undo(FLEET, "absent", retryable=False, reason="three times", observed={"checkout-2": "3.0.0"})
+    run.ok(c.DecideUndo, effect=FLEET, choice="waive", reason="the controller is off tomorrow")
+    assert {item.id for item in left_of(run.state)} >= {item_of("checkout-2"), FLEET}
+    assert item_of("checkout-1") not in {item.id for item in left_of(run.state)}
 
 
 def test_what_a_rollback_left_is_read_back_by_the_run_that_takes_the_rest_back() -> None:

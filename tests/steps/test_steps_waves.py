@@ -19,6 +19,7 @@ from amplify_tui.drill.world import World
 from amplify_tui.playbook.model import Playbook, Service, Stage, Step
 from amplify_tui.run.shapes import StepPlan
 from amplify_tui.run.state import Decision, EffectState, StepState
+from amplify_tui.run.undo import LANDS_WITHIN
 from amplify_tui.steps.commands import LateCommand, log_path, record_path
 from amplify_tui.steps.dependencies import DependenciesFields
 from amplify_tui.steps.http import Request
@@ -206,6 +207,23 @@ async def test_an_instance_that_came_back_to_the_new_version_is_found_and_after_
     found = await looked_at(bench)
     assert isinstance(found, Absent)
     assert found.retryable, "who asked for another try has ended what kept deploying it"
+
+
+async def test_a_deploy_that_had_no_answer_is_looked_for_until_it_cannot_land_any_more(
+    sandbox: World, sandbox_world: RealWorld
+) -> None:
+    bench = Bench(sandbox_world, "rollout")
+    await bench.drive(waved())
+    deploy = next(effect for effect in bench.state.effects.values() if effect.target.id == "checkout/checkout-1")
+    given_up = replace(deploy, unknown_since=bench.ctx().now() - LANDS_WITHIN + 3.0)
+    bench.state = replace(bench.state, effects=bench.state.effects | {deploy.id: given_up}, phase="rolling_back")
+    bench.state = replace(bench.state, rollback_plan=tuple(bench.plan()))
+    await bench.take_back(bench.state.rollback_plan[0])
+    look = asyncio.create_task(looked_at(bench))
+    await asyncio.to_thread(door, sandbox, "POST", "/deploy", {"instance": "checkout-1", "version": VERSION})
+    found = await look
+    assert isinstance(found, Absent)
+    assert (found.retryable, found.observed) == (True, {"checkout-1": VERSION})
 
 
 async def test_no_instance_of_a_service_is_left_on_the_new_version_also_where_this_run_did_not_deploy_it(

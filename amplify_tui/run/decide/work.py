@@ -36,7 +36,12 @@ def take_lease(state: State, order: c.TakeLease, now: float) -> Result:
     if order.lease <= state.conductor.epoch:
         return refuse("the lease is refused", f"epoch {state.conductor.epoch} holds it", "watch it, then take over")
     watched = min(max(state.last_at, order.watched_until or 0.0), now)
-    return (ev.ConductorAttached(host=order.host, pid=order.pid, lease=order.lease, watched_until=watched),)
+    went_back = max(0.0, state.last_at - now)
+    return (
+        ev.ConductorAttached(
+            host=order.host, pid=order.pid, lease=order.lease, watched_until=watched, went_back=went_back
+        ),
+    )
 
 
 def let_go(state: State, order: c.LetGo, now: float) -> Result:

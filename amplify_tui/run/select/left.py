@@ -24,7 +24,7 @@ def what_is_left(state: State, items: Sequence[ItemState]) -> list[str]:
     looked = [e for e in unsettled if e.item.only_looks and e.status == "waiting" and has_failed(e)]
     band = min((entry.item.band for entry in blocked), default=WORDS_BAND + 1)
     lines = [line for entry in blocked for line in _decides(state, entry)]
-    lines += [f"{safe(entry.item.target.id, 60)}: {safe(entry.detail, 240)}" for entry in looked]
+    lines += [line for entry in looked for line in _waives(state, entry)]
     lines += [_by_hand(entry) for entry in left if entry.status != "blocked" and entry.item.band <= band]
     if waiting := sum(entry.status != "blocked" and entry.item.band > band for entry in left):
         lines.append(f"{waiting} more wait for that")
@@ -44,6 +44,14 @@ def _decides(state: State, entry: ItemState) -> list[str]:
     return [
         f"{safe(item.target.id, 60)} waits for a person: {safe(entry.detail, 240)}",
         f"  {again}`{order} decide-undo {item.id} {choices} --reason WHY`",
+    ]
+
+
+def _waives(state: State, entry: ItemState) -> list[str]:
+    item = entry.item
+    return [
+        f"{safe(item.target.id, 60)}: {safe(entry.detail, 240)}",
+        f"  looked at again until that is mended; or `amplify do {state.run} decide-undo {item.id} waive --reason WHY`",
     ]
 
 

@@ -236,6 +236,6 @@ def watches_behind(step: StepState) -> bool:
 
 def undo_ready(state: State) -> UndoReady:
     """`ready 9/9` of the rollback lane: items that have a way back, of all."""
-    items = [entry for entry in rollback_items(state) if not entry.item.only_looks]
+    items = [e for e in rollback_items(state) if not e.item.only_looks and not e.never_happened]
     without = tuple(safe(e.item.says or e.item.target.id, 60) for e in items if e.item.cls == "none")
     return UndoReady(len(items) - len(without), len(items), without)

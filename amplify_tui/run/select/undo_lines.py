@@ -261,7 +261,7 @@ def touches(state: State, items: list[ItemState] | None = None) -> Touches:
     items = rollback_items(state) if items is None else items
     kinds: dict[str, int] = {}
     for entry in items:
-        if not entry.item.only_looks and entry.status != "kept":
+        if not entry.item.only_looks and entry.status != "kept" and not entry.never_happened:
             kind = _kind(entry.item)
             kinds[kind] = kinds.get(kind, 0) + 1
     summary = ", ".join(plural(n, safe(kind, 24)) for kind, n in kinds.items())

@@ -169,7 +169,7 @@ def conductor_age(state: State, board: Board, now: float) -> tuple[Sign, str]:
     at = beat.get("at") if isinstance(beat, dict) else None
     if isinstance(at, (int, float)):
         quiet = now - float(at)
-        return ("done" if quiet <= 10.0 else "unknown"), f"conductor {age(float(at), now)}"
+        return ("done" if abs(quiet) <= 10.0 else "unknown"), f"conductor {age(float(at), now)}"
     if state.phase in ("closed", "none"):
         return "none", ""
     return "unknown", "no conductor yet" if not state.conductor.attached else "conductor silent"
