@@ -11,7 +11,7 @@ heard in which phase; then one function per command.
 | arming.py    | two people, on a trigger: Disarm; one: Arm                     |
 | reverse.py   | Reverse: a run that takes a closed one back; LeaveUndo to it   |
 | supersede.py | Supersede: a run that another one takes over                   |
-| handover.py  | HandOver: a conductor makes way for one with what it lacks     |
+| handover.py  | the conductor: it comes, goes, makes way; its clock jumps      |
 | migrate.py   | a person, on the playbook: Migrate                             |
 | takeback.py  | Mitigate, Rollback, DecideUndo and the triggers                |
 | work.py      | the conductor: beginning steps, effects and their outcomes     |
@@ -125,15 +125,15 @@ HANDLERS: Final[dict[type, Handler]] = {
     c.Disarm: arming.disarm,
     c.Arm: arming.arm,
     c.Migrate: migrate.migrate,
-    c.TakeLease: work.take_lease,
-    c.LetGo: work.let_go,
+    c.TakeLease: handover.take_lease,
+    c.LetGo: handover.let_go,
     c.Begin: work.begin,
     c.Intend: work.intend,
     c.Outcome: work.outcome,
     c.Probed: work.probed,
     c.Finish: work.finish,
     c.Enter: work.enter,
-    c.Jump: work.jump,
+    c.Jump: handover.jump,
     c.Close: work.close,
     c.Observe: observe.observe,
     c.Sense: observe.sense,

@@ -1,7 +1,7 @@
-"""HandOver: whether a conductor that lives makes way for one with a secret that it lacks.
+"""The conductor itself: one comes, goes, or makes way for one with a secret that it lacks; its clock jumps.
 
-What is to be taken back goes first: where it waits for the secret, the conductor leaves whatever else it is at, as one
-that is killed. Else it leaves only where that costs nothing: no effect on its way, no secret lost.
+A conductor makes way first of all for what is to be taken back: where that waits for the secret it leaves whatever else
+it is at, as one that is killed. Else it leaves only where that costs nothing: no effect on its way, no secret lost.
 """
 
 from __future__ import annotations
@@ -32,3 +32,26 @@ def hand_over(state: State, order: c.HandOver, now: float) -> Result:
         if busy := next((e for e in state.effects.values() if e.status == "intended"), None):
             return refuse(what, f"{busy.id} is on its way: {busy.says}", f"{resume} once that has ended")
     return (ev.ConductorDetached(reason=f"makes way for one that has {named(gains)}"),)
+
+
+def take_lease(state: State, order: c.TakeLease, now: float) -> Result:
+    if order.lease <= state.conductor.epoch:
+        return refuse("the lease is refused", f"epoch {state.conductor.epoch} holds it", "watch it, then take over")
+    watched = min(max(state.last_at, order.watched_until or 0.0), now)
+    return (
+        ev.ConductorAttached(
+            host=order.host,
+            pid=order.pid,
+            lease=order.lease,
+            watched_until=watched,
+            went_back=max(0.0, state.last_at - now),
+        ),
+    )
+
+
+def let_go(state: State, order: c.LetGo, now: float) -> Result:
+    return (ev.ConductorDetached(reason=order.reason or "ended"),)
+
+
+def jump(state: State, order: c.Jump, now: float) -> Result:
+    return (ev.ClockJumped(delta=order.delta),)

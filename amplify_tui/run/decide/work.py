@@ -32,26 +32,6 @@ UNDO_BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 RETRY_BACKOFF = (2.0, 5.0, 15.0, 30.0)
 
 
-def take_lease(state: State, order: c.TakeLease, now: float) -> Result:
-    if order.lease <= state.conductor.epoch:
-        return refuse("the lease is refused", f"epoch {state.conductor.epoch} holds it", "watch it, then take over")
-    watched = min(max(state.last_at, order.watched_until or 0.0), now)
-    went_back = max(0.0, state.last_at - now)
-    return (
-        ev.ConductorAttached(
-            host=order.host, pid=order.pid, lease=order.lease, watched_until=watched, went_back=went_back
-        ),
-    )
-
-
-def let_go(state: State, order: c.LetGo, now: float) -> Result:
-    return (ev.ConductorDetached(reason=order.reason or "ended"),)
-
-
-def jump(state: State, order: c.Jump, now: float) -> Result:
-    return (ev.ClockJumped(delta=order.delta),)
-
-
 # --- beginning --------------------------------------------------------------------------------------------------------
 
 
