@@ -115,6 +115,8 @@ def _undo(state: State, entry: ItemState) -> list[str]:
     line = (
         _told(state, item) if _is_line(item.by_hand) else f"# {safe(item.by_hand or 'no line is known').lstrip('# ')}"
     )
+    if entry.status == "blocked" and item.band in (CODE_BAND, DATA_BAND):  # pasted as it is it might do harm
+        line = f"# once that is decided: {line}"
     return [part for part in (says, stands, line) if part]
 
 

@@ -11,6 +11,7 @@ from amplify_tui.run import commands as c
 from amplify_tui.run.shapes import CODE_BAND, DATA_BAND, Undo
 from amplify_tui.run.state import State
 from tests.engine.card_lines import lines_of
+from tests.run import test_run_data as data
 from tests.run.world import Run, deploy_undo, flag_undo
 
 OFF, SEEN = "curl -X POST http://flags/off", "curl http://flags"
@@ -45,6 +46,14 @@ def test_a_command_is_told_what_its_step_put_out() -> None:
     shown = line.replace("undeploy", 'printf "%s" "$AMPLIFY_OUT_JSON_ID"')
     done = subprocess.run(["sh", "-c", shown], capture_output=True, text=True, check=True)
     assert done.stdout == "it's $(x)"
+
+
+def test_code_that_waits_for_a_persons_word_is_no_line_that_is_pasted_and_run() -> None:
+    run = data.judged(data.released(), "fail", "accepts >=41 <43, it is 43")
+    item = replace(run.state.rollback_plan[0], by_hand="ops/deploy checkout-1 2.9.4")
+    lines = card_text(replace(run.state, rollback_plan=(item, *run.state.rollback_plan[1:]))).splitlines()
+    assert "# once that is decided: ops/deploy checkout-1 2.9.4" in lines
+    assert "ops/deploy checkout-1 2.9.4" not in lines
 
 
 def test_what_is_back_leaves_the_card_but_its_proof_stays_until_it_was_read_back() -> None:
