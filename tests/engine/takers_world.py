@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -55,14 +56,20 @@ class Takers:
 
     def __init__(self, folder: Path, nurse: Nurse) -> None:
         self.folder = folder
-        self.home = folder / "home"
         self.bench = Bench(folder / "bench")
         self.repo = plain_repo(folder / "repo")
-        self.runs = Runs(self.home)
         self.nurse = nurse
         self.lives: dict[str, Life] = {}
         self.did: dict[str, str] = {}
-        self.env = os.environ | {"AMPLIFY_HOME": str(self.home)}
+        self._homes = itertools.count()
+        self.settle()
+
+    def settle(self) -> None:
+        """Go to a home that nobody knows yet: who is still about to start in the one before does nothing here."""
+        self.home = self.folder / f"home-{next(self._homes)}"
+        self.runs = Runs(self.home)
+        os.environ["AMPLIFY_HOME"] = str(self.home)
+        self.env = dict(os.environ)
 
     def draft(self, locks: tuple[str, ...] = NEW_LOCKS, supersedes: str = "", **more: Any) -> RunDir:
         """A run that has not started; its playbook is committed, so that nobody is asked."""
@@ -116,7 +123,8 @@ class Takers:
     async def begin(self, name: str) -> None:
         """As it was kept under that name, whatever the case before has left."""
         await self.sweep()
-        shutil.rmtree(self.home)
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.settle()
         shutil.copytree(self.folder / name, self.home)
         (self.bench.folder / "work.did").write_text(self.did[name], encoding="utf-8")
 

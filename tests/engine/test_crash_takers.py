@@ -51,13 +51,19 @@ class Stage(Struct, frozen=True):
     bad: RunDir
     new: RunDir
 
+    async def begin(self, name: str) -> Stage:
+        """The same runs in a fresh home, as they were kept under that name."""
+        await self.crew.begin(name)
+        runs = self.crew.home / "runs"
+        return Stage(self.crew, RunDir(runs / self.bad.run), RunDir(runs / self.new.run))
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stages(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Stage]]:
     """Made once: each case begins with a copy."""
     folder = tmp_path_factory.mktemp("takers")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AMPLIFY_HOME", str(folder / "home"))
+        patch.setenv("AMPLIFY_HOME", str(folder))
         async with takers(folder) as crew:
             made = {}
             for name in ("held", "closed"):
@@ -67,20 +73,17 @@ async def stages(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict
                 await crew.sweep()
                 shutil.rmtree(crew.home)
                 (crew.bench.folder / "work.did").unlink()
-            crew.home.mkdir()
             yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def held(stages: dict[str, Stage]) -> Stage:
-    await stages["held"].crew.begin("held")
-    return stages["held"]
+    return await stages["held"].begin("held")
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def closed(stages: dict[str, Stage]) -> Stage:
-    await stages["closed"].crew.begin("closed")
-    return stages["closed"]
+    return await stages["closed"].begin("closed")
 
 
 def traced(crew: Takers, name: str) -> tuple[str, ...]:
