@@ -11,22 +11,24 @@ rest: data whose clock is far from ours is refused as an error, so what was coun
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from amplify_tui.run.state import EffectState, Request, SignedOffBy, State, StepState, TriggerState
+from amplify_tui.run.state import State, StepState
 from amplify_tui.verdict.trial import Trial
 
+_K = TypeVar("_K")
 _T = TypeVar("_T", bound=Struct)
 
-_OF_RUN = ("created_at", "started_at", "first_exposure_at", "rollback_at", "last_at")
-_OF_STEP = (
+_OF_RUN: Final = ("created_at", "started_at", "first_exposure_at", "rollback_at", "last_at")
+_OF_STEP: Final = (
     "phase_at", "settle_until", "accrued_at", "verdict_at", "judged_at", "not_before", "started_at", "ended_at",
 )  # fmt: skip
-_OF_EFFECT = ("at", "deadline", "not_before", "probed_at", "unknown_since", "ended_at")
-_OF_TRIGGER = ("fired_at", "answer_by", "disarmed_until", "blind_since")
+_OF_EFFECT: Final = ("at", "deadline", "not_before", "probed_at", "unknown_since", "ended_at")
+_OF_TRIGGER: Final = ("fired_at", "answer_by", "disarmed_until", "blind_since")
+_OF_TALLY: Final = ("since", "until")
 
 
 def set_back(state: State, delta: float) -> State:
@@ -35,49 +37,36 @@ def set_back(state: State, delta: float) -> State:
         _moved(state, _OF_RUN, delta),
         conductor=_moved(state.conductor, ("at",), delta),
         unwatched=_moved(state.unwatched, ("since", "until"), delta) if state.unwatched is not None else None,
-        steps=_each(state.steps, _step, delta),
-        effects=_each(state.effects, _effect, delta),
-        triggers=_each(state.triggers, _trigger, delta),
-        holds={name: _moved(hold, ("at",), delta) for name, hold in state.holds.items()},
-        requests=_each(state.requests, _request, delta),
-        trials=_each(state.trials, _trial, delta),
+        steps={ref: _step(step, delta) for ref, step in state.steps.items()},
+        effects=_each(state.effects, _OF_EFFECT, delta),
+        triggers=_each(state.triggers, _OF_TRIGGER, delta),
+        holds=_each(state.holds, ("at",), delta),
+        requests=_each(state.requests, ("until",), delta),
+        trials={key: _trial(trial, delta) for key, trial in state.trials.items()},
     )
 
 
-def _each(values: Mapping[Any, Any], move: Any, delta: float) -> dict[Any, Any]:
-    return {name: move(value, delta) for name, value in values.items()}
-
-
 def _step(step: StepState, delta: float) -> StepState:
-    signed: tuple[SignedOffBy, ...] = tuple(_moved(one, ("at",), delta) for one in step.signed)
+    signed = tuple(_moved(one, ("at",), delta) for one in step.signed)
     overridden = {name: at + delta if at else at for name, at in step.overridden_at.items()}
     return replace(_moved(step, _OF_STEP, delta), signed=signed, overridden_at=overridden)
 
 
-def _effect(effect: EffectState, delta: float) -> EffectState:
-    return _moved(effect, _OF_EFFECT, delta)
-
-
-def _trigger(trigger: TriggerState, delta: float) -> TriggerState:
-    return _moved(trigger, _OF_TRIGGER, delta)
-
-
 def _trial(trial: Trial, delta: float) -> Trial:
     """Else no block of now would lie behind the last one that was counted, and it would see nothing, in silence."""
-    stretch = ("since", "until")
     treatment, control = trial.until
     return replace(
         _moved(trial, ("fired_at",), delta),
         until=(max(treatment + delta, 0.0), max(control + delta, 0.0)),
-        calm=_moved(trial.calm, stretch, delta) if trial.calm is not None else None,
-        before=_moved(trial.before, stretch, delta) if trial.before is not None else None,
-        phases={name: _moved(tally, stretch, delta) for name, tally in trial.phases.items()},
-        courses={name: _moved(course, ("since",), delta) for name, course in trial.courses.items()},
+        calm=_moved(trial.calm, _OF_TALLY, delta) if trial.calm is not None else None,
+        before=_moved(trial.before, _OF_TALLY, delta) if trial.before is not None else None,
+        phases=_each(trial.phases, _OF_TALLY, delta),
+        courses=_each(trial.courses, ("since",), delta),
     )
 
 
-def _request(request: Request, delta: float) -> Request:
-    return _moved(request, ("until",), delta)
+def _each(values: Mapping[_K, _T], names: tuple[str, ...], delta: float) -> dict[_K, _T]:
+    return {key: _moved(value, names, delta) for key, value in values.items()}
 
 
 def _moved(value: _T, names: tuple[str, ...], delta: float) -> _T:

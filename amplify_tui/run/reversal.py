@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from amplify_tui.run.shapes import WORDS_BAND, ServiceFacts, StepRef, Subject, Target, UndoItem, ref_of
 from amplify_tui.run.state import OVER, EffectState, State, StepState
-from amplify_tui.run.undo import SETTLED_ITEM, ItemState, is_late, item_id, rollback_items, undo_plan
+from amplify_tui.run.undo import SETTLED_ITEM, ItemState, is_late, item_id, rollback_items
 from amplify_tui.run.undo_asks import INSTANCE
 from amplify_tui.run.undo_fleet import FLEET, found_on_new, with_fleets
 
@@ -48,9 +48,11 @@ class Reversal(Struct, frozen=True, kw_only=True):
 
 def left_of(closed: State) -> tuple[UndoItem, ...]:
     """What a closed run left to take back: all of it, or after a rollback what that one left standing."""
-    if not closed.rollback_plan:
-        return undo_plan(closed)
     entries = rollback_items(closed)
+    if not closed.rollback_plan:
+        made = [e for e in entries if not e.never_happened and not e.item.only_looks]
+        # What never happened is only looked for beside what did.
+        return tuple(e.item for e in (entries if any(e.item.cls != "none" for e in made) else made))
     open_ = {e.item.id for e in entries if e.status not in SETTLED_ITEM or e.status == "waived"}
     read = {e.item.id for e in entries if e.item.only_looks and set(e.item.needs) & open_}
     open_ |= _left_on_new(closed, entries)

@@ -26,19 +26,20 @@ def item_of(unit: str) -> str:
     return f"u3:instance:checkout/{unit}"
 
 
-def rolling_back() -> Run:
-    """Both instances were deployed, and go back."""
+def rolling_back(*results: str) -> Run:
+    """Both instances were deployed, with these results, and go back; without results all went well."""
     run = Run(plan=PLAN, triggers=())
     run.state = replace(run.state, services={"checkout": ServiceFacts(instances=UNITS)})
     run.agreed()
     data.made(run, "migrate", undo=data.data_undo("expand", undoable=False))
     run.begin("wave")
-    for unit in UNITS:
+    for unit, result in zip(UNITS, results or ("done", "done"), strict=True):
         back = Undo(band=CODE_BAND, verb="rollout", spec={}, cls="guarded", says=f"{unit} back to 2.9.4")
         target = Target(kind="instance", id=f"checkout/{unit}")
         run.intend("wave", target=target, undo=back, before=OLD, after=NEW, ordinal=unit, exposure=None)
-        run.outcome()
-    run.ok(c.Finish, step="wave", outcome="succeeded")
+        run.outcome(result, reason="" if result == "done" else f"it timed out, and {unit} still reports 2.9.4")
+    if not results:
+        run.ok(c.Finish, step="wave", outcome="succeeded")
     run.ok(c.Rollback, reason="double charges")
     return run
 
@@ -112,24 +113,8 @@ def test_where_all_instances_stay_by_a_persons_word_nobody_looks_at_their_fleet(
     assert statuses(run.state)[FLEET] == "waived"
 
 
-def one_given_up() -> Run:
-    """The second deploy had no answer, and its instance still reported the version before: the step failed."""
-    run = Run(plan=PLAN, triggers=())
-    run.state = replace(run.state, services={"checkout": ServiceFacts(instances=UNITS)})
-    run.agreed()
-    data.made(run, "migrate", undo=data.data_undo("expand", undoable=False))
-    run.begin("wave")
-    for unit, result in zip(UNITS, ("done", "absent"), strict=True):
-        back = Undo(band=CODE_BAND, verb="rollout", spec={}, cls="guarded", says=f"{unit} back to 2.9.4")
-        target = Target(kind="instance", id=f"checkout/{unit}")
-        run.intend("wave", target=target, undo=back, before=OLD, after=NEW, ordinal=unit, exposure=None)
-        run.outcome(result, reason="it timed out, and checkout-2 still reports 2.9.4")
-    run.ok(c.Rollback, reason="double charges")
-    return run
-
-
 def test_a_deploy_that_proved_absent_counts_as_back_and_is_reverted_where_it_landed_late() -> None:
-    run = one_given_up()
+    run = rolling_back("done", "absent")
     assert statuses(run.state)[item_of("checkout-2")] == "done"
     assert touches(run.state).summary.startswith("1 instance"), "what never happened is not touched"
     run.undo(item_of("checkout-1"))
@@ -139,6 +124,19 @@ def test_a_deploy_that_proved_absent_counts_as_back_and_is_reverted_where_it_lan
     assert due(run) == [item_of("checkout-2")]
     run.undo(item_of("checkout-2"))
     assert due(run) == [FLEET]
+
+
+def test_a_closed_run_whose_deploys_all_proved_absent_left_nothing_to_take_back() -> None:
+    run = Run(plan=PLAN, triggers=())
+    run.agreed()
+    data.made(run, "migrate", undo=data.data_undo("expand", undoable=False))
+    run.begin("wave")
+    back = Undo(band=CODE_BAND, verb="rollout", spec={}, cls="guarded", says="checkout-1 back to 2.9.4")
+    target = Target(kind="instance", id="checkout/checkout-1")
+    run.intend("wave", target=target, undo=back, before=OLD, after=NEW, ordinal="1", exposure=None)
+    run.outcome("absent", reason="its command failed, and checkout-1 still reports 2.9.4")
+    run.ok(c.Abort, leave_partial=True, reason="another day")
+    assert [item.cls for item in left_of(run.state)] == ["none"], "the expand stays, and nothing goes back"
 
 
 def test_what_was_found_on_the_new_version_when_its_look_was_waived_can_be_taken_back_later() -> None:

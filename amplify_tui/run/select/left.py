@@ -40,10 +40,14 @@ def _decides(state: State, entry: ItemState) -> list[str]:
     item = entry.item
     choices = _FOR_FLAGS if item.band == EXPOSURE_BAND else _FOR_OTHERS
     order = f"amplify do {state.run}"
-    again = f"`{order} retry {item.id}`, or " if is_retriable(entry) else ""
+    ways = [f"`{order} retry {item.id}`"] if is_retriable(entry) else []
+    if state.phase == "rolling_back":
+        ways.append(f"`{order} decide-undo {item.id} {choices} --reason WHY`")
+    else:  # a mitigation is tried again; what else may be decided is for a rollback
+        ways.append(f"`amplify rollback {state.run}`, where it can be decided otherwise")
     return [
         f"{safe(item.target.id, 60)} waits for a person: {safe(entry.detail, 240)}",
-        f"  {again}`{order} decide-undo {item.id} {choices} --reason WHY`",
+        f"  {', or '.join(ways)}",
     ]
 
 

@@ -41,6 +41,18 @@ def test_what_is_tried_again_by_itself_is_told_with_the_line_that_does_it_by_han
     assert f"amplify attach {run.state.run}" in last
 
 
+def test_of_a_mitigation_nothing_is_offered_that_only_a_rollback_takes() -> None:
+    run = Run().at_full()
+    run.ok(c.Mitigate)
+    run.undo(FLAG_OFF, "absent", retryable=False, error="Forbidden", reason="the token may not")
+    first, second, *_ = what_is_left(run.state, mitigation_items(run.state))
+    assert "the token may not" in first
+    assert "decide-undo" not in second
+    run.ok(c.Retry, step=FLAG_OFF)
+    assert f"retry {FLAG_OFF}" in second
+    assert f"amplify rollback {run.state.run}" in second
+
+
 def test_a_fleet_is_told_of_with_what_was_found_and_with_its_command_where_only_a_person_can_end_it() -> None:
     run = fleet.reverted()
     run.undo(fleet.FLEET, "absent", retryable=True, reason="odd", observed={"checkout-9": "3.0.0"})
