@@ -22,7 +22,7 @@ from amplify_tui.run.shapes import (
 )
 from amplify_tui.run.state import IN_FLIGHT, Decision, EffectState, State
 from amplify_tui.run.undo_asks import INSTANCE, asks_first, ran_half, service_of, to_judge
-from amplify_tui.run.undo_fleet import all_waived, fleet_item, redeployed_at, with_fleets
+from amplify_tui.run.undo_fleet import all_waived, came_back, fleet_item, redeployed_at, with_fleets
 from amplify_tui.run.undo_order import with_edges
 
 ItemStatus = Literal["planned", "running", "waiting", "blocked", "done", "waived", "kept", "manual"]
@@ -216,7 +216,9 @@ def item_state(state: State, item: UndoItem, label: str) -> ItemState:
         case "absent" if decision is not None and decision.seq > last.seq:
             return ItemState(item, "waiting", last.reason, 0.0, last, tries, choice)
         case "absent" if last.retryable:
-            return ItemState(item, "waiting", last.reason, last.not_before, last, tries, choice)
+            # Who has reverted what a look found looks at once; the reverts themselves are waited for by `needs`.
+            not_before = 0.0 if came_back(last) else last.not_before
+            return ItemState(item, "waiting", last.reason, not_before, last, tries, choice)
         case "absent" | "diverged":
             return ItemState(item, "blocked", last.reason, effect=last, tries=tries, decision=choice)
 

@@ -67,8 +67,8 @@ def came_back(look: EffectState) -> tuple[str, ...]:
 
 
 def found_on_new(look: EffectState) -> tuple[str, ...]:
-    """The instances that a look at a fleet found on the version that they had gone back from."""
-    if look.status != "absent" or not isinstance(look.observed, dict):
+    """The instances that a look at a fleet found on the version that they had gone back from; none of another try."""
+    if look.target.kind != FLEET or look.status != "absent" or not isinstance(look.observed, dict):
         return ()
     return tuple(unit for unit, version in look.observed.items() if version == look.before.get(unit, ""))
 

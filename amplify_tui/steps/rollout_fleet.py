@@ -102,8 +102,8 @@ def _odd_ones(item: UndoItem, ctx: Context) -> Iterator[Odd]:
     for unit in sorted(others):
         version = seen(ctx.world, service, unit).version
         if version is not None and any(same_version(version, gone) for gone in taken_back):
-            said = f"{unit}, which this run did not deploy, reports {version}: take it down, or deploy it yourself"
-            yield Odd(unit=unit, said=said, version=version)
+            said = f"{unit}, which this run did not deploy, reports {version}"
+            yield Odd(unit=unit, said=f"{said}: take it down, or deploy another version there", version=version)
 
 
 def _of_ours(item: UndoItem, unit: str, before: str, now: Live, ctx: Context) -> Iterator[Odd]:
